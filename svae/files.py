@@ -1,0 +1,65 @@
+"""Files that are either whole or absent: written under a temporary name, then renamed."""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import anndata as ad
+import pandas as pd
+
+from svae.errors import BenchmarkError
+
+
+@contextmanager
+def replacing(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; rename it to `path` on success, delete it on failure."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # The suffixes stay last, because writers choose a format (and compression) by them.
+    temporary = path.with_name(f".{os.getpid()}.{path.name}")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read_anndata(path: str | Path) -> ad.AnnData:
+    """Read an h5ad file; a missing, truncated or wrong-kind file is one sentence, not a traceback."""
+    path = Path(path)
+    if not path.is_file():
+        raise BenchmarkError(f"{path}: no such file")
+    try:
+        return ad.read_h5ad(path)
+    except Exception as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise BenchmarkError(f"{path}: not a readable h5ad file ({reason})") from error
+
+
+def write_anndata(adata: ad.AnnData, path: str | Path) -> None:
+    """Write an h5ad file in one piece, compressed."""
+    with replacing(path) as temporary:
+        adata.write_h5ad(temporary, compression="gzip")
+
+
+def read_table(path: str | Path, **kwargs) -> pd.DataFrame:
+    """Read a tab-separated table, gzipped or not."""
+    path = Path(path)
+    if not path.is_file():
+        raise BenchmarkError(f"{path}: no such file")
+    return pd.read_csv(path, sep="\t", **kwargs)
+
+
+def write_table(table: pd.DataFrame, path: str | Path) -> None:
+    """Write a tab-separated table in one piece; a `.gz` one carries no time stamp, so equal tables are equal files."""
+    compression = {"method": "gzip", "mtime": 0} if str(path).endswith(".gz") else None
+    with replacing(path) as temporary:
+        table.to_csv(temporary, sep="\t", index=False, compression=compression)
+
+
+def checksum(path: str | Path, algorithm: str = "sha256") -> str:
+    """Hex digest of a file, read in blocks."""
+    with open(path, "rb") as handle:
+        return hashlib.file_digest(handle, algorithm).hexdigest()

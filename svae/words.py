@@ -1,0 +1,15 @@
+"""The words that more than one module must agree on."""
+
+from typing import Literal
+
+CONTROL = "control"
+"""Label of unperturbed cells in every prepared dataset."""
+
+Part = Literal["train", "validation", "adapt", "test"]
+"""What a split uses a cell for; ``adapt`` and ``test`` are the halves of the held-out perturbations."""
+
+Status = Literal["ok", "failed", "timeout", "out_of_memory", "diverged", "not_applicable"]
+"""How a fit ended."""
+
+PROTOCOLS = ("zero_shot", "paper", "clean")
+"""How the shifts of a held-out perturbation are set before its cells are scored."""
