@@ -1,0 +1,339 @@
+"""Train many modules at once: a fleet.
+
+Modules of the size of the paper are tiny, so that a training step is almost all overhead. A fleet
+stacks the parameters of R ordinary modules and runs the steps of all of them together under
+``torch.func.vmap``, on data that lie on the device once. Afterwards each module holds its own
+weights again, as if it had been trained alone: noise and the order of the data come from one
+generator per replica, and nothing that one replica does (stopping, diverging) reaches another.
+"""
+
+import copy
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, stack_module_state
+
+from svae.module import Noise, PerturbationVAE
+from svae.training import TrainingPlan
+
+Progress = Callable[[str], None]
+NOISE_BLOCK = 32  # steps of noise drawn in one go: large enough to amortise the call, small enough for the cache
+VALIDATION_BATCH = 2048
+
+
+@dataclass
+class Cells:
+    """Counts and labels as tensors on the device.
+
+    Attributes
+    ----------
+    x
+        Counts, float32, cells × genes.
+    perturbation
+        Codes of the perturbations, int64.
+    batch
+        Codes of the batches, int64; all 0 without batches.
+    """
+
+    x: Tensor
+    perturbation: Tensor
+    batch: Tensor
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def __getitem__(self, index) -> "Cells":
+        return Cells(self.x[index], self.perturbation[index], self.batch[index])
+
+    def to(self, device: str | torch.device) -> "Cells":
+        """Move to a device."""
+        return Cells(self.x.to(device), self.perturbation.to(device), self.batch.to(device))
+
+    def tensors(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Return what the functions of the module take."""
+        return self.x, self.perturbation, self.batch
+
+
+@dataclass
+class Training:
+    """What became of one replica: its learning curve (one row per epoch), and whether it diverged."""
+
+    history: list[dict[str, float]] = field(default_factory=list)
+    diverged: bool = False
+    best: float = float("inf")
+    best_epoch: int = 0
+
+    def table(self) -> pd.DataFrame:
+        """Learning curve: epoch, train (loss), validation (−ELBO), all in nats per cell."""
+        return pd.DataFrame(self.history, columns=["epoch", "train", "validation"])
+
+
+def say(line: str) -> None:
+    """Print a line of progress at once."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def train(
+    modules: Sequence[PerturbationVAE],
+    seeds: Sequence[int],
+    cells: Cells,
+    training: np.ndarray,
+    validation: np.ndarray,
+    plan: TrainingPlan,
+    learning_rates: Sequence[float] | None = None,
+    fleet_size: int | None = None,
+    progress: Progress = say,
+) -> list[Training]:
+    """Train `modules` in place, all of them at once.
+
+    Parameters
+    ----------
+    modules
+        R modules of one shape; they may differ in weights, penalty and β.
+    seeds
+        One seed per module, for its noise and the order of its data.
+    cells
+        All cells, on the device to train on.
+    training, validation
+        Indices of the cells to train on and to validate with (may be empty).
+    plan
+        The optimisation, shared by all modules.
+    learning_rates
+        One learning rate per module instead of the plan's.
+    fleet_size
+        Train at most so many at a time, for when memory is short.
+    progress
+        Takes one line per report.
+
+    Returns
+    -------
+    list[Training]
+        One per module. A module that met a NaN is marked `diverged` and keeps its last weights.
+    """
+    torch.set_flush_denormal(True)  # Adam's second moments of idle weights decay into slow numbers
+    plan = plan.per_cell(len(training))
+    rates = list(learning_rates or [plan.learning_rate] * len(modules))
+    size = fleet_size or len(modules)
+    results: list[Training] = []
+    for start in range(0, len(modules), size):
+        part = slice(start, start + size)
+        fleet = _Fleet(modules[part], seeds[part], rates[part], cells, plan)
+        results += fleet.run(training, validation, progress)
+    return results
+
+
+class _Objective(nn.Module):
+    """Loss of a batch as a ``forward``, which is what ``functional_call`` calls."""
+
+    def __init__(self, module: PerturbationVAE):
+        super().__init__()
+        self.module = module
+
+    def forward(self, cells: tuple, noise: Noise, kl_weight: float, n_cells: int) -> Tensor:
+        return self.module.objective(*cells, noise, kl_weight, n_cells)
+
+
+class _NegativeElbo(_Objective):
+    """Mean −ELBO of a batch (nats per cell), with the more probable masks."""
+
+    def forward(self, cells: tuple, noise: Noise) -> Tensor:  # type: ignore[override]
+        x, perturbation, batch = cells
+        reconstruction, kl = self.module.elbo_terms(x, batch, self.module.prior.mean(perturbation), noise)
+        return (reconstruction + kl).mean()
+
+
+class _Fleet:
+    """R modules as one: parameters in a single matrix R × P, so that Adam is a handful of operations."""
+
+    def __init__(self, modules, seeds, rates, cells: Cells, plan: TrainingPlan):
+        self.modules, self.plan, self.cells, self.device = list(modules), plan, cells, cells.x.device
+        for module in self.modules:
+            module.to(self.device).train()
+        parameters, buffers = stack_module_state([_Objective(module) for module in self.modules])
+        self.names, self.shapes = list(parameters), [p.shape for p in parameters.values()]
+        self.sizes = [p[0].numel() for p in parameters.values()]
+        flat = torch.cat([p.detach().flatten(1) for p in parameters.values()], dim=1)
+        self.flat = flat.requires_grad_()
+        self.buffers = buffers
+        self.rate = self._learning_rate(rates)
+        self.first, self.second = torch.zeros_like(flat), torch.zeros_like(flat)
+        # Skeletons without storage: only their code is used, their state comes from the stacks.
+        skeleton = copy.deepcopy(self.modules[0]).to("meta")
+        self.objective, self.negative_elbo = _Objective(skeleton), _NegativeElbo(copy.deepcopy(skeleton).eval())
+        self.generators = [torch.Generator(self.device).manual_seed(seed) for seed in seeds]
+        self.active = torch.ones(len(self.modules), 1, device=self.device)
+        self.results = [Training() for _ in self.modules]
+
+    def _learning_rate(self, rates: Sequence[float]) -> Tensor:
+        """R × P, because replicas and mask logits may have their own."""
+        scale = torch.ones(1, sum(self.sizes), device=self.device)
+        if self.plan.mask_learning_rate is not None:
+            parts = torch.split(scale, self.sizes, dim=1)
+            for name, part in zip(self.names, parts, strict=True):
+                if name.endswith("prior.logit"):
+                    part.fill_(self.plan.mask_learning_rate / self.plan.learning_rate)
+        return torch.tensor(rates, device=self.device, dtype=scale.dtype)[:, None] * scale
+
+    def parameters(self) -> dict[str, Tensor]:
+        """Views of the matrix, by name and stacked."""
+        parts = torch.split(self.flat, self.sizes, dim=1)
+        return {n: p.view(s) for n, p, s in zip(self.names, parts, self.shapes, strict=True)}
+
+    def call(self, function: nn.Module, cells: tuple, noise: Noise, *shared) -> Tensor:
+        """Call `function` for every replica with its own state, cells and noise; shape R."""
+        parameters = self.parameters()
+        if len(self.modules) == 1:
+            alone = _map((parameters, self.buffers, cells, noise), _first)
+            return functional_call(function, alone[:2], (*alone[2:], *shared))[None]
+
+        def one(parameters, buffers, cells, noise):
+            return functional_call(function, (parameters, buffers), (cells, noise, *shared))
+
+        return torch.vmap(one)(parameters, self.buffers, cells, noise)
+
+    def run(self, training: np.ndarray, validation: np.ndarray, progress: Progress) -> list[Training]:
+        """Run the epochs, and give the modules their weights back."""
+        best = self.snapshot() if self.plan.keep == "best" else None
+        ahead = self._validation_noise(len(validation))
+        for epoch in range(1, self.plan.max_epochs + 1):
+            train_loss = self.epoch(epoch, torch.as_tensor(training, device=self.device))
+            validation_loss = self.validate(torch.as_tensor(validation, device=self.device), ahead)
+            improved = self._record(epoch, train_loss, validation_loss)
+            if best is not None:
+                self._copy_rows(best, improved)
+            if epoch == 1 or epoch % max(1, self.plan.max_epochs // 10) == 0:
+                progress(self._line(epoch, train_loss, validation_loss))
+            if not self.active.any():
+                progress(f"epoch {epoch}/{self.plan.max_epochs}: every replica has stopped")
+                break
+        self._unstack(best or self.snapshot())
+        return self.results
+
+    def epoch(self, epoch: int, training: Tensor) -> Tensor:
+        """Train for one epoch; mean loss per cell of each replica."""
+        size = min(self.plan.batch_size, len(training))
+        n_steps = len(training) // size
+        orders = torch.stack([torch.randperm(len(training), generator=g, device=self.device) for g in self.generators])
+        orders = training[orders]
+        warmup = self.plan.warmup_epochs
+        kl_weight = min(1.0, (epoch - 1) / warmup) if warmup else 1.0
+        total = torch.zeros(len(self.modules), device=self.device)
+        for step, noise in zip(range(n_steps), self._noise(n_steps, size), strict=True):
+            index = orders[:, step * size : (step + 1) * size]
+            loss = self.call(self.objective, self.cells[index].tensors(), noise, kl_weight, len(training))
+            loss.sum().backward()
+            self._adam_step((epoch - 1) * n_steps + step + 1, self._decayed(epoch - 1 + step / n_steps))
+            total += loss.detach()
+        return total / n_steps
+
+    @torch.no_grad()
+    def validate(self, validation: Tensor, noise: Tensor) -> Tensor:
+        """Mean −ELBO per validation cell of each replica, with the same noise at every epoch."""
+        if not len(validation):
+            return torch.full((len(self.modules),), torch.nan, device=self.device)
+        total = torch.zeros(len(self.modules), device=self.device)
+        for start in range(0, len(validation), VALIDATION_BATCH):
+            part = slice(start, start + VALIDATION_BATCH)
+            index = validation[part].expand(len(self.modules), -1)
+            losses = self.call(self.negative_elbo, self.cells[index].tensors(), {"z": noise[:, part]})
+            total += losses * index.shape[1]
+        return total / len(validation)
+
+    def snapshot(self) -> tuple[Tensor, dict[str, Tensor]]:
+        """Copy of the weights and buffers of all replicas."""
+        return self.flat.detach().clone(), {name: b.clone() for name, b in self.buffers.items()}
+
+    def _noise(self, n_steps: int, size: int) -> Iterator[dict[str, Tensor]]:
+        """Noise of each step, drawn in blocks and by each replica's own generator."""
+        for start in range(0, n_steps, NOISE_BLOCK):
+            n = min(NOISE_BLOCK, n_steps - start)
+            draws = [m.draw_noise(n * size, g) for m, g in zip(self.modules, self.generators, strict=True)]
+            block = {name: torch.stack([draw[name] for draw in draws]) for name in draws[0]}
+            for step in range(n):
+                yield {name: values[:, step * size : (step + 1) * size] for name, values in block.items()}
+
+    def _validation_noise(self, n_cells: int) -> Tensor:
+        shape = (n_cells, self.modules[0].prior.n_latent)
+        return torch.stack([torch.randn(shape, generator=g, device=self.device) for g in self.generators])
+
+    def _decayed(self, epochs_done: float) -> float:
+        """Share of the learning rate that is left: 1, then a straight line towards 0."""
+        if self.plan.decay == 0:
+            return 1.0
+        return min(1.0, (1 - epochs_done / self.plan.max_epochs) / self.plan.decay)
+
+    @torch.no_grad()
+    def _adam_step(self, step: int, decay: float) -> None:
+        """Adam (Kingma & Ba 2015) on the whole matrix; replicas that have stopped do not move.
+
+        ``torch.optim.Adam`` has no learning rate per row, which is all that is added here.
+        """
+        gradient = self.flat.grad
+        assert gradient is not None
+        if self.plan.weight_decay:
+            gradient.add_(self.flat, alpha=self.plan.weight_decay)
+        self.first.lerp_(gradient, 0.1)
+        self.second.mul_(0.999).addcmul_(gradient, gradient, value=0.001)
+        denominator = self.second.sqrt().div_((1 - 0.999**step) ** 0.5).add_(self.plan.eps)
+        update = self.first.div(denominator).mul_(self.rate)
+        if self.active.all():
+            self.flat.sub_(update, alpha=decay / (1 - 0.9**step))
+        else:  # where, not a product: a diverged replica's update is NaN
+            self.flat.sub_(update.where(self.active > 0, 0.0), alpha=decay / (1 - 0.9**step))
+        self.flat.grad = None
+
+    def _record(self, epoch: int, train_loss: Tensor, validation_loss: Tensor) -> list[int]:
+        """Append to the learning curves, stop replicas that are done; the replicas that improved."""
+        improved = []
+        losses = zip(train_loss.tolist(), validation_loss.tolist(), strict=True)
+        for r, (result, (train, validation)) in enumerate(zip(self.results, losses, strict=True)):
+            if not self.active[r]:
+                continue
+            result.history.append({"epoch": epoch, "train": train, "validation": validation})
+            if not np.isfinite(train):
+                result.diverged, self.active[r] = True, 0.0
+            elif validation < result.best or np.isnan(validation):
+                result.best, result.best_epoch = validation, epoch
+                improved.append(r)
+            elif self.plan.patience is not None and epoch - result.best_epoch >= self.plan.patience:
+                self.active[r] = 0.0
+        return improved
+
+    def _copy_rows(self, snapshot: tuple[Tensor, dict[str, Tensor]], rows: list[int]) -> None:
+        flat, buffers = snapshot
+        flat[rows] = self.flat.detach()[rows]
+        for name, values in buffers.items():
+            values[rows] = self.buffers[name][rows]
+
+    def _line(self, epoch: int, train_loss: Tensor, validation_loss: Tensor) -> str:
+        spread = [f"{float(values.min()):.1f}–{float(values.max()):.1f}" for values in (train_loss, validation_loss)]
+        running = f"{int(self.active.sum())}/{len(self.modules)} running"
+        return f"epoch {epoch}/{self.plan.max_epochs}: loss {spread[0]}, validation {spread[1]} nats/cell, {running}"
+
+    def _unstack(self, state: tuple[Tensor, dict[str, Tensor]]) -> None:
+        flat, buffers = state
+        parts = dict(zip(self.names, torch.split(flat, self.sizes, dim=1), strict=True))
+        shapes = dict(zip(self.names, self.shapes, strict=True))
+        for r, module in enumerate(self.modules):
+            own = {name: part[r].view(shapes[name][1:]) for name, part in parts.items()}
+            own |= {name: values[r] for name, values in buffers.items()}
+            _Objective(module).load_state_dict(own)
+            module.eval()
+
+
+def _first(tensor: Tensor) -> Tensor:
+    return tensor[0]
+
+
+def _map(tree, function):
+    """Apply `function` to the tensors of nested dicts and tuples."""
+    if isinstance(tree, Tensor):
+        return function(tree)
+    if isinstance(tree, tuple):
+        return tuple(_map(item, function) for item in tree)
+    return {name: _map(item, function) for name, item in tree.items()}

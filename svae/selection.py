@@ -1,0 +1,130 @@
+"""Which setting of a method is shown, chosen once per (dataset, split, replicate, method).
+
+========================= ===========================================================================
+``fixed``                 the setting that the scope names for the method, or the first of its grid
+``validation_likelihood`` the highest likelihood of validation cells
+``udr``                   the highest agreement between restarts, see :func:`udr`
+``oracle``                the best true metric: no one without the truth can use it, it bounds the others
+========================= ===========================================================================
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from svae.errors import unknown
+from svae.metrics.latents import mcc
+
+ORACLE = "oracle"
+SCORES = ("validation_likelihood", "udr")  # label-free, higher is better
+RULES = ("fixed", *SCORES, ORACLE)
+
+RUN = ["dataset", "split", "replicate", "method"]
+
+
+def udr(latents_by_restart: Sequence[np.ndarray]) -> np.ndarray:
+    """Score restarts by how well each agrees with the others: unsupervised disentanglement ranking.
+
+    Models that found the true latents agree up to order and sign; those that did not, went wrong
+    each in its own way (Duan et al. 2020, who also weight latents by their informativeness).
+
+    Parameters
+    ----------
+    latents_by_restart
+        One cells × q array per restart, on the same cells.
+
+    Returns
+    -------
+    Per restart, in [0, 1]: the median over the other restarts of the mean matched |correlation|.
+    NaN if there is only one restart.
+    """
+    count = len(latents_by_restart)
+    agreement = np.full((count, count), np.nan)
+    for i in range(count):
+        for j in range(i):
+            agreement[i, j] = agreement[j, i] = mcc(latents_by_restart[i], latents_by_restart[j])
+    if count < 2:
+        return np.full(count, np.nan)
+    return np.nanmedian(agreement, axis=1)  # the diagonal stays NaN
+
+
+def select(
+    scores: pd.DataFrame,
+    rules: Iterable[str],
+    fixed: Mapping[str, str] | None = None,
+    metrics: pd.DataFrame | None = None,
+    oracle_metric: str = "mcc_pearson",
+    oracle_direction: str = "higher",
+) -> pd.DataFrame:
+    """Choose a setting for each rule and each (dataset, split, replicate, method).
+
+    Parameters
+    ----------
+    scores
+        One row per fit, the settings of a method in the order of its grid: ``dataset``, ``split``,
+        ``replicate``, ``method``, ``setting``, ``status``, and the label-free scores that the fits
+        carry (``validation_likelihood``, ``udr``); higher is better.
+    rules
+        Any of ``fixed``, ``validation_likelihood``, ``udr``, ``oracle``.
+    fixed
+        The setting per method that ``fixed`` takes; the first of its grid for a method not named.
+    metrics
+        Tidy table with ``dataset``, ``split``, ``replicate``, ``method``, ``setting``, ``metric``,
+        ``value``; read by the rule ``oracle`` alone.
+    oracle_metric, oracle_direction
+        The metric that ``oracle`` looks at, and whether ``higher`` or ``lower`` is better.
+
+    Returns
+    -------
+    Columns ``dataset``, ``split``, ``replicate``, ``method``, ``rule``, ``setting``; one row per run and
+    rule. Only settings whose status is ``ok`` are chosen, the first of equals; the only setting of a
+    grid is chosen by every rule. ``setting`` is NaN where there is no choice: nothing is ok, or there are
+    several settings and none has the score.
+
+    Raises
+    ------
+    BenchmarkError
+        For an unknown rule, or a fixed setting that is not in the method's grid.
+    """
+    rules, fixed = list(rules), fixed or {}
+    for rule in rules:
+        if rule not in RULES:
+            raise unknown("rule", rule, RULES, "selection")
+    if ORACLE in rules:
+        scores = _with_truth(scores, metrics, oracle_metric, oracle_direction)
+    rows = [
+        (*run, rule, _choose(settings, rule, fixed.get(run[-1])))
+        for run, settings in scores.groupby(RUN, sort=False, observed=True)
+        for rule in rules
+    ]
+    return pd.DataFrame(rows, columns=[*RUN, "rule", "setting"])
+
+
+def _choose(settings: pd.DataFrame, rule: str, fixed: str | None) -> object:
+    """Return the setting that `rule` takes among those of one run, or NaN."""
+    ok = settings[settings["status"] == "ok"]
+    if rule == "fixed":
+        wanted = settings["setting"].iloc[0] if fixed is None else fixed
+        if wanted not in set(settings["setting"]):
+            method = settings["method"].iloc[0]
+            raise unknown("setting", wanted, settings["setting"], f"selection: fixed: {method}")
+        return wanted if wanted in set(ok["setting"]) else np.nan
+    if len(settings) == 1:
+        return ok["setting"].iloc[0] if len(ok) else np.nan
+    score = ok[rule].dropna() if rule in ok else pd.Series(dtype=float)
+    # argmax: the position, not the index label, of the first maximum
+    return ok.loc[score.index[score.argmax()], "setting"] if len(score) else np.nan
+
+
+def _with_truth(
+    scores: pd.DataFrame, metrics: pd.DataFrame | None, metric: str, direction: str
+) -> pd.DataFrame:
+    """Add a column ``oracle``, higher is better, to `scores`."""
+    if metrics is None:
+        return scores
+    known = metrics[metrics["metric"] == metric].rename(columns={"value": ORACLE})
+    known = known[[*RUN, "setting", ORACLE]]
+    if direction == "lower":
+        known = known.assign(**{ORACLE: -known[ORACLE]})
+    return scores.merge(known, on=[*RUN, "setting"], how="left", validate="one_to_one")

@@ -1,0 +1,120 @@
+"""How a model is trained: every number of the optimisation in one place.
+
+`PRESETS` holds the released code's choices (``paper``) beside ours (``tuned``, docs/training.md).
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from svae.errors import unknown
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """Optimiser, schedule and stages of one training.
+
+    Attributes
+    ----------
+    max_epochs, refit_epochs
+        Epochs of the first stage, and of the second one with binarised masks.
+    learning_rate, mask_learning_rate
+        Adam's step size, and the one of the mask logits (the same where ``None``).
+    eps, weight_decay
+        Adam's other constants; the decay is added to the gradient.
+    batch_size
+        Cells per step; an incomplete last batch of an epoch is left out.
+    warmup_epochs, refit_warmup_epochs
+        Epochs over which the weight of the KL terms grows linearly from 0 to 1.
+    decay
+        Last fraction of a stage over which the learning rate falls linearly towards 0.
+    patience
+        Epochs without a better validation −ELBO before a replica stops; ``None`` never stops.
+    keep
+        Weights to end with: those of the ``last`` epoch or of the ``best`` one in validation.
+    objective
+        ``mean`` minimises the loss per cell, ``sum`` the one of all cells. Adam does not care
+        about the scale of a loss except through `eps` and `weight_decay`.
+    """
+
+    max_epochs: int = 200
+    refit_epochs: int = 60
+    learning_rate: float = 1e-3
+    mask_learning_rate: float | None = None
+    eps: float = 1e-8
+    weight_decay: float = 0.0
+    batch_size: int = 128
+    warmup_epochs: int = 50
+    refit_warmup_epochs: int = 1
+    decay: float = 0.0
+    patience: int | None = None
+    keep: Literal["last", "best"] = "last"
+    objective: Literal["mean", "sum"] = "mean"
+
+    def per_cell(self, n_cells: int) -> "TrainingPlan":
+        """Return the plan that minimises the loss per cell and takes the very same steps."""
+        if self.objective == "mean":
+            return self
+        return replace(self, objective="mean", eps=self.eps / n_cells, weight_decay=self.weight_decay / n_cells)
+
+    def for_refit(self) -> "TrainingPlan":
+        """Return the plan of the second stage: masks no longer move, so there is nothing to warm up to."""
+        return replace(
+            self,
+            max_epochs=self.refit_epochs,
+            warmup_epochs=self.refit_warmup_epochs,
+            mask_learning_rate=0.0,
+        )
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A training plan, and the choices of architecture that belong to it."""
+
+    plan: TrainingPlan
+    dropout_rate: float
+    initial_logit: float
+
+
+PRESETS = {
+    # Lopez et al. (2023), released code: Adam with eps 0.01, early stopping that keeps the last weights.
+    "paper": Preset(
+        TrainingPlan(
+            max_epochs=300,
+            refit_epochs=300,
+            learning_rate=1e-3,
+            eps=0.01,
+            weight_decay=1e-6,
+            warmup_epochs=50,
+            patience=45,
+        ),
+        dropout_rate=0.1,
+        initial_logit=5.0,
+    ),
+    "tuned": Preset(
+        TrainingPlan(
+            max_epochs=200,
+            refit_epochs=40,
+            learning_rate=6e-3,
+            eps=1e-6,
+            warmup_epochs=20,
+            decay=0.4,
+        ),
+        dropout_rate=0.0,
+        initial_logit=5.0,
+    ),
+}
+
+
+def named_preset(name: str) -> Preset:
+    """Return the preset called `name`, or raise naming the nearest one."""
+    if name not in PRESETS:
+        raise unknown("preset", name, PRESETS, "preset")
+    return PRESETS[name]
+
+
+def plan_with(plan: TrainingPlan, **changes: Any) -> TrainingPlan:
+    """Return `plan` with some fields changed; an unknown field is an error that names the nearest one."""
+    for field in changes:
+        if field not in TrainingPlan.__dataclass_fields__:
+            raise unknown("training option", field, TrainingPlan.__dataclass_fields__, "training")
+    return replace(plan, **changes)

@@ -1,0 +1,48 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from svae.fits import Fit
+from svae.metrics import evaluate
+from svae.metrics.likelihood import inll, reconstruction
+
+
+def series(values, prefix="cell"):
+    return pd.Series(values, index=[f"{prefix}{i}" for i in range(len(values))])
+
+
+def test_perturbations_weigh_the_same_whatever_their_size():
+    labels = series(["a"] * 11 + ["b"] * 33)
+    assert inll(series([-1.0] * 11 + [-3.0] * 33), labels) == pytest.approx(2)
+    assert reconstruction(series([1.0] * 11 + [3.0] * 33), labels) == pytest.approx(2)
+
+
+def test_ten_scored_cells_are_too_few():
+    labels = series(["a"] * 11 + ["b"] * 11)
+    scores = series([-1.0] * 11 + [-3.0] * 11)
+    scores.iloc[-1] = np.nan
+    assert inll(scores, labels) == pytest.approx(1)
+    assert np.isnan(inll(scores.iloc[11:], labels))
+
+
+def test_cells_are_matched_by_name():
+    labels = series(["a"] * 11 + ["b"] * 22)
+    scores = series([-1.0] * 11 + [-3.0] * 22)
+    assert inll(scores.sample(frac=1, random_state=0), labels) == pytest.approx(2)
+
+
+def test_each_protocol_scores_its_own_cells():
+    parts = ["train"] * 20 + ["adapt"] * 20 + ["test"] * 20
+    split = pd.DataFrame({"cell": [f"cell{i}" for i in range(60)], "part": parts})
+    split["perturbation"] = np.where(split["part"] == "train", "a", "b")
+    scores = pd.DataFrame({"part": split["part"]})
+    for column in ("log_likelihood_paper", "log_likelihood_clean", "reconstruction"):
+        scores[column] = scores["part"].map({"train": -1000.0, "adapt": -1.0, "test": -3.0})
+    scores["log_likelihood_zero_shot"] = np.nan
+    cells = pd.Index(split["cell"])
+    fit = Fit(cells, np.zeros((60, 2)), scores.drop(columns="part").set_axis(cells))
+    values = evaluate(fit, split.sample(frac=1, random_state=0)).set_index("metric")["value"]
+    assert values["inll_paper"] == pytest.approx(2)
+    assert values["inll_clean"] == pytest.approx(3)
+    assert values["reconstruction"] == pytest.approx(-2)
+    assert np.isnan(values["inll_zero_shot"])

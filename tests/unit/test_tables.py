@@ -1,0 +1,158 @@
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from svae.errors import BenchmarkError
+from svae.files import write_table
+from svae.metrics import read_metrics
+from svae.metrics.registry import METRICS_TABLE
+from svae.tables import (
+    LEADERBOARD_COLUMNS,
+    METRICS_COLUMNS,
+    SELECTED_COLUMNS,
+    concatenate,
+    leaderboard,
+    read_methods,
+    read_tidy,
+    with_run,
+)
+
+METHODS_TABLE: Path = METRICS_TABLE.with_name("methods.tsv")
+MCC = {
+    "svae_plus": [0.8, 0.9, 0.85],
+    "vae": [0.4, 0.5, 0.45],
+    "mine": [0.6, np.nan, 0.7],
+    "oracle": [1, 1, 1],
+}
+
+
+@pytest.fixture
+def results():
+    """Three replicates of three methods and a control; one replicate of `mine` failed."""
+    run = {"dataset": "sim", "split": "paper"}
+    metrics, selected = [], []
+    for (method, values), replicate in itertools.product(MCC.items(), range(3)):
+        setting = "best" if not np.isnan(values[replicate]) else np.nan
+        for rule in ("fixed", "oracle"):
+            key = {**run, "replicate": replicate, "method": method}
+            selected.append({**key, "rule": rule, "setting": setting})
+        for metric, value in (("mcc_pearson", values[replicate]), ("inll_paper", 300 + values[replicate])):
+            key |= {"metric": metric}
+            metrics.append({**key, "setting": "best", "value": value})
+            metrics.append({**key, "setting": "worse", "value": -1.0})
+    return pd.DataFrame(metrics)[list(METRICS_COLUMNS)], pd.DataFrame(selected)[list(SELECTED_COLUMNS)]
+
+
+@pytest.fixture
+def board(results):
+    methods = read_methods(METHODS_TABLE, ["mine"])
+    return leaderboard(*results, read_metrics(), methods, reference="svae_plus")
+
+
+def rows(board, metric, rule="fixed"):
+    return board[(board["metric"] == metric) & (board["rule"] == rule)].set_index("method")
+
+
+def test_leaderboard_sums_up_the_chosen_setting(board):
+    assert tuple(board.columns) == LEADERBOARD_COLUMNS
+    assert len(board) == 2 * 2 * 4
+    table = rows(board, "mcc_pearson")
+    assert table["mean"].to_dict() == pytest.approx(
+        {"svae_plus": 0.85, "vae": 0.45, "mine": 0.65, "oracle": 1}
+    )
+    assert table["n"].to_dict() == {"svae_plus": 3, "vae": 3, "mine": 2, "oracle": 3}
+    assert (table["planned"] == 3).all()
+    assert (table["low"] <= table["mean"]).all()
+    assert (table["mean"] <= table["high"]).all()
+
+
+def test_ranks_follow_the_direction_and_skip_controls(board):
+    up, down = rows(board, "mcc_pearson")["rank"], rows(board, "inll_paper")["rank"]
+    assert up[["svae_plus", "mine", "vae"]].tolist() == [1, 2, 3]
+    assert down[["svae_plus", "mine", "vae"]].tolist() == [3, 2, 1]
+    assert np.isnan(up["oracle"])
+
+
+def test_the_oracle_rule_is_not_ranked(board):
+    assert rows(board, "mcc_pearson", "oracle")["rank"].isna().all()
+    assert rows(board, "mcc_pearson", "oracle")["mean"].notna().all()
+
+
+def test_tests_are_adjusted_and_leave_out_controls(board):
+    p = rows(board, "mcc_pearson")["p_adjusted"]
+    assert p["vae"] == pytest.approx(2 * 2 / 8)
+    assert np.isnan(p[["svae_plus", "oracle"]].astype(float)).all()
+
+
+def test_no_value_is_no_rank(results):
+    metrics, selected = results
+    metrics.loc[metrics["method"] == "vae", "value"] = np.nan
+    board = leaderboard(metrics, selected, read_metrics(), read_methods(METHODS_TABLE), "svae_plus")
+    row = rows(board, "mcc_pearson").loc["vae"]
+    assert row["n"] == 0
+    assert row[["mean", "low", "rank", "p_adjusted"]].isna().all()
+
+
+def test_nothing_chosen_at_all_still_makes_a_table(results):
+    metrics, selected = results
+    board = leaderboard(
+        metrics, selected.assign(setting=np.nan), read_metrics(), read_methods(METHODS_TABLE), "svae_plus"
+    )
+    assert (board["n"] == 0).all()
+    assert len(board) == 16
+
+
+def test_a_reference_that_is_no_method_is_named(results):
+    with pytest.raises(BenchmarkError, match="unknown method 'svae_pluss', did you mean 'svae_plus'"):
+        leaderboard(*results, read_metrics(), read_methods(METHODS_TABLE), "svae_pluss")
+    board = leaderboard(*results, read_metrics(), read_methods(METHODS_TABLE), "pca")  # known, but not run
+    assert board["p_adjusted"].isna().all()
+
+
+def test_a_new_method_needs_no_entry():
+    table = read_methods(METHODS_TABLE, ["svae_plus", "mine", "yours", "mine"])
+    assert table.loc["mine", "label"] == "mine"
+    assert table.loc["mine", "colour"] != table.loc["yours", "colour"]
+    assert table["colour"].is_unique
+    assert table["control"].dtype == bool
+    assert table.index[table["control"]].tolist() == ["oracle", "random"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("#c1272d", "red", "svae_plus: colour 'red' is not of the form #rrggbb"),
+        ("no\t", "nope\t", "svae_plus: unknown value of column 'control' 'nope', did you mean 'no'"),
+        ("\nsvae\t", "\nsvae_plus\t", "method 'svae_plus' occurs more than once"),
+        ("colour", "color", "column 'colour' is missing"),
+    ],
+)
+def test_a_slip_in_the_table_of_methods_is_named(tmp_path, old, new, message):
+    text = METHODS_TABLE.read_text()
+    assert old in text
+    path = tmp_path / "methods.tsv"
+    path.write_text(text.replace(old, new, 1))
+    with pytest.raises(BenchmarkError, match=message):
+        read_methods(path)
+
+
+def test_tables_survive_the_disk(tmp_path):
+    value = pd.DataFrame({"metric": ["mcc_pearson", "r2"], "value": [0.5, np.nan]})
+    paths = []
+    for replicate, setting in ((0, "1e-3"), (1, "none")):
+        run = {"dataset": "sim", "split": "paper", "replicate": replicate, "method": "vae"}
+        paths.append(tmp_path / f"{replicate}.tsv.gz")
+        write_table(with_run(value, **run, setting=setting), paths[-1])
+    empty = tmp_path / "empty.tsv"
+    write_table(pd.DataFrame(columns=list(METRICS_COLUMNS)), empty)
+    table = concatenate([empty, *paths], METRICS_COLUMNS)
+    assert tuple(table.columns) == METRICS_COLUMNS
+    assert table["setting"].tolist() == ["1e-3", "1e-3", "none", "none"]
+    assert table["replicate"].tolist() == [0, 0, 1, 1]
+    assert table["value"].isna().tolist() == [False, True, False, True]
+    assert concatenate([], METRICS_COLUMNS).empty
+    with pytest.raises(BenchmarkError, match="column 'rule' is missing"):
+        read_tidy(paths[0], SELECTED_COLUMNS)
