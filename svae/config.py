@@ -18,6 +18,7 @@ from svae.seeds import seed_from
 
 ROOT = Path(__file__).parents[1]
 SCHEMA = ROOT / "config" / "schemas" / "scope.schema.yaml"
+METRICS = ROOT / "config" / "metrics.tsv"
 METHOD_RULES = ROOT / "rules" / "methods"
 ORIGINS = ("simulator", "source", "path")
 PREPARATION = (
@@ -89,6 +90,26 @@ class Scope:
         return self.config.get("replicates", 1)
 
     @property
+    def latents(self) -> int:
+        """Number of latents of every method."""
+        return self.config.get("latents", 15)
+
+    @property
+    def training(self) -> dict[str, Any]:
+        """Options of every trained model."""
+        return {"n_latent": self.latents} | self.config.get("training", {})
+
+    @property
+    def likelihood_samples(self) -> int:
+        """Monte-Carlo samples per cell of the importance-weighted likelihood."""
+        return self.config.get("likelihood_samples", 1000)
+
+    @property
+    def accelerator(self) -> str:
+        """Device of the trained models: auto, cpu or cuda."""
+        return self.config.get("accelerator", "auto")
+
+    @property
     def methods(self) -> list[str]:
         """Methods, in the order of the config."""
         return list(self.config["methods"])
@@ -136,6 +157,11 @@ class Scope:
             for method in entry.get("methods", self.methods)
         ]
 
+    @property
+    def oracle_metric(self) -> str:
+        """Metric that the rule `oracle` looks at."""
+        return self.config.get("selection", {}).get("oracle_metric", "mcc_pearson")
+
     def settings(self, method: str) -> list[Point]:
         """Return the grid of a method times its restarts, in the order of the config."""
         entry = self.config["methods"][method] or {}
@@ -164,7 +190,7 @@ class Scope:
         return seed_from(self.seed, *run, name, point.restart)
 
     def _check_methods(self) -> None:
-        available = {path.stem for path in METHOD_RULES.glob("*.smk")}
+        available = {path.stem for path in METHOD_RULES.glob("[!_]*.smk")}
         for method in self.methods:
             if method not in available:
                 error = unknown("method", method, available, f"{self.where}: methods")
@@ -189,9 +215,8 @@ class Scope:
             self._among("method", entry.get("methods", []), self.methods, where)
 
     def _check_selection(self) -> None:
-        from svae.metrics.registry import read_metrics  # here, because few callers need pandas
-
-        known = list(read_metrics().index)
+        # Read by hand: this runs whenever Snakemake parses the workflow, and need not wait for pandas.
+        known = [line.split("\t")[0] for line in METRICS.read_text(encoding="utf-8").splitlines()[1:]]
         self._among("metric", self.config.get("metrics", []), known, "metrics")
         oracle_metric = self.config.get("selection", {}).get("oracle_metric")
         self._among("metric", [oracle_metric] if oracle_metric else [], known, "selection: oracle_metric")

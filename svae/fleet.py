@@ -8,6 +8,7 @@ generator per replica, and nothing that one replica does (stopping, diverging) r
 """
 
 import copy
+import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -206,7 +207,7 @@ class _Fleet:
             improved = self._record(epoch, train_loss, validation_loss)
             if best is not None:
                 self._copy_rows(best, improved)
-            if epoch == 1 or epoch % max(1, self.plan.max_epochs // 10) == 0:
+            if epoch == 1 or epoch % math.ceil(self.plan.max_epochs / 10) == 0:
                 progress(self._line(epoch, train_loss, validation_loss))
             if not self.active.any():
                 progress(f"epoch {epoch}/{self.plan.max_epochs}: every replica has stopped")

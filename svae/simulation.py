@@ -159,7 +159,8 @@ class Generator:
         constant = -gammaln(counts + 1.0).sum(axis=-1)
         linear = np.einsum("...g,...g->...", counts, log_rates)
         if self.dispersion is None:
-            return constant + linear - np.exp(log_rates).sum(axis=-1)
+            with np.errstate(over="ignore"):  # a rate beyond all bounds has likelihood zero, as it should
+                return constant + linear - np.exp(log_rates).sum(axis=-1)
         theta = self.dispersion
         constant = constant + (gammaln(counts + theta) - gammaln(theta) + theta * np.log(theta)).sum(axis=-1)
         log_total = np.logaddexp(np.log(theta), log_rates)

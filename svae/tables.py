@@ -17,6 +17,11 @@ RUN_COLUMNS = ("dataset", "split", "replicate", "method")
 METRICS_COLUMNS = (*RUN_COLUMNS, "setting", "metric", "value")
 SELECTED_COLUMNS = (*RUN_COLUMNS, "rule", "setting")
 STATUS_COLUMNS = (*RUN_COLUMNS, "setting", "status", "message", "seconds", "peak_memory_mb", "device", "seed")
+HISTORY_COLUMNS = (*RUN_COLUMNS, "setting", "epoch", "train", "validation")
+TARGETS_COLUMNS = (
+    *(*RUN_COLUMNS, "setting", "perturbation", "part"),
+    *("latent", "probability", "shift", "true"),
+)
 LEADERBOARD_COLUMNS = (
     *("dataset", "split", "metric", "method", "rule"),
     *("mean", "low", "high", "n", "planned", "rank", "p_adjusted"),
@@ -47,6 +52,13 @@ def concatenate(paths: Iterable[str | Path], columns: Iterable[str]) -> pd.DataF
     parts = [read_tidy(path, columns) for path in paths]
     filled = [part for part in parts if len(part)]  # an empty part would spoil the columns' types
     return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=columns)
+
+
+def concatenate_status(paths: Iterable[str | Path]) -> pd.DataFrame:
+    """Stack status tables, whose label-free scores (further columns) differ between methods."""
+    parts = [read_table(path, dtype=dict.fromkeys(_TEXT, str), keep_default_na=False, na_values=[""]) for path in paths]
+    table = pd.concat(parts, ignore_index=True)
+    return table[[*STATUS_COLUMNS, *sorted(set(table) - set(STATUS_COLUMNS))]]
 
 
 def with_run(table: pd.DataFrame, **run: object) -> pd.DataFrame:

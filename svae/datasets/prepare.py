@@ -1,4 +1,4 @@
-"""From any published h5ad file to a dataset: one label per cell, raw counts, the cells and genes asked for."""
+"""From any published h5ad file to a dataset: a label per cell, raw counts, the cells and genes asked for."""
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -121,7 +121,10 @@ def prepare(
             {"perturbation": pd.Categorical(labels[chosen])}, index=file.obs_names[chosen].astype(str)
         )
         if batch is not None:
-            obs["batch"] = _column(file.obs, batch, path)[chosen].astype(str).astype("category").to_numpy()
+            batches = _column(file.obs, batch, path)[chosen]
+            if batches.isna().any():
+                raise BenchmarkError(f"{path}: obs['{batch}'] has cells without a batch")
+            obs["batch"] = pd.Categorical(batches.astype(str))
         var = pd.DataFrame(index=pd.Index(make_index_unique(symbols)[kept]))
         if gene_column is not None:
             var["gene_id"] = file.var_names[kept]

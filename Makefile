@@ -1,0 +1,59 @@
+# Two commands do everything: `make report` and `make test`. Both set up .venv first.
+
+PYTHON ?= python3.11
+SCOPE ?= demo
+CORES ?= 2
+ARGS ?=
+BIN := .venv/bin
+SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --configfile config/$(SCOPE).yaml $(ARGS)
+
+# One thread per process: two are slower than one on models of this size.
+export OMP_NUM_THREADS := 1
+export PYTHONUNBUFFERED := 1
+
+.PHONY: help setup report test lint format fidelity lock envs clean
+
+help:  ## what can be made
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: .venv/installed  ## the environment in .venv, from requirements.lock
+
+.venv/installed: requirements.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+report: setup  ## run SCOPE (demo) and write reports/SCOPE.html, whatever failed
+	@status=0; $(SNAKEMAKE) --keep-going --rerun-incomplete || status=$$?; \
+	$(SNAKEMAKE) --report reports/$(SCOPE).html --report-stylesheet reports/report.css || exit 1; \
+	echo "report: reports/$(SCOPE).html"; exit $$status
+
+test: setup lint  ## lint, then all tests
+	$(BIN)/python -m pytest -n $(CORES) --dist loadgroup
+
+lint: setup  ## format, lint and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/mypy
+	$(BIN)/snakemake --lint --configfile config/demo.yaml
+
+format: setup  ## rewrite the code in the one format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/snakefmt Snakefile rules
+
+fidelity: setup  ## does preset `paper` behave like the released code? (about an hour)
+	$(BIN)/python -W ignore benchmarks/fidelity.py reports/reference/fidelity.tsv
+
+lock: setup  ## pin all dependencies anew (needs uv), and the conda environments from them
+	uv pip compile pyproject.toml --extra workflow --extra test --python-version 3.11 --no-annotate --no-header \
+	  --no-emit-index-url --no-emit-find-links --quiet | sed 's/+cpu//' > requirements.lock
+	$(MAKE) envs
+
+envs: setup  ## write envs/*.yaml from the lock
+	$(BIN)/python envs/generate.py
+
+clean:  ## remove the environment and all results
+	rm -rf .venv results resources .snakemake reports/*.html

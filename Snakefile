@@ -1,0 +1,43 @@
+# The benchmark of sparse mechanism shift models; README.md says how to run it, docs/ how it is built.
+
+from snakemake.utils import min_version
+
+min_version("9.12")
+
+
+configfile: "config/demo.yaml"
+
+
+include: "rules/common.smk"
+
+
+report: SUMMARY
+
+
+wildcard_constraints:
+    dataset="[A-Za-z0-9_-]+",
+    split="[A-Za-z0-9_-]+",
+    replicate="[0-9]+",
+    method="[A-Za-z0-9_]+",
+    figure="[a-z_]+",
+
+
+include: "rules/data.smk"
+include: "rules/simulate.smk"
+include: "rules/methods/_model.smk"
+
+
+for method in scope.methods:
+
+    include: f"rules/methods/{method}.smk"
+
+
+include: "rules/evaluate.smk"
+include: "rules/figures.smk"
+include: "rules/report.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        VERDICT,

@@ -1,0 +1,58 @@
+localrules:
+    download,
+
+
+rule download:
+    input:
+        table=f"{workflow.basedir}/config/datasets.tsv",
+    output:
+        "resources/{source}.h5ad",
+    log:
+        f"{LOGS}/download/{{source}}.log",
+    conda:
+        "../envs/analysis.yaml"
+    script:
+        "../workflow_scripts/download.py"
+
+
+rule prepare:
+    input:
+        file=file_to_prepare,
+        gene_lists=gene_lists_of,
+        code=code("prepare"),
+    output:
+        expand(DATASET, replicate=range(scope.replicates), allow_missing=True),
+    log:
+        f"{LOGS}/prepare/{{dataset}}.log",
+    conda:
+        "../envs/analysis.yaml"
+    wildcard_constraints:
+        dataset=one_of(scope.real),
+    resources:
+        mem_mb=16000,
+        runtime=120,
+    params:
+        options=preparation_of,
+    script:
+        "../workflow_scripts/prepare.py"
+
+
+rule split:
+    input:
+        dataset=DATASET,
+        pathways=pathways_of,
+        code=code("split"),
+    output:
+        SPLIT,
+    log:
+        f"{LOGS}/split/{{dataset}}/{{split}}/rep{{replicate}}.log",
+    conda:
+        "../envs/analysis.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=15,
+    params:
+        options=split_options,
+        seed=seed_of_split,
+    script:
+        "../workflow_scripts/split.py"

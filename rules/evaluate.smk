@@ -1,0 +1,115 @@
+localrules:
+    describe,
+    collect,
+    select,
+    rank,
+
+
+rule evaluate:
+    input:
+        fits=fits_to_evaluate,
+        split=SPLIT,
+        truth=truth_of,
+        registry=f"{workflow.basedir}/config/metrics.tsv",
+        code=code("evaluate"),
+    output:
+        metrics=f"{METRICS}.tsv",
+        status=f"{METRICS}.status.tsv",
+        history=f"{METRICS}.history.tsv.gz",
+        targets=f"{METRICS}.targets.tsv.gz",
+    log:
+        f"{LOGS}/evaluate/{JOB}/{{method}}.log",
+    conda:
+        "../envs/analysis.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        run=run_of,
+        settings=settings_to_evaluate,
+        metrics=scope.config.get("metrics"),
+        seed=seed_of_split,
+    script:
+        "../workflow_scripts/evaluate.py"
+
+
+rule describe:
+    input:
+        datasets=first_replicates(),
+        code=code("describe"),
+    output:
+        datasets=TABLES["datasets.tsv"],
+        settings=TABLES["settings.tsv"],
+    log:
+        f"{LOGS}/describe.log",
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        config=scope.config,
+    script:
+        "../workflow_scripts/describe.py"
+
+
+rule collect:
+    input:
+        metrics=evaluations(".tsv"),
+        status=evaluations(".status.tsv"),
+        history=evaluations(".history.tsv.gz"),
+        code=code("collect"),
+    output:
+        metrics=TABLES["metrics.tsv.gz"],
+        status=report(
+            TABLES["status.tsv"],
+            caption="../reports/captions/status.rst",
+            category="Tables",
+            labels={"table": "How every run ended"},
+        ),
+        history=TABLES["history.tsv.gz"],
+    log:
+        f"{LOGS}/collect.log",
+    conda:
+        "../envs/analysis.yaml"
+    script:
+        "../workflow_scripts/collect.py"
+
+
+rule select:
+    input:
+        metrics=TABLES["metrics.tsv.gz"],
+        status=TABLES["status.tsv"],
+        targets=evaluations(".targets.tsv.gz"),
+        registry=f"{workflow.basedir}/config/metrics.tsv",
+        code=code("select"),
+    output:
+        selected=TABLES["selected.tsv"],
+        targets=TABLES["targets.tsv.gz"],
+    log:
+        f"{LOGS}/select.log",
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        rule=scope.rule,
+        fixed=scope.config.get("selection", {}).get("fixed", {}),
+        oracle_metric=scope.oracle_metric,
+    script:
+        "../workflow_scripts/select.py"
+
+
+rule rank:
+    input:
+        metrics=TABLES["metrics.tsv.gz"],
+        selected=TABLES["selected.tsv"],
+        registry=f"{workflow.basedir}/config/metrics.tsv",
+        methods=f"{workflow.basedir}/config/methods.tsv",
+        code=code("rank"),
+    output:
+        TABLES["leaderboard.tsv"],
+    log:
+        f"{LOGS}/rank.log",
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        reference=scope.reference,
+        seed=scope.seed,
+    script:
+        "../workflow_scripts/rank.py"

@@ -1,0 +1,10 @@
+use rule fit_model as fit_beta_vae with:
+    output:
+        fits_of("beta_vae"),
+    log:
+        log_of("beta_vae"),
+    benchmark:
+        benchmark_of("beta_vae")
+    params:
+        model="BetaVAE",
+        settings=jobs_of("beta_vae", scope.training),

@@ -1,0 +1,23 @@
+rule fit_oracle:
+    input:
+        dataset=DATASET,
+        split=SPLIT,
+        truth=truth_of,  # a control: no method may read this
+        code=code("fit_oracle"),
+    output:
+        fits_of("oracle"),
+    log:
+        log_of("oracle"),
+    benchmark:
+        benchmark_of("oracle")
+    conda:
+        "../../envs/analysis.yaml"
+    resources:
+        mem_mb=8000,
+        runtime=60,
+    params:
+        settings=jobs_of("oracle"),
+        likelihood_samples=scope.likelihood_samples,
+        timeout_minutes=timeout_minutes,
+    script:
+        "../../workflow_scripts/fit_oracle.py"

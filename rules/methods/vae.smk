@@ -1,0 +1,10 @@
+use rule fit_model as fit_vae with:
+    output:
+        fits_of("vae"),
+    log:
+        log_of("vae"),
+    benchmark:
+        benchmark_of("vae")
+    params:
+        model="VAE",
+        settings=jobs_of("vae", scope.training),

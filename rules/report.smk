@@ -1,0 +1,68 @@
+localrules:
+    summary,
+    leaderboard,
+    verdict,
+
+
+rule summary:
+    input:
+        *TABLES.values(),
+        registry=f"{workflow.basedir}/config/metrics.tsv",
+        methods=f"{workflow.basedir}/config/methods.tsv",
+        code=code("summary"),
+    output:
+        SUMMARY,
+    log:
+        f"{LOGS}/summary.log",
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        scope=scope.name,
+        title=scope.config.get("title", ""),
+        seed=scope.seed,
+        rule=scope.rule,
+        reference=scope.reference,
+    script:
+        "../workflow_scripts/summary.py"
+
+
+rule leaderboard:
+    input:
+        *TABLES.values(),
+        registry=f"{workflow.basedir}/config/metrics.tsv",
+        methods=f"{workflow.basedir}/config/methods.tsv",
+        code=code("leaderboard"),
+    output:
+        report(
+            f"{RESULTS}/leaderboard.html",
+            caption="../reports/captions/leaderboard.rst",
+            category="Tables",
+            labels={"table": "Leaderboard"},
+        ),
+    log:
+        f"{LOGS}/leaderboard.log",
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        rule=scope.rule,
+        reference=scope.reference,
+    script:
+        "../workflow_scripts/leaderboard.py"
+
+
+# Last of all: fails if any run failed, once everything that can be shown is there to be shown.
+rule verdict:
+    input:
+        status=TABLES["status.tsv"],
+        summary=SUMMARY,
+        leaderboard=f"{RESULTS}/leaderboard.html",
+        figures=expand(f"{RESULTS}/figures/{{figure}}.svg", figure=FIGURES),
+        code=code("verdict"),
+    output:
+        VERDICT,
+    log:
+        f"{LOGS}/verdict.log",
+    conda:
+        "../envs/analysis.yaml"
+    script:
+        "../workflow_scripts/verdict.py"

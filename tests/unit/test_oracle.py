@@ -1,0 +1,89 @@
+import numpy as np
+import pytest
+from scipy.special import logsumexp
+
+from svae.errors import BenchmarkError
+from svae.oracle import Cells, importance_sample, posterior_modes, score_cells
+from svae.simulation import Generator, simulate
+
+SIZES = {"perturbations": 6, "cells_per_perturbation": 5, "hidden": 8, "genes": 20}
+
+
+def by_quadrature(generator, counts, mean, library):
+    """Log p(x) of one cell on a fine grid of two latents."""
+    axis = np.linspace(-9, 9, 361)
+    grid = np.stack(np.meshgrid(mean[0] + axis, mean[1] + axis), axis=-1).reshape(-1, 2)
+    spread = None if library is None else np.full(len(grid), library)
+    likelihood = generator.log_likelihood(counts, generator.log_rates(grid, spread))
+    prior = -0.5 * ((grid - mean) ** 2).sum(axis=1) - np.log(2 * np.pi)
+    return logsumexp(likelihood + prior) + 2 * np.log(axis[1] - axis[0])
+
+
+@pytest.mark.parametrize(
+    ("preset", "parameters"),
+    [
+        ("lopez2023", {"depth": 300.0}),
+        ("corrected", {"library_mean": 200.0, "library_sd": 50.0}),
+        ("corrected", {"library_mean": 200.0, "library_sd": 50.0, "dispersion": 2.0}),
+    ],
+)
+@pytest.mark.parametrize("zero_shot", [False, True])
+def test_the_likelihood_is_that_of_numerical_integration(preset, parameters, zero_shot):
+    dataset, truth = simulate(preset, seed=2, latents=2, **SIZES, **parameters)
+    cells = dataset[:5]
+    score = score_cells(cells, truth, zero_shot=zero_shot, n_samples=4000)
+    generator = Generator.from_dict(truth.uns["generator"])
+    means = truth.uns["shifts"].loc[cells.obs["perturbation"].astype(str)].to_numpy()
+    library = truth.obs["library"].to_numpy() if "library" in truth.obs else [None] * 5
+    expected = [
+        by_quadrature(generator, cells.X[i].toarray()[0], 0 * means[i] if zero_shot else means[i], library[i])
+        for i in range(5)
+    ]
+    np.testing.assert_allclose(score.log_likelihood, expected, atol=0.1)
+    assert ((score.effective_sample_size >= 1) & (score.effective_sample_size <= 4000)).all()
+
+
+def test_modes_are_stationary_and_better_than_the_truth():
+    dataset, truth = simulate("lopez2023", seed=1, perturbations=10, cells_per_perturbation=20)
+    means = truth.uns["shifts"].loc[dataset.obs["perturbation"].astype(str)].to_numpy()
+    generator = Generator.from_dict(truth.uns["generator"])
+    cells = Cells(generator, dataset.X.toarray().astype(float), means, None)
+    modes, precisions = posterior_modes(cells)
+    assert (np.linalg.eigvalsh(precisions) >= 1 - 1e-9).all()
+    assert (cells.log_joint(modes) > cells.log_joint(truth.obsm["latents"].astype(float))).mean() > 0.95
+    nudges = 1e-3 * np.random.default_rng(0).standard_normal((20, *modes.shape))
+    best = np.max([cells.log_joint(modes + nudge) for nudge in nudges], axis=0)
+    assert (best <= cells.log_joint(modes) + 1e-3).mean() > 0.95
+
+
+def test_latents_are_recovered_and_zero_shot_is_worse():
+    dataset, truth = simulate("lopez2023", seed=0, perturbations=20, cells_per_perturbation=10)
+    informed, zero_shot = (score_cells(dataset, truth, zero_shot=z, n_samples=200) for z in (False, True))
+    correlations = [np.corrcoef(informed.latents[:, j], truth.obsm["latents"][:, j])[0, 1] for j in range(15)]
+    assert np.mean(correlations) > 0.97
+    assert informed.log_likelihood.mean() > zero_shot.log_likelihood.mean() + 5
+
+
+def test_a_seed_is_an_estimate():
+    dataset, truth = simulate("lopez2023", seed=0, latents=2, **SIZES)
+    first, again, other = (
+        score_cells(dataset, truth, n_samples=50, seed=seed).log_likelihood for seed in (1, 1, 2)
+    )
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any()
+
+
+def test_cells_of_another_dataset_and_wrong_shapes_are_refused():
+    dataset, truth = simulate("lopez2023", seed=0, latents=2, **SIZES)
+    strangers = dataset.copy()
+    strangers.obs_names = [f"other{i}" for i in range(dataset.n_obs)]
+    with pytest.raises(BenchmarkError, match="unknown cell 'other0'"):
+        score_cells(strangers, truth)
+    generator = Generator.from_dict(truth.uns["generator"])
+    with pytest.raises(BenchmarkError, match=r"means have shape \(30, 3\), but must have \(30, 2\)"):
+        importance_sample(generator, dataset.X, np.zeros((30, 3)))
+    _, corrected = simulate("corrected", seed=0, latents=2, **SIZES)
+    with pytest.raises(BenchmarkError, match="each cell needs one"):
+        importance_sample(
+            Generator.from_dict(corrected.uns["generator"]), dataset.X, np.zeros((30, 2)), n_samples=10
+        )

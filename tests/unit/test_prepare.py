@@ -1,0 +1,245 @@
+import hashlib
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+
+from svae.datasets import validate_dataset
+from svae.datasets.prepare import prepare
+from svae.errors import BenchmarkError
+
+LABELS = ["A_B"] * 3 + ["B_A"] * 2 + ["A_ctrl"] * 4 + ["ctrl"] * 6 + ["C"] * 2 + [None]
+COUNTS = np.random.default_rng(0).poisson(3.0, size=(len(LABELS), 5)) + np.eye(len(LABELS), 5, dtype=int)
+
+
+@pytest.fixture
+def screen():
+    """Return a small screen as published, with labels and covariates of several kinds."""
+    n = len(LABELS)
+    obs = pd.DataFrame(
+        {
+            "guide": pd.Categorical(LABELS),
+            "lane": pd.Categorical([str(i % 3) for i in range(n)]),
+            "mito": np.linspace(0, 0.3, n),
+        },
+        index=[f"AAAC-{i}" for i in range(n)],
+    )
+    var = pd.DataFrame(
+        {"symbol": ["TP53", "TBCE", "MYC", "TBCE", "ACTB"]}, index=[f"ENSG{g}" for g in range(5)]
+    )
+    return ad.AnnData(sparse.csr_matrix(COUNTS.astype(np.float32)), obs=obs, var=var)
+
+
+def written(adata, tmp_path):
+    path = tmp_path / "screen.h5ad"
+    adata.write_h5ad(path)
+    return path
+
+
+def test_a_real_screen(shared_data):
+    path = shared_data / "papalexi2021_thp1.h5ad"
+    raw = ad.read_h5ad(path)
+    dataset = prepare(
+        path,
+        "perturbation",
+        "control",
+        batch="batch",
+        filters={"guide_frac": {"min": 0.6}},
+        name="papalexi2021",
+        citation="Papalexi et al., Nat Genet 53:322 (2021)",
+    )
+    kept = raw[raw.obs["guide_frac"] >= 0.6]
+    assert list(dataset.obs_names) == list(kept.obs_names)
+    assert (dataset.X != kept.X).nnz == 0
+    assert (dataset.obs["perturbation"].astype(str) == kept.obs["perturbation"].astype(str)).all()
+    assert (dataset.obs["batch"].astype(str) == kept.obs["batch"].astype(str)).all()
+    assert dataset.uns["dataset"]["name"] == "papalexi2021"
+    assert dataset.uns["dataset"]["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_most_variable_genes_and_fewer_cells_of_a_real_screen(shared_data, capsys):
+    dataset = prepare(
+        shared_data / "papalexi2021_thp1.h5ad", "perturbation", "control", top_genes=50, max_cells=40, seed=1
+    )
+    assert dataset.n_vars == 50
+    sizes = dataset.obs["perturbation"].value_counts()
+    assert len(sizes) == 26
+    assert sizes.max() == 40
+    assert "cells without counts in the chosen genes" in capsys.readouterr().err or dataset.n_obs == 26 * 40
+
+
+def test_combinations_of_a_real_screen_are_put_in_order_when_asked(shared_data):
+    path = shared_data / "norman2019_k562_small.h5ad"
+    labels = ad.read_h5ad(path).obs["perturbation"].astype(str)
+    as_they_are = prepare(path, "perturbation", "control")
+    assert (as_they_are.obs["perturbation"].astype(str) == labels).all()
+    in_order = prepare(path, "perturbation", "control", separator="+").obs["perturbation"].astype(str)
+    assert (in_order == labels.map(lambda label: "+".join(sorted(label.split("+"))))).all()
+    assert (in_order != labels).any()
+
+
+def test_labels_become_the_convention(screen, tmp_path, capsys):
+    dataset = prepare(written(screen, tmp_path), "guide", "ctrl", separator="_", batch="lane")
+    assert dataset.obs["perturbation"].value_counts().to_dict() == {"control": 6, "A+B": 5, "A": 4, "C": 2}
+    assert dataset.X.dtype == np.int32
+    np.testing.assert_array_equal(dataset.X.toarray(), COUNTS[:-1])
+    assert dataset.obs["batch"].dtype == "category"
+    assert dataset.uns["dataset"]["name"] == "screen"
+    assert "screen.h5ad: left out 1 cells without a label" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", [np.asarray, sparse.csc_matrix, sparse.csr_matrix])
+@pytest.mark.parametrize("layer", [None, "raw"])
+def test_counts_are_read_from_any_kind_of_matrix(screen, tmp_path, kind, layer):
+    matrix = kind(COUNTS.astype(np.float32))
+    if layer is None:
+        screen.X = matrix
+    else:
+        screen.layers["raw"] = matrix
+        screen.X = screen.X * 0.5
+    dataset = prepare(written(screen, tmp_path), "guide", layer=layer, filters={"mito": {"min": 0.1}})
+    kept = screen.obs["mito"].to_numpy() >= 0.1
+    np.testing.assert_array_equal(dataset.X.toarray(), COUNTS[kept & screen.obs["guide"].notna().to_numpy()])
+
+
+def test_a_file_is_read_in_blocks(screen, tmp_path, monkeypatch):
+    monkeypatch.setattr("svae.datasets.prepare._ROWS", 4)
+    dataset = prepare(written(screen, tmp_path), "guide", filters={"guide": ["C", "A_B"]})
+    rows = [i for i, label in enumerate(LABELS) if label in ("C", "A_B")]
+    np.testing.assert_array_equal(dataset.X.toarray(), COUNTS[rows])
+    assert list(dataset.obs_names) == [f"AAAC-{i}" for i in rows]
+
+
+@pytest.mark.parametrize(
+    ("filters", "kept"),
+    [
+        ({"lane": 1}, 6),
+        ({"lane": ["0", "2"]}, 11),
+        ({"mito": {"max": 0.1}}, 6),
+        ({"mito": {"min": 0.1, "max": 0.2}, "lane": "1"}, 2),
+    ],
+)
+def test_filters_keep_the_cells_they_name(screen, tmp_path, filters, kept):
+    assert prepare(written(screen, tmp_path), "guide", filters=filters).n_obs == kept
+
+
+def test_perturbations_are_chosen_beside_the_control(screen, tmp_path, capsys):
+    path = written(screen, tmp_path)
+    with_control = prepare(path, "guide", "ctrl", separator="_", perturbations=["A", "Z"])
+    assert set(with_control.obs["perturbation"]) == {"A", "control"}
+    assert "left out 1 perturbation names that are not in the file (Z)" in capsys.readouterr().err
+    without = prepare(path, "guide", separator="_", perturbations=["C"])
+    assert set(without.obs["perturbation"]) == {"C"}
+
+
+def test_small_perturbations_are_left_out_and_large_ones_thinned(screen, tmp_path, capsys):
+    path = written(screen, tmp_path)
+    dataset = prepare(path, "guide", "ctrl", separator="_", min_cells=3, max_cells=4)
+    assert dataset.obs["perturbation"].value_counts().to_dict() == {"control": 4, "A+B": 4, "A": 4}
+    assert "left out 1 perturbations with fewer than 3 cells (C)" in capsys.readouterr().err
+    again = prepare(path, "guide", "ctrl", separator="_", min_cells=3, max_cells=4)
+    assert list(again.obs_names) == list(dataset.obs_names)
+
+
+def test_genes_are_chosen_by_symbol_and_repeated_symbols_told_apart(screen, tmp_path, capsys):
+    dataset = prepare(written(screen, tmp_path), "guide", gene_column="symbol", genes=["TBCE", "MYC", "GONE"])
+    assert list(dataset.var_names) == ["TBCE", "MYC", "TBCE-1"]
+    assert list(dataset.var["gene_id"]) == ["ENSG1", "ENSG2", "ENSG3"]
+    assert "left out 1 gene names that are not in the file (GONE)" in capsys.readouterr().err
+
+
+def test_a_cell_without_counts_in_the_chosen_genes_is_left_out(screen, tmp_path, capsys):
+    counts = COUNTS.copy()
+    counts[15, 0] = 0
+    counts[16, 0] = 0
+    counts[:15, 0] = 1
+    screen.X = sparse.csr_matrix(counts)
+    dataset = prepare(written(screen, tmp_path), "guide", genes=["ENSG0"])
+    assert dataset.n_obs == 15
+    assert "C" not in dataset.obs["perturbation"].cat.categories
+    assert "left out 2 cells without counts in the chosen genes" in capsys.readouterr().err
+    validate_dataset(dataset, "dataset")
+
+
+def forget_lane(screen):
+    screen.obs["lane"] = screen.obs["lane"].where(screen.obs["lane"] != "1")
+
+
+def spoil(value):
+    def change(screen):
+        screen.X[3, 2] = value
+
+    return change
+
+
+def empty_cell(screen):
+    screen.X = sparse.diags([float(i != 4) for i in range(len(LABELS))]).tocsr() @ screen.X
+
+
+def repeat_cell(screen):
+    screen.obs_names = ["AAAC-1", *screen.obs_names[1:]]
+
+
+def repeat_gene(screen):
+    screen.var_names = ["ENSG1", *screen.var_names[1:]]
+
+
+def nothing(screen):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("change", "parameters", "message"),
+    [
+        (nothing, {"label": "guides"}, "unknown column of obs 'guides', did you mean 'guide'.*lane, mito"),
+        (nothing, {"control": "ctl"}, r"obs\['guide'\]: unknown control label 'ctl', did you mean 'ctrl'"),
+        (nothing, {"batch": "line"}, "unknown column of obs 'line', did you mean 'lane'"),
+        (forget_lane, {"batch": "lane"}, r"obs\['lane'\] has cells without a batch"),
+        (nothing, {"layer": "counts"}, "unknown layer 'counts'"),
+        (nothing, {"filters": {"mitos": {"max": 1}}}, "unknown column of obs 'mitos', did you mean 'mito'"),
+        (nothing, {"filters": {"mito": {"above": 1}}}, "filter 'mito': unknown bound 'above'"),
+        (nothing, {"filters": {"lane": {"min": 1}}}, "filter 'lane': obs.* is not numeric"),
+        (nothing, {"filters": {"lane": "7"}}, "filter 'lane': unknown value '7'"),
+        (nothing, {"filters": {"mito": {"min": 1}}}, "no cell is left of 18"),
+        (nothing, {"genes": ["ENSF0"]}, "unknown gene 'ENSF0', did you mean 'ENSG0'"),
+        (nothing, {"gene_column": "symbols"}, "unknown column of var 'symbols', did you mean 'symbol'"),
+        (nothing, {"perturbations": ["CC"]}, "unknown perturbation 'CC', did you mean 'C'"),
+        (spoil(-1.0), {}, "negative values"),
+        (spoil(0.5), {}, "fractions; raw counts are needed"),
+        (spoil(np.nan), {}, "NaN"),
+        (empty_cell, {"genes": ["ENSG0"]}, "cell 'AAAC-4' has no counts"),
+        (repeat_cell, {}, "cell name 'AAAC-1' occurs more than once"),
+        (repeat_gene, {}, "gene name 'ENSG1' occurs more than once"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:.*names are not unique")
+def test_every_error_is_one_sentence_that_names_the_file(screen, tmp_path, change, parameters, message):
+    change(screen)
+    path = written(screen, tmp_path)
+    with pytest.raises(BenchmarkError, match=message) as caught:
+        prepare(path, **({"label": "guide"} | parameters))
+    assert str(caught.value).startswith(str(path))
+    assert "\n" not in str(caught.value)
+
+
+def test_damaged_and_other_files_are_told(screen, tmp_path):
+    path = written(screen, tmp_path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(BenchmarkError, match="not a readable h5ad file"):
+        prepare(path, "guide")
+    path.write_text("perturbation\tgene\n")
+    with pytest.raises(BenchmarkError, match="not a readable h5ad file"):
+        prepare(path, "guide")
+    with pytest.raises(BenchmarkError, match="no such file"):
+        prepare(tmp_path / "elsewhere.h5ad", "guide")
+
+
+def test_a_file_without_x_names_its_layers(screen, tmp_path):
+    bare = ad.AnnData(obs=screen.obs, var=screen.var, layers={"counts": screen.X})
+    path = written(bare, tmp_path)
+    with pytest.raises(BenchmarkError, match=r"unknown matrix 'X'.*layers/counts"):
+        prepare(path, "guide")
+    assert prepare(path, "guide", layer="counts").n_obs == 17

@@ -1,0 +1,158 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from svae.datasets.splits import read_pathways, read_split, split, validate_split, write_split
+from svae.errors import BenchmarkError
+
+
+def screen(sizes):
+    """Perturbation of each cell of a screen, in no particular order."""
+    labels = np.repeat(list(sizes), list(sizes.values()))
+    labels = np.random.default_rng(0).permutation(labels)
+    return pd.Series(pd.Categorical(labels), index=[f"cell{i}" for i in range(len(labels))])
+
+
+@pytest.fixture
+def labels():
+    return screen({f"p{k:02d}": 20 + k for k in range(20)} | {"control": 50})
+
+
+def held_out(table):
+    return set(table.loc[table["part"].isin(["adapt", "test"]), "perturbation"])
+
+
+@pytest.mark.parametrize(("asked", "number"), [(0.2, 4), (0.01, 1), (5, 5)])
+def test_random_holds_out_what_is_asked_and_never_the_control(labels, asked, number):
+    draws = [held_out(split(labels, "random", seed, asked)) for seed in range(8)]
+    assert all(len(draw) == number and "control" not in draw for draw in draws)
+    assert len({frozenset(draw) for draw in draws}) > 1
+    assert draws[3] == held_out(split(labels, "random", 3, asked))
+
+
+def test_parts_are_halves_and_tenths_within_each_perturbation(labels):
+    table = split(labels, "named", 0, ["p03", "p04"])
+    assert list(table["cell"]) == list(labels.index)
+    assert list(table["perturbation"]) == list(labels.astype(str))
+    sizes = pd.crosstab(table["perturbation"], table["part"])
+    assert sizes.loc["p03"].to_dict() == {"adapt": 11, "test": 12, "train": 0, "validation": 0}
+    assert sizes.loc["p04"].to_dict() == {"adapt": 12, "test": 12, "train": 0, "validation": 0}
+    assert sizes.loc["control"].to_dict() == {"adapt": 0, "test": 0, "train": 45, "validation": 5}
+    trained = sizes.drop(index=["p03", "p04"])
+    assert ((trained["validation"] - trained.sum(axis=1) / 10).abs() <= 0.5).all()
+
+
+def test_validation_can_be_larger_or_none(labels):
+    half = split(labels, "named", 0, ["p03"], validation=0.5)["part"].value_counts()
+    assert half["validation"] == pytest.approx(half["train"], abs=20)
+    assert "validation" not in set(split(labels, "named", 0, ["p03"], validation=0)["part"])
+
+
+def test_cells_depend_on_the_seed_and_not_on_the_other_perturbations(labels):
+    first, other = split(labels, "named", 1, ["p03"]), split(labels, "named", 2, ["p03"])
+    assert (first["part"] != other["part"]).any()
+    fewer = split(labels[labels != "p00"], "named", 1, ["p03"]).set_index("cell")["part"]
+    assert (first.set_index("cell")["part"].loc[fewer.index] == fewer).all()
+
+
+def test_the_last_twenty_of_the_paper_are_a_range():
+    labels = screen({f"p{k:02d}": 5 for k in range(100)})
+    assert held_out(split(labels, "named", 0, ["p80..p99"])) == {f"p{k}" for k in range(80, 100)}
+    assert held_out(split(labels, "named", 0, ["p01", "p08..p11"])) == {"p01", "p08", "p09", "p10", "p11"}
+
+
+def test_a_pathway_of_the_screen_is_held_out(shared_data):
+    path = shared_data / "replogle2022_gene_lists.json"
+    pathways = read_pathways(path)
+    members = pathways["exosome"]
+    labels = screen(dict.fromkeys([*members[:15], *pathways["mediator_complex"], "control"], 10))
+    table = split(labels, "pathway", 0, "exosome", pathways=pathways)
+    assert held_out(table) == set(members[:15])
+    with pytest.raises(BenchmarkError, match="unknown pathway 'exosom', did you mean 'exosome'"):
+        split(labels, "pathway", 0, "exosom", pathways=pathways)
+    with pytest.raises(BenchmarkError, match="'exosome' has 1 perturbations in the dataset, but needs 2"):
+        split(labels[~labels.isin(members[1:])], "pathway", 0, "exosome", pathways=pathways)
+
+
+@pytest.mark.parametrize(
+    ("kind", "asked", "message"),
+    [
+        ("randm", 1, "unknown kind 'randm', did you mean 'random'"),
+        ("random", 0, "held_out is 0, but must be a number or a fraction"),
+        ("random", "p01", "held_out is 'p01', but must be a number or a fraction"),
+        ("random", 2.5, "held_out is 2.5, but must be less than 1 or a whole number of the 20"),
+        ("random", 21, "held_out is 21, but must be less than 1 or a whole number of the 20"),
+        ("random", 20, "all 20 perturbations are held out"),
+        ("named", ["p1"], "unknown perturbation 'p1', did you mean 'p1[0-9]'"),
+        ("named", ["p18..p22"], "unknown perturbation 'p20'"),
+        ("named", ["control"], "'control' cannot be held out"),
+        ("named", [], "held_out is an empty list"),
+        ("named", 3, "held_out is 3, but must be a list"),
+        ("pathway", "exosome", "unknown pathway 'exosome'"),
+    ],
+)
+def test_bad_choices_are_one_sentence(labels, kind, asked, message):
+    with pytest.raises(BenchmarkError, match=message):
+        split(labels, kind, 0, asked)
+
+
+def test_perturbations_need_enough_cells():
+    labels = screen({"few": 3, "one": 1, "many": 10})
+    with pytest.raises(BenchmarkError, match="'few' has 3 cells, but needs 4 to be held out"):
+        split(labels[labels != "one"], "named", 0, ["few"])
+    with pytest.raises(BenchmarkError, match="'one' has 1 cells, but needs 2 to be trained on"):
+        split(labels, "named", 0, ["many"])
+    table = split(labels, "named", 0, ["few"], min_cells_held_out=2, min_cells_trained=1)
+    assert table.loc[table["perturbation"] == "one", "part"].tolist() == ["train"]
+    with pytest.raises(BenchmarkError, match=r"validation is 1\.0"):
+        split(labels, "named", 0, ["few"], validation=1.0)
+
+
+def test_a_split_is_read_as_written(tmp_path):
+    labels = screen({"NA": 6, "nan": 6, "p": 6})
+    table = split(labels, "named", 0, ["NA"])
+    path = tmp_path / "splits" / "rep0.tsv.gz"
+    write_split(table, path, labels)
+    pd.testing.assert_frame_equal(read_split(path, labels), table)
+    with pytest.raises(BenchmarkError, match="not those of the dataset"):
+        read_split(path, labels[::-1])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: t.drop(columns="part"), r"column 'part' is missing \(has cell, perturbation\)"),
+        (lambda t: t.assign(part=t["part"].replace("test", "tests")), "unknown part 'tests'.*'test'"),
+        (lambda t: pd.concat([t, t.iloc[[0]]]), "occurs more than once"),
+        (lambda t: t.assign(part=t["part"].replace("adapt", "train")), "both trained on and held out"),
+        (lambda t: t.assign(part=t["part"].replace("adapt", "test")), "'p03' lacks cells to adapt on"),
+        (lambda t: t[t["part"] != "train"], "no cell has the part 'train'"),
+        (lambda t: t.iloc[1:], "not those of the dataset"),
+        (
+            lambda t: t.assign(perturbation=t["perturbation"].replace("p05", "p5")),
+            "is labelled 'p5', but 'p05' in the dataset",
+        ),
+    ],
+)
+def test_a_broken_split_is_told_by_its_file(labels, change, message):
+    table = split(labels, "named", 0, ["p03"])
+    validate_split(table, "rep0.tsv.gz", labels)
+    with pytest.raises(BenchmarkError, match=message) as caught:
+        validate_split(change(table), "rep0.tsv.gz", labels)
+    assert str(caught.value).startswith("rep0.tsv.gz")
+
+
+def test_pathway_files_of_the_wrong_kind_are_told(tmp_path):
+    path = tmp_path / "lists.json"
+    with pytest.raises(BenchmarkError, match="no such file"):
+        read_pathways(path)
+    path.write_text("{")
+    with pytest.raises(BenchmarkError, match="not a readable JSON file"):
+        read_pathways(path)
+    path.write_text(json.dumps({"pathways": {"exosome": "EXOSC1"}}))
+    with pytest.raises(BenchmarkError, match="not a mapping of pathway to a list"):
+        read_pathways(path)
+    path.write_text(json.dumps({"exosome": ["EXOSC1"]}))
+    assert read_pathways(path) == {"exosome": ["EXOSC1"]}

@@ -1,0 +1,24 @@
+"""Write the positive control: the truth itself, and the likelihood of the generator that drew the cells."""
+
+from svae.controls import fit_oracle
+from svae.datasets import read_dataset
+from svae.datasets.splits import read_split
+from svae.fits import write
+from svae.guard import guarded
+from svae.jobs import start
+from svae.simulation import read_truth
+
+start(snakemake.log[0])
+dataset = read_dataset(snakemake.input.dataset)
+[job] = snakemake.params.settings
+
+
+def know():
+    """Runs in a child process."""
+    split = read_split(snakemake.input.split, dataset.obs["perturbation"])
+    truth = read_truth(snakemake.input.truth[0], dataset.obs_names) if snakemake.input.truth else None
+    samples = snakemake.params.likelihood_samples
+    write(fit_oracle(dataset, split, truth, job["name"], job["seed"], samples), snakemake.output[0])
+
+
+guarded(know, snakemake.output, [job["name"]], dataset.obs_names, snakemake.params.timeout_minutes)

@@ -1,0 +1,22 @@
+"""Write the negative control: latents, targets and shifts by chance."""
+
+from svae.controls import fit_random
+from svae.datasets import read_dataset
+from svae.datasets.splits import read_split
+from svae.fits import write
+from svae.guard import guarded
+from svae.jobs import start
+
+start(snakemake.log[0])
+dataset = read_dataset(snakemake.input.dataset)
+[job] = snakemake.params.settings
+
+
+def draw():
+    """Runs in a child process."""
+    split = read_split(snakemake.input.split, dataset.obs["perturbation"])
+    fit = fit_random(dataset, split, job["options"]["n_latent"], job["name"], job["seed"])
+    write(fit, snakemake.output[0])
+
+
+guarded(draw, snakemake.output, [job["name"]], dataset.obs_names, snakemake.params.timeout_minutes)

@@ -1,0 +1,33 @@
+"""Run a command of any language that writes fits; if it fails, write fits that say so.
+
+    python workflow_scripts/guard.py --dataset data.h5ad --settings a b --fits a.h5ad b.h5ad -- command …
+"""
+
+import argparse
+import subprocess
+
+from svae.datasets import read_dataset
+from svae.errors import BenchmarkError
+from svae.guard import guarded
+
+parser = argparse.ArgumentParser(description=__doc__)
+parser.add_argument("--dataset", required=True, help="dataset whose cells the fits are about")
+parser.add_argument("--fits", nargs="+", required=True, help="fit files that the command owes")
+parser.add_argument("--settings", nargs="+", required=True, help="name of the setting of each fit")
+parser.add_argument("--timeout-minutes", type=float, help="end the command after so long")
+parser.add_argument("command", nargs=argparse.REMAINDER, help="after --: the command and its arguments")
+arguments = parser.parse_args()
+
+
+def run_command():
+    """Runs in a child process."""
+    command = arguments.command[1:] if arguments.command[:1] == ["--"] else arguments.command
+    code = subprocess.run(command, check=False).returncode
+    if code == -9:
+        raise MemoryError("the command was killed, which most often means out of memory")
+    if code != 0:
+        raise BenchmarkError(f"the command '{command[0]}' ended with exit code {code}")
+
+
+cells = read_dataset(arguments.dataset).obs_names
+guarded(run_command, arguments.fits, arguments.settings, cells, arguments.timeout_minutes)

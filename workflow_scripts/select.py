@@ -1,0 +1,23 @@
+"""Choose a setting per method by every rule, and keep the targets of those that the main rule chose."""
+
+from svae.files import read_table, write_table
+from svae.jobs import start
+from svae.metrics import read_metrics
+from svae.selection import RULES, select
+from svae.tables import METRICS_COLUMNS, TARGETS_COLUMNS, concatenate, read_tidy
+
+start(snakemake.log[0])
+metric = snakemake.params.oracle_metric
+selected = select(
+    read_table(snakemake.input.status, dtype={"setting": str}),
+    RULES,
+    snakemake.params.fixed,
+    read_tidy(snakemake.input.metrics, METRICS_COLUMNS),
+    metric,
+    read_metrics(snakemake.input.registry).loc[metric, "direction"],
+)
+write_table(selected, snakemake.output.selected)
+
+chosen = selected[selected["rule"] == snakemake.params.rule].drop(columns="rule")
+targets = concatenate(snakemake.input.targets, TARGETS_COLUMNS)
+write_table(targets.merge(chosen)[list(TARGETS_COLUMNS)], snakemake.output.targets)

@@ -1,0 +1,13 @@
+"""Choose the held-out perturbations of a dataset, and the part of each cell."""
+
+from svae.datasets import read_dataset
+from svae.datasets.splits import read_pathways, split, write_split
+from svae.jobs import start
+
+start(snakemake.log[0])
+dataset = read_dataset(snakemake.input.dataset)
+options = dict(snakemake.params.options)
+if snakemake.input.pathways:
+    options["pathways"] = read_pathways(snakemake.input.pathways[0])
+labels = dataset.obs["perturbation"]
+write_split(split(labels, seed=snakemake.params.seed, **options), snakemake.output[0], labels)

@@ -1,0 +1,18 @@
+"""Say how the run ended; fail if any method failed, so that the exit code of Snakemake says it too."""
+
+from svae.errors import BenchmarkError
+from svae.files import read_table, replacing
+from svae.jobs import start
+
+start(snakemake.log[0])
+status = read_table(snakemake.input.status)
+bad = status[~status["status"].isin(["ok", "not_applicable"])]
+if len(bad):
+    methods = ", ".join(sorted(set(bad["method"])))
+    raise BenchmarkError(
+        f"{snakemake.input.status}: {len(bad)} of {len(status)} fits did not end well ({methods}); "
+        "the report shows the others, and the messages are in that table"
+    )
+with replacing(snakemake.output[0]) as path:
+    path.write_text(f"all {len(status)} fits ended well\n", encoding="utf-8")
+print(f"all {len(status)} fits ended well")
