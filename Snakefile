@@ -5,7 +5,10 @@ from snakemake.utils import min_version
 min_version("9.12")
 
 
-configfile: "config/demo.yaml"
+# Only where --configfile names no other: its values would be laid over those of the default.
+if "scope" not in config:
+
+    configfile: "config/demo.yaml"
 
 
 include: "rules/common.smk"

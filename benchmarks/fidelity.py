@@ -20,7 +20,6 @@ METHODS = {
     "svae_plus": ("SVAEPlus", {"penalty": 100.0}),
     "ivae": ("IVAE", {}),
     "vae": ("VAE", {}),
-    "svae": ("SVAE", {"penalty": 200.0}),
 }
 
 

@@ -12,7 +12,16 @@ from packaging.requirements import Requirement
 ENVS = Path(__file__).parent
 LOCK = ENVS.parent / "requirements.lock"
 ROOTS = {
-    "analysis": ["anndata", "jsonschema", "pyyaml", "scanpy", "scikit-learn", "scikit-misc", "seaborn", "statsmodels"],
+    "analysis": [
+        "anndata",
+        "jsonschema",
+        "pyyaml",
+        "scanpy",
+        "scikit-learn",
+        "scikit-misc",
+        "seaborn",
+        "statsmodels",
+    ],
     "models": ["anndata", "scikit-learn", "scvi-tools", "torch"],
 }
 

@@ -1,6 +1,8 @@
 # Everything that rules share: the scope, paths, and what a rule needs to know about its job.
 
+import json
 import re
+from importlib.metadata import version
 
 from snakemake.exceptions import WorkflowError
 
@@ -25,19 +27,24 @@ METRICS = f"{RESULTS}/metrics/{JOB}/{{method}}"
 SUMMARY = f"{RESULTS}/summary.rst"
 VERDICT = f"{RESULTS}/complete.txt"
 TABLES = {
-    name: f"{RESULTS}/{name}"
-    for name in (
-        "metrics.tsv.gz",
-        "selected.tsv",
-        "status.tsv",
-        "leaderboard.tsv",
-        "history.tsv.gz",
-        "targets.tsv.gz",
-        "settings.tsv",
-        "datasets.tsv",
-    )
+    "metrics": f"{RESULTS}/metrics.tsv.gz",
+    "selected": f"{RESULTS}/selected.tsv",
+    "status": f"{RESULTS}/status.tsv",
+    "leaderboard": f"{RESULTS}/leaderboard.tsv",
+    "history": f"{RESULTS}/history.tsv.gz",
+    "targets": f"{RESULTS}/targets.tsv.gz",
+    "settings": f"{RESULTS}/settings.tsv",
+    "datasets": f"{RESULTS}/datasets.tsv",
 }
-
+PROVENANCE = {
+    "title": scope.config.get("title", scope.name),
+    "seed": scope.seed,
+    "selection rule": scope.rule,
+    "svae": version("svae-benchmark"),
+    "snakemake": version("snakemake"),
+    "torch": version("torch"),
+    "scvi-tools": version("scvi-tools"),
+}
 FIGURES = sorted(
     set(glob_wildcards(f"{workflow.basedir}/reports/captions/{{figure}}.rst").figure)
     - {"leaderboard", "status"}
@@ -101,6 +108,15 @@ def jobs_of(method, options=None):
     return jobs
 
 
+def as_json(jobs):
+    """What `jobs_of` returns as one line of JSON, for commands of any language."""
+
+    def line(wildcards):
+        return json.dumps(jobs(wildcards))
+
+    return line
+
+
 def timeout_minutes(wildcards, resources):
     """A method may run so long: as the scope says, else a little less than the scheduler allows."""
     return scope.config.get("timeout_minutes", 0.95 * resources.runtime)
@@ -141,7 +157,9 @@ def seed_of_data(wildcards):
 
 def seed_of_split(wildcards):
     """Seed of a split."""
-    return scope.split_seed(wildcards.dataset, wildcards.split, int(wildcards.replicate))
+    return scope.split_seed(
+        wildcards.dataset, wildcards.split, int(wildcards.replicate)
+    )
 
 
 def simulator_of(wildcards):
@@ -179,7 +197,11 @@ def pathways_of(wildcards):
 
 def split_options(wildcards):
     """What a split holds out, and how."""
-    return {key: value for key, value in scope.split(wildcards.split).items() if key != "pathways"}
+    return {
+        key: value
+        for key, value in scope.split(wildcards.split).items()
+        if key != "pathways"
+    }
 
 
 def run_of(wildcards):
@@ -195,4 +217,7 @@ def evaluations(suffix):
 
 def first_replicates():
     """One file per dataset, to describe it."""
-    return [DATASET.format(dataset=dataset, replicate=0) for dataset in scope.config["datasets"]]
+    return [
+        DATASET.format(dataset=dataset, replicate=0)
+        for dataset in scope.config["datasets"]
+    ]

@@ -24,10 +24,10 @@ rule prepare:
         expand(DATASET, replicate=range(scope.replicates), allow_missing=True),
     log:
         f"{LOGS}/prepare/{{dataset}}.log",
-    conda:
-        "../envs/analysis.yaml"
     wildcard_constraints:
         dataset=one_of(scope.real),
+    conda:
+        "../envs/analysis.yaml"
     resources:
         mem_mb=16000,
         runtime=120,

@@ -38,8 +38,8 @@ rule describe:
         datasets=first_replicates(),
         code=code("describe"),
     output:
-        datasets=TABLES["datasets.tsv"],
-        settings=TABLES["settings.tsv"],
+        datasets=TABLES["datasets"],
+        settings=TABLES["settings"],
     log:
         f"{LOGS}/describe.log",
     conda:
@@ -57,14 +57,14 @@ rule collect:
         history=evaluations(".history.tsv.gz"),
         code=code("collect"),
     output:
-        metrics=TABLES["metrics.tsv.gz"],
+        metrics=TABLES["metrics"],
         status=report(
-            TABLES["status.tsv"],
+            TABLES["status"],
             caption="../reports/captions/status.rst",
             category="Tables",
             labels={"table": "How every run ended"},
         ),
-        history=TABLES["history.tsv.gz"],
+        history=TABLES["history"],
     log:
         f"{LOGS}/collect.log",
     conda:
@@ -75,14 +75,14 @@ rule collect:
 
 rule select:
     input:
-        metrics=TABLES["metrics.tsv.gz"],
-        status=TABLES["status.tsv"],
+        metrics=TABLES["metrics"],
+        status=TABLES["status"],
         targets=evaluations(".targets.tsv.gz"),
         registry=f"{workflow.basedir}/config/metrics.tsv",
         code=code("select"),
     output:
-        selected=TABLES["selected.tsv"],
-        targets=TABLES["targets.tsv.gz"],
+        selected=TABLES["selected"],
+        targets=TABLES["targets"],
     log:
         f"{LOGS}/select.log",
     conda:
@@ -97,13 +97,13 @@ rule select:
 
 rule rank:
     input:
-        metrics=TABLES["metrics.tsv.gz"],
-        selected=TABLES["selected.tsv"],
+        metrics=TABLES["metrics"],
+        selected=TABLES["selected"],
         registry=f"{workflow.basedir}/config/metrics.tsv",
         methods=f"{workflow.basedir}/config/methods.tsv",
         code=code("rank"),
     output:
-        TABLES["leaderboard.tsv"],
+        TABLES["leaderboard"],
     log:
         f"{LOGS}/rank.log",
     conda:

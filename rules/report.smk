@@ -6,7 +6,7 @@ localrules:
 
 rule summary:
     input:
-        *TABLES.values(),
+        **TABLES,
         registry=f"{workflow.basedir}/config/metrics.tsv",
         methods=f"{workflow.basedir}/config/methods.tsv",
         code=code("summary"),
@@ -18,17 +18,16 @@ rule summary:
         "../envs/analysis.yaml"
     params:
         scope=scope.name,
-        title=scope.config.get("title", ""),
-        seed=scope.seed,
         rule=scope.rule,
         reference=scope.reference,
+        provenance=PROVENANCE,
     script:
         "../workflow_scripts/summary.py"
 
 
 rule leaderboard:
     input:
-        *TABLES.values(),
+        **TABLES,
         registry=f"{workflow.basedir}/config/metrics.tsv",
         methods=f"{workflow.basedir}/config/methods.tsv",
         code=code("leaderboard"),
@@ -53,7 +52,7 @@ rule leaderboard:
 # Last of all: fails if any run failed, once everything that can be shown is there to be shown.
 rule verdict:
     input:
-        status=TABLES["status.tsv"],
+        status=TABLES["status"],
         summary=SUMMARY,
         leaderboard=f"{RESULTS}/leaderboard.html",
         figures=expand(f"{RESULTS}/figures/{{figure}}.svg", figure=FIGURES),

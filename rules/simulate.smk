@@ -6,10 +6,10 @@ rule simulate:
         truth=TRUTH,
     log:
         f"{LOGS}/simulate/{{dataset}}/rep{{replicate}}.log",
-    conda:
-        "../envs/analysis.yaml"
     wildcard_constraints:
         dataset=one_of(scope.simulated),
+    conda:
+        "../envs/analysis.yaml"
     resources:
         mem_mb=4000,
         runtime=30,

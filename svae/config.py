@@ -22,9 +22,9 @@ METRICS = ROOT / "config" / "metrics.tsv"
 METHOD_RULES = ROOT / "rules" / "methods"
 ORIGINS = ("simulator", "source", "path")
 PREPARATION = (
-    "label control separator batch layer filters perturbations gene_column genes top_genes "
-    "min_cells max_cells citation licence"
-).split()
+    *("label", "control", "separator", "batch", "layer", "filters", "perturbations", "gene_column"),
+    *("genes", "top_genes", "min_cells", "max_cells", "citation", "licence"),
+)
 """Keys of a dataset that are arguments of :func:`svae.datasets.prepare.prepare`."""
 
 
@@ -204,13 +204,18 @@ class Scope:
             where = f"datasets: {name}"
             origins = [origin for origin in ORIGINS if origin in entry]
             if not origins or ("simulator" in entry and len(origins) > 1):
+                found = ", ".join(origins) or "none"
                 raise BenchmarkError(
-                    f"{self.where}: {where}: give one of {', '.join(ORIGINS)} (found: {', '.join(origins) or 'none'})"
+                    f"{self.where}: {where}: give one of {', '.join(ORIGINS)} (found: {found})"
                 )
             if "simulator" not in entry and "label" not in entry:
-                raise BenchmarkError(f"{self.where}: {where}: label is missing, the column of the perturbations")
+                raise BenchmarkError(
+                    f"{self.where}: {where}: label is missing, the column of the perturbations"
+                )
             if len(entry.get("seeds", range(self.replicates))) < self.replicates:
-                raise BenchmarkError(f"{self.where}: {where}: seeds has fewer entries than there are replicates")
+                raise BenchmarkError(
+                    f"{self.where}: {where}: seeds has fewer entries than there are replicates"
+                )
             self._among("split", entry.get("splits", []), self.config["splits"], where)
             self._among("method", entry.get("methods", []), self.methods, where)
 

@@ -9,7 +9,7 @@ from svae.oracle import score_cells
 from svae.words import CONTROL
 
 JITTER = 0.01
-"""Standard deviation of the noise on the oracle's latents, so that ties and exact copies do not flatter a metric."""
+"""Standard deviation of the noise on the oracle's latents, so that exact copies flatter no metric."""
 
 
 def fit_random(dataset: ad.AnnData, split: pd.DataFrame, n_latent: int, setting: str, seed: int) -> Fit:

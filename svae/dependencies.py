@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parent
 
 
 def package_files(script: str | Path) -> list[str]:
-    """Files of the package that `script` imports, directly or not, relative to the folder above the package."""
+    """Files of the package that `script` imports, directly or not, relative to the repository."""
     found: set[Path] = set()
     waiting = list(_imported(Path(script)))
     while waiting:

@@ -32,11 +32,12 @@ def describe_datasets(scope: Scope, paths: Iterable[str | Path]) -> pd.DataFrame
     rows: list[tuple[str, str, object]] = []
     for name, path in zip(scope.config["datasets"], paths, strict=True):
         entry, dataset = scope.dataset(name), read_dataset(path)
+        perturbations = set(dataset.obs["perturbation"]) - {CONTROL}
         facts = {
             "kind": "simulated" if name in scope.simulated else "real",
             "cells": dataset.n_obs,
             "genes": dataset.n_vars,
-            "perturbations": dataset.obs["perturbation"].nunique() - (CONTROL in set(dataset.obs["perturbation"])),
+            "perturbations": len(perturbations),
             "citation": dataset.uns.get("dataset", {}).get("citation", ""),
             "simulator": entry.get("simulator", ""),
             **entry.get("parameters", {}),

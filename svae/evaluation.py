@@ -97,7 +97,9 @@ def _long(table: pd.DataFrame | None, order: np.ndarray, name: str) -> pd.DataFr
     if table is None or table.shape[1] == 0:
         return pd.DataFrame(columns=["perturbation", "latent", name])
     values = table.iloc[:, order].set_axis(np.arange(1, len(order) + 1), axis=1)
-    long = values.rename_axis("perturbation").reset_index().melt("perturbation", var_name="latent", value_name=name)
+    long = (
+        values.rename_axis("perturbation")
+        .reset_index()
+        .melt("perturbation", var_name="latent", value_name=name)
+    )
     return long.astype({"perturbation": str, "latent": int})
-
-

@@ -53,7 +53,7 @@ def read_table(path: str | Path, **kwargs) -> pd.DataFrame:
 
 
 def write_table(table: pd.DataFrame, path: str | Path) -> None:
-    """Write a tab-separated table in one piece; a `.gz` one carries no time stamp, so equal tables are equal files."""
+    """Write a tab-separated table in one piece; a `.gz` has no time stamp: equal tables, equal files."""
     compression = {"method": "gzip", "mtime": 0} if str(path).endswith(".gz") else None
     with replacing(path) as temporary:
         table.to_csv(temporary, sep="\t", index=False, compression=compression)

@@ -23,7 +23,7 @@ from svae.module import Noise, PerturbationVAE
 from svae.training import TrainingPlan
 
 Progress = Callable[[str], None]
-NOISE_BLOCK = 32  # steps of noise drawn in one go: large enough to amortise the call, small enough for the cache
+NOISE_BLOCK = 32  # steps of noise drawn in one go: amortises the calls, and still fits the cache
 VALIDATION_BATCH = 2048
 
 
@@ -136,7 +136,8 @@ class _Objective(nn.Module):
         self.module = module
 
     def forward(self, cells: tuple, noise: Noise, kl_weight: float, n_cells: int) -> Tensor:
-        return self.module.objective(*cells, noise, kl_weight, n_cells)
+        x, perturbation, batch = cells
+        return self.module.objective(x, perturbation, batch, noise, kl_weight, n_cells)
 
 
 class _NegativeElbo(_Objective):
@@ -165,7 +166,10 @@ class _Fleet:
         self.first, self.second = torch.zeros_like(flat), torch.zeros_like(flat)
         # Skeletons without storage: only their code is used, their state comes from the stacks.
         skeleton = copy.deepcopy(self.modules[0]).to("meta")
-        self.objective, self.negative_elbo = _Objective(skeleton), _NegativeElbo(copy.deepcopy(skeleton).eval())
+        self.objective, self.negative_elbo = (
+            _Objective(skeleton),
+            _NegativeElbo(copy.deepcopy(skeleton).eval()),
+        )
         self.generators = [torch.Generator(self.device).manual_seed(seed) for seed in seeds]
         self.active = torch.ones(len(self.modules), 1, device=self.device)
         self.results = [Training() for _ in self.modules]
@@ -199,27 +203,28 @@ class _Fleet:
 
     def run(self, training: np.ndarray, validation: np.ndarray, progress: Progress) -> list[Training]:
         """Run the epochs, and give the modules their weights back."""
-        best = self.snapshot() if self.plan.keep == "best" else None
+        kept = self.snapshot()
         ahead = self._validation_noise(len(validation))
+        self.validating = len(validation) > 0
         for epoch in range(1, self.plan.max_epochs + 1):
             train_loss = self.epoch(epoch, torch.as_tensor(training, device=self.device))
             validation_loss = self.validate(torch.as_tensor(validation, device=self.device), ahead)
-            improved = self._record(epoch, train_loss, validation_loss)
-            if best is not None:
-                self._copy_rows(best, improved)
+            self._copy_rows(kept, self._record(epoch, train_loss, validation_loss))
             if epoch == 1 or epoch % math.ceil(self.plan.max_epochs / 10) == 0:
                 progress(self._line(epoch, train_loss, validation_loss))
             if not self.active.any():
                 progress(f"epoch {epoch}/{self.plan.max_epochs}: every replica has stopped")
                 break
-        self._unstack(best or self.snapshot())
+        self._unstack(kept)
         return self.results
 
     def epoch(self, epoch: int, training: Tensor) -> Tensor:
         """Train for one epoch; mean loss per cell of each replica."""
         size = min(self.plan.batch_size, len(training))
         n_steps = len(training) // size
-        orders = torch.stack([torch.randperm(len(training), generator=g, device=self.device) for g in self.generators])
+        orders = torch.stack(
+            [torch.randperm(len(training), generator=g, device=self.device) for g in self.generators]
+        )
         orders = training[orders]
         warmup = self.plan.warmup_epochs
         kl_weight = min(1.0, (epoch - 1) / warmup) if warmup else 1.0
@@ -289,8 +294,8 @@ class _Fleet:
         self.flat.grad = None
 
     def _record(self, epoch: int, train_loss: Tensor, validation_loss: Tensor) -> list[int]:
-        """Append to the learning curves, stop replicas that are done; the replicas that improved."""
-        improved = []
+        """Append to the learning curves, stop replicas that are done; return whose weights to keep."""
+        keep = []
         losses = zip(train_loss.tolist(), validation_loss.tolist(), strict=True)
         for r, (result, (train, validation)) in enumerate(zip(self.results, losses, strict=True)):
             if not self.active[r]:
@@ -298,12 +303,15 @@ class _Fleet:
             result.history.append({"epoch": epoch, "train": train, "validation": validation})
             if not np.isfinite(train):
                 result.diverged, self.active[r] = True, 0.0
-            elif validation < result.best or np.isnan(validation):
+                continue
+            improved = validation < result.best or not self.validating
+            if improved:
                 result.best, result.best_epoch = validation, epoch
-                improved.append(r)
-            elif self.plan.patience is not None and epoch - result.best_epoch >= self.plan.patience:
+            if improved or self.plan.keep == "last":
+                keep.append(r)
+            if self.plan.patience is not None and epoch - result.best_epoch >= self.plan.patience:
                 self.active[r] = 0.0
-        return improved
+        return keep
 
     def _copy_rows(self, snapshot: tuple[Tensor, dict[str, Tensor]], rows: list[int]) -> None:
         flat, buffers = snapshot
@@ -312,9 +320,11 @@ class _Fleet:
             values[rows] = self.buffers[name][rows]
 
     def _line(self, epoch: int, train_loss: Tensor, validation_loss: Tensor) -> str:
-        spread = [f"{float(values.min()):.1f}–{float(values.max()):.1f}" for values in (train_loss, validation_loss)]
+        losses = (train_loss, validation_loss)
+        train, validation = (f"{float(v.min()):.1f}–{float(v.max()):.1f}" for v in losses)
         running = f"{int(self.active.sum())}/{len(self.modules)} running"
-        return f"epoch {epoch}/{self.plan.max_epochs}: loss {spread[0]}, validation {spread[1]} nats/cell, {running}"
+        epochs = f"epoch {epoch}/{self.plan.max_epochs}"
+        return f"{epochs}: loss {train}, validation {validation} nats/cell, {running}"
 
     def _unstack(self, state: tuple[Tensor, dict[str, Tensor]]) -> None:
         flat, buffers = state

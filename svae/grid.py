@@ -16,6 +16,7 @@ from svae import fleet, transfer
 from svae.errors import unknown
 from svae.fits import LIKELIHOODS, Fit, Run
 from svae.models import PerturbationModel, refit_together, train_together
+from svae.priors import MaskedShift
 from svae.selection import udr
 from svae.training import TrainingPlan
 from svae.words import PROTOCOLS
@@ -82,9 +83,16 @@ def fit_grid(
 
     model_class.setup_anndata(seen, "perturbation", "batch" if "batch" in seen.obs else None)
     models = [build(model_class, seen, setting) for setting in settings]
-    plans = [model.training_plan(**plan_options(s.options)) for model, s in zip(models, settings, strict=True)]
+    plans = [
+        model.training_plan(**plan_options(s.options)) for model, s in zip(models, settings, strict=True)
+    ]
     seeds = [setting.seed for setting in settings]
-    run = {"accelerator": accelerator, "plans": plans, "fleet_size": fleet_size, "progress": progress}
+    run: dict[str, Any] = {
+        "accelerator": accelerator,
+        "plans": plans,
+        "fleet_size": fleet_size,
+        "progress": progress,
+    }
 
     progress(f"training {len(models)} {model_class.__name__} on {len(training)} cells")
     trained = train_together(models, seeds, training, validation, **run)
@@ -157,14 +165,15 @@ def _fit(model: PerturbationModel, dataset: ad.AnnData, setting: Setting, traini
     if training.diverged:
         message = f"the loss became NaN in epoch {len(training.history)}"
         return Fit.failed(dataset.obs_names, "diverged", message, setting=setting.name, seed=setting.seed)
-    masked = model.module.prior.has_masks
+    masked = isinstance(model.module.prior, MaskedShift)
+    validation_likelihood = model.get_elbo(indices=model.validation_indices, seed=setting.seed)
     return Fit(
         cells=dataset.obs_names,
         latents=model.get_latent_representation(dataset),
         targets=model.get_targets() if masked else None,
         shifts=model.get_shifts(),
         history=training.table(),
-        selection={"validation_likelihood": model.get_elbo(indices=model.validation_indices, seed=setting.seed)},
+        selection={"validation_likelihood": validation_likelihood},
         run=run,
     )
 

@@ -132,5 +132,3 @@ def _settle(
     print(f"{setting}: {status}: {message}", file=sys.stderr, flush=True)
     fits.write(fits.Fit.failed(cells, status, message, setting=setting, seconds=seconds), path)
     return status
-
-

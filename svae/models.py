@@ -53,6 +53,7 @@ class PerturbationModel(UnsupervisedTrainingMixin, BaseModelClass):
         Override what the preset says.
     """
 
+    module: PerturbationVAE
     _prior: ClassVar[type[StandardNormal]]
     _default_objective: ClassVar[Literal["mean", "sum"]] = "mean"
 
@@ -75,7 +76,7 @@ class PerturbationModel(UnsupervisedTrainingMixin, BaseModelClass):
         self.perturbations_ = [str(name) for name in self._labels(REGISTRY_KEYS.LABELS_KEY)]
         self.trained_ = list(self.perturbations_)
         self.adapted_: dict[str, list[float]] = {}
-        if self._prior.has_masks:
+        if issubclass(self._prior, MaskedShift):
             prior_options["initial_logit"] = choices.initial_logit if initial_logit is None else initial_logit
         self.module = PerturbationVAE(
             n_genes=self.summary_stats.n_vars,
@@ -219,14 +220,14 @@ class PerturbationModel(UnsupervisedTrainingMixin, BaseModelClass):
         refit_together([self], [seed], accelerator, [plan], progress=progress)
 
     @torch.no_grad()
-    def adapt(self, adata: AnnData, indices: Sequence[int] | None = None) -> None:
+    def adapt(self, adata: AnnData, indices: Sequence[int] | np.ndarray | None = None) -> None:
         """Fit the shifts of held-out perturbations to their cells, all else frozen (stage 3).
 
         Perturbations the model was trained on keep their shifts. VAE and β-VAE have no shifts, so
         there is nothing to fit and nothing changes.
         """
         self._check_if_trained(warn=False)
-        if not self.module.prior.has_shifts:
+        if not isinstance(self.module.prior, DenseShift):
             return
         cells, names = self._cells(adata, indices)
         held_out = sorted(set(names) - set(self.trained_))
@@ -237,7 +238,7 @@ class PerturbationModel(UnsupervisedTrainingMixin, BaseModelClass):
 
     @torch.no_grad()
     def get_latent_representation(
-        self, adata: AnnData | None = None, indices: Sequence[int] | None = None
+        self, adata: AnnData | None = None, indices: Sequence[int] | np.ndarray | None = None
     ) -> np.ndarray:
         """Posterior means of the latents, cells × latents."""
         self._check_if_trained(warn=False)
@@ -245,7 +246,7 @@ class PerturbationModel(UnsupervisedTrainingMixin, BaseModelClass):
 
     @torch.no_grad()
     def get_elbo(
-        self, adata: AnnData | None = None, indices: Sequence[int] | None = None, seed: int = 0
+        self, adata: AnnData | None = None, indices: Sequence[int] | np.ndarray | None = None, seed: int = 0
     ) -> float:
         """Mean evidence lower bound of the cells in nats; higher is better."""
         self._check_if_trained(warn=False)
@@ -260,7 +261,7 @@ class PerturbationModel(UnsupervisedTrainingMixin, BaseModelClass):
     def get_marginal_ll(
         self,
         adata: AnnData | None = None,
-        indices: Sequence[int] | None = None,
+        indices: Sequence[int] | np.ndarray | None = None,
         n_mc_samples: int = 1000,
         seed: int = 0,
         return_mean: bool = True,
@@ -288,7 +289,7 @@ class PerturbationModel(UnsupervisedTrainingMixin, BaseModelClass):
     def get_normalized_expression(
         self,
         adata: AnnData | None = None,
-        indices: Sequence[int] | None = None,
+        indices: Sequence[int] | np.ndarray | None = None,
         library_size: float = 1.0,
     ) -> pd.DataFrame:
         """Expected expression at the posterior means, cells × genes, summing to `library_size`."""
@@ -308,7 +309,7 @@ class PerturbationModel(UnsupervisedTrainingMixin, BaseModelClass):
         perturbation's posterior means, less that of all cells.
         """
         self._check_if_trained(warn=False)
-        if self.module.prior.has_shifts:
+        if isinstance(self.module.prior, DenseShift):
             rows = self.module.prior.shifts().cpu().numpy()
             table = self._per_perturbation(rows).loc[self.trained_]
             adapted = pd.DataFrame.from_dict(self.adapted_, orient="index", columns=table.columns)
@@ -325,7 +326,7 @@ class PerturbationModel(UnsupervisedTrainingMixin, BaseModelClass):
         :func:`svae.metrics.targets.targets_from_shifts` of its shifts.
         """
         self._check_if_trained(warn=False)
-        if not self.module.prior.has_masks:
+        if not isinstance(self.module.prior, MaskedShift):
             return targets_from_shifts(self.get_shifts())
         return self._per_perturbation(self.module.prior.targets().cpu().numpy()).loc[self.trained_]
 
@@ -358,7 +359,7 @@ class PerturbationModel(UnsupervisedTrainingMixin, BaseModelClass):
         return super()._validate_anndata(adata, copy_if_view)
 
     def _cells(
-        self, adata: AnnData | None, indices: Sequence[int] | None = None
+        self, adata: AnnData | None, indices: Sequence[int] | np.ndarray | None = None
     ) -> tuple[Cells, np.ndarray]:
         """Cells as tensors on the model's device, and the names of their perturbations."""
         adata = self._validate_anndata(adata)
@@ -381,7 +382,7 @@ class PerturbationModel(UnsupervisedTrainingMixin, BaseModelClass):
     def _prior_means(self, names: np.ndarray) -> Tensor:
         """Mean of p(z | perturbation) of each cell; 0 for a perturbation neither trained nor adapted."""
         shape = (len(names), self.n_latent)
-        if not self.module.prior.has_shifts:
+        if not isinstance(self.module.prior, DenseShift):
             return torch.zeros(shape, device=self.module.device)
         rows = self.get_shifts().reindex(names).fillna(0.0).to_numpy(dtype=np.float32)
         return torch.as_tensor(rows, device=self.module.device)

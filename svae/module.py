@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.distributions import Normal
 from torch.nn import functional as F
 
-from svae.priors import StandardNormal
+from svae.priors import MaskedShift, StandardNormal
 
 Noise = Mapping[str, Tensor]
 
@@ -29,7 +29,8 @@ class Hidden(nn.Module):
     def __init__(self, n_in: int, n_hidden: int, n_layers: int, n_batch: int = 0, dropout_rate: float = 0.0):
         super().__init__()
         widths = [n_in] + [n_hidden] * n_layers
-        self.linear = nn.ModuleList(nn.Linear(w + n_batch, n_hidden) for w in widths[:-1])
+        # No bias: BatchNorm takes the mean away, and would leave it to drift on rounding errors.
+        self.linear = nn.ModuleList(nn.Linear(w + n_batch, n_hidden, bias=False) for w in widths[:-1])
         self.norm = nn.ModuleList(nn.BatchNorm1d(n_hidden, momentum=0.01, eps=1e-3) for _ in widths[:-1])
         self.dropout_rate = dropout_rate
 
@@ -64,6 +65,9 @@ class PerturbationVAE(BaseModuleClass):
         Weight of the KL divergence (Higgins et al. 2017).
     """
 
+    prior: StandardNormal
+    beta: Tensor
+
     def __init__(
         self,
         n_genes: int,
@@ -90,10 +94,10 @@ class PerturbationVAE(BaseModuleClass):
         """Draw what one training step on `n_cells` needs; the first axis is the cell."""
         device = generator.device
         noise = {"z": torch.randn(n_cells, self.prior.n_latent, generator=generator, device=device)}
-        if self.prior.has_masks:
+        if isinstance(self.prior, MaskedShift):
             noise["mask"] = torch.rand(n_cells, self.prior.n_latent, generator=generator, device=device)
         if self.dropout_rate > 0:
-            shape = (n_cells, len(self.encoder.linear), self.encoder.linear[0].out_features)
+            shape = (n_cells, len(self.encoder.linear), self.posterior_mean.in_features)
             noise["keep"] = torch.rand(shape, generator=generator, device=device)
         return noise
 
@@ -108,7 +112,7 @@ class PerturbationVAE(BaseModuleClass):
         return self.expression_logit(self.decoder(z, batch=one_hot))
 
     def log_probability(self, x: Tensor, logit: Tensor) -> Tensor:
-        """log p(x | z) of each cell in nats: negative binomial with mean library · softmax(logit).
+        """Log p(x | z) of each cell in nats: negative binomial with mean library · softmax(logit).
 
         The parts of the density that do not depend on `logit` are in
         :meth:`log_probability_constant`; the likelihood computes them once for all its samples.
@@ -171,7 +175,7 @@ class PerturbationVAE(BaseModuleClass):
     @auto_move_data
     def generative(self, z: Tensor, batch: Tensor, perturbation: Tensor) -> dict[str, Tensor | Normal]:
         """Decode latents, and give the prior of the perturbation."""
-        drawing = self.training and self.prior.has_masks
+        drawing = self.training and isinstance(self.prior, MaskedShift)
         mean = self.prior.mean(perturbation, torch.rand_like(z) if drawing else None)
         return {
             "logit": self.decode(z, batch),

@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial, wraps
 from pathlib import Path
+from textwrap import wrap
 
 import matplotlib as mpl
 import matplotlib.figure
@@ -24,11 +25,13 @@ from svae.seeds import seed_from
 from svae.selection import ORACLE
 from svae.statistics import bootstrap_interval
 from svae.tables import (
+    HISTORY_COLUMNS,
     LEADERBOARD_COLUMNS,
     METRICS_COLUMNS,
     RUN_COLUMNS,
     SELECTED_COLUMNS,
     STATUS_COLUMNS,
+    TARGETS_COLUMNS,
     read_methods,
     read_tidy,
 )
@@ -48,11 +51,8 @@ COLUMNS = {
     "leaderboard": LEADERBOARD_COLUMNS,
     "settings": ("method", "setting", "parameter", "value"),
     "datasets": ("dataset", "parameter", "value"),
-    "history": (*RUN_COLUMNS, "setting", "epoch", "train", "validation"),
-    "targets": (
-        *(*RUN_COLUMNS, "setting", "perturbation", "part"),
-        *("latent", "probability", "shift", "true"),
-    ),
+    "history": HISTORY_COLUMNS,
+    "targets": TARGETS_COLUMNS,
 }
 """What the tables of a run are called, and their columns."""
 
@@ -218,6 +218,22 @@ def _figure(applicable: Callable[[Tables], bool], needs: str) -> Callable:
     return enter
 
 
+def _header(ax: Axes, text: str, below: str = "", width: int = 200) -> None:
+    """Write `text` over a panel, above the title `below`; it may be wider than the panel."""
+    lines = wrap(text, width)
+    # A blank title holds the place: a wide one would push the panels apart.
+    ax.set_title("\n" * (len(lines) - (not below)) + (below or " "), weight="normal")
+    ax.annotate(
+        *("\n".join(lines), (0, 1)),
+        xytext=(0, 17 if below else 5),
+        xycoords="axes fraction",
+        textcoords="offset points",
+        weight="bold",
+        in_layout=False,
+        annotation_clip=False,
+    )
+
+
 def _measured(tables: Tables, metrics: Iterable[str]) -> list[str]:
     """Those of `metrics` that have a value for any method under the main rule."""
     board = tables.leaderboard
@@ -328,7 +344,7 @@ def _dot_plot(
     figure = matplotlib.figure.Figure(figsize=size)
     grid = figure.subplots(len(facets), len(panels), sharey=True, squeeze=False)
     for axes, (facet, group) in zip(grid, facets, strict=True):
-        axes[0].set_title(tables.title(*facet), loc="left")
+        _header(axes[0], tables.title(*facet))
         for ax, (metric, panel) in zip(axes, panels.iterrows(), strict=True):
             _dots(ax, group[group["metric"] == metric], tables)
             _bounds(ax, group[group["metric"] == metric], tables, floor)
@@ -486,7 +502,7 @@ def targets_against_penalty(tables: Tables) -> Drawn:
     for place, (facet, group) in enumerate(facets):
         line, column = divmod(place, columns)
         ax, strip = grid[2 * line, column], grid[2 * line + 1, column]
-        ax.set_title(tables.title(*facet), loc="left", pad=14)
+        _header(ax, tables.title(*facet), " ", 36)
         _penalty_lines(ax, group, _number(tables, facet[0], "perturbations"), tables.colour(SPARSE))
         _rule_strip(strip, chosen[(chosen[FACET] == facet).all(axis=1)], rules, tables)
         ticks = sorted(group["x"].unique())
@@ -615,9 +631,13 @@ def selection_rules(tables: Tables) -> Drawn:
     figure = matplotlib.figure.Figure(figsize=(WIDTH, len(facets) * (row_height * len(methods) + 0.75) + 0.3))
     grid = figure.subplots(len(facets), len(metrics), sharey=True, squeeze=False)
     for axes, (facet, group) in zip(grid, facets, strict=True):
-        axes[0].set_title(tables.title(*facet), loc="left")
+        _header(axes[0], tables.title(*facet))
         for ax, metric in zip(axes, metrics, strict=True):
             ax.axvline(0, color=GREY, lw=0.9)
+            if group.loc[group["metric"] == metric, "mean"].isna().all():
+                ax.text(0.5, 0.5, "—", transform=ax.transAxes, color=GREY, ha="center")
+                ax.xaxis.set_visible(False)
+                continue
             for row in group[group["metric"] == metric].itertuples():
                 _, marker, colour = RULES[row.rule]
                 y = methods.index(row.method) + (rules.index(row.rule) - (len(rules) - 1) / 2) * 0.24
@@ -673,13 +693,13 @@ def target_matrix(tables: Tables) -> Drawn:
         for ax, (title, matrix) in zip(axes, matrices.items(), strict=False):
             image = _heatmap(ax, matrix, vmin=0, vmax=1, cmap="Greys")
             ax.set_title(title, weight="normal")
-            ax.set_xlabel("latent")
+            ax.set_xlabel("Latent")
         for ax in axes[len(matrices) :]:
             ax.remove()
         facet = tables.title(*group[FACET].iloc[0])
         first = next(iter(matrices.values()))
         axes[0].set_ylabel(f"{len(first)} trained perturbations")
-        axes[0].set_title(f"{facet}, replicate {group['replicate'].iloc[0]}\n", loc="left")
+        _header(axes[0], f"{facet}, replicate {group['replicate'].iloc[0]}", next(iter(matrices)))
         if len(first) <= 30:
             axes[0].set_yticks(range(len(first)), first.index, fontsize=6)
             axes[0].set_ylabel("")
@@ -744,7 +764,7 @@ def shared_targets(tables: Tables) -> Drawn:
     grid = figure.subplots(lines, columns, squeeze=False)
     for ax, (facet, matrix) in zip(grid.flat, similar.items(), strict=False):
         image = _heatmap(ax, matrix, vmin=-1, vmax=1, cmap="vlag")
-        ax.set_title(f"{tables.title(*facet)} ({tables.label(tables.reference)})", loc="left")
+        _header(ax, tables.title(*facet), width=40)
         ax.set_xticks([])
         if len(matrix) <= 72 * side / 9:
             ax.set_yticks(range(len(matrix)), matrix.index, fontsize=6)
@@ -754,7 +774,7 @@ def shared_targets(tables: Tables) -> Drawn:
     for ax in grid.flat[len(similar) :]:
         ax.remove()
     bar = figure.colorbar(image, ax=figure.axes, fraction=0.035, aspect=30, shrink=0.6)
-    bar.set_label("Cosine similarity of signed targets")
+    bar.set_label(f"Cosine similarity of signed targets ({tables.label(tables.reference)})")
     bar.set_ticks([-1, -0.5, 0, 0.5, 1])
     bar.outline.set_visible(False)
     table = [_long(matrix).assign(dataset=facet[0], split=facet[1]) for facet, matrix in similar.items()]
@@ -811,27 +831,27 @@ def training_curves(tables: Tables) -> Drawn:
     table["selected"] = table.pop("rule").notna()
     methods = [method for method in tables.order if method in set(table["method"])]
     facets = list(_facets(table, "validation"))
-    size = (min(WIDTH, 1.6 + 1.7 * len(methods)), 1.75 * len(facets) + 0.35)
+    size = (min(WIDTH, 1.6 + 1.7 * len(methods)), 1.85 * len(facets) + 0.35)
     figure = matplotlib.figure.Figure(figsize=size)
     grid = figure.subplots(len(facets), len(methods), sharey="row", sharex=True, squeeze=False)
     for axes, (facet, group) in zip(grid, facets, strict=True):
-        axes[0].set_ylabel(f"{tables.title(*facet)}\nvalidation −ELBO\n(nats per cell)")
+        axes[0].set_ylabel("Validation −ELBO\n(nats per cell)")
         settled = group.loc[group["epoch"] >= 0.2 * group["epoch"].max(), "validation"]
         low, high = group["validation"].min(), settled.quantile(0.95)
         axes[0].set_ylim(low - 0.05 * (high - low), high + 0.1 * (high - low))
         for ax, method in zip(axes, methods, strict=True):
             of_method, colour = group[group["method"] == method], tables.colour(method)
             for (_, _, picked), line in of_method.groupby(["replicate", "setting", "selected"], sort=False):
-                look = {"lw": 1.3, "zorder": 3} if picked else {"lw": 0.4, "alpha": 0.4}
+                look = {"lw": 1.2, "zorder": 3} if picked else {"lw": 0.4, "alpha": 0.4}
                 ax.plot(line["epoch"], line["validation"], color=colour, **look)
+            ax.set_title(tables.label(method), weight="normal")
             ax.xaxis.set_major_locator(MaxNLocator(3, integer=True))
             ax.tick_params(left=ax is axes[0])
             if of_method.empty:
                 ax.text(0.5, 0.5, "—", transform=ax.transAxes, color=GREY, ha="center")
-    for ax, method in zip(grid[0], methods, strict=True):
-        ax.set_title(tables.label(method), color=tables.colour(method))
+        _header(axes[0], tables.title(*facet), tables.label(methods[0]))
     for ax in grid[-1]:
-        ax.set_xlabel("epoch")
+        ax.set_xlabel("Epoch")
     handles = [
         Line2D([], [], color=INK, lw=1.3, label="setting shown elsewhere, one line per replicate"),
         Line2D([], [], color=INK, lw=0.4, alpha=0.6, label="other settings and restarts"),
@@ -907,9 +927,9 @@ def sweep(tables: Tables) -> Drawn:
             _label_log_axis(ax, sorted(group["x"].unique()))
             ax.set_ylim(-0.03, 1.05)
             ax.set_ylabel(tables.registry.loc[metric, "label"] if column == 0 else "")
-        ax.set_xlabel(parameter.replace("_", " "))
+        ax.set_xlabel(parameter.replace("_", " ").capitalize())
         if several[parameter]:
-            grid[line * len(metrics), column].set_title(panel, loc="left")
+            _header(grid[line * len(metrics), column], panel, width=36)
     for ax in grid.reshape(lines, -1, columns).swapaxes(1, 2).reshape(-1, len(metrics))[len(panels) :].flat:
         ax.remove()
     handles = [

@@ -32,8 +32,7 @@ class StandardNormal(nn.Module):
         Code of the unperturbed cells, whose mean is held at 0; ``None`` if there are none.
     """
 
-    has_masks = False
-    has_shifts = False
+    perturbed: Tensor
 
     def __init__(self, n_perturbations: int, n_latent: int, control: int | None = None):
         super().__init__()
@@ -54,8 +53,6 @@ class StandardNormal(nn.Module):
 
 class DenseShift(StandardNormal):
     """z ~ Normal(m_k, I), every latent free to move: iVAE (Khemakhem et al. 2020)."""
-
-    has_shifts = True
 
     def __init__(self, n_perturbations: int, n_latent: int, control: int | None = None):
         super().__init__(n_perturbations, n_latent, control)
@@ -81,7 +78,8 @@ class MaskedShift(DenseShift):
         Where the mask logits α start; 5 in the released code (probability 0.993).
     """
 
-    has_masks = True
+    strength: Tensor
+    binarised: Tensor
 
     def __init__(
         self,
@@ -110,7 +108,7 @@ class MaskedShift(DenseShift):
         self.binarised.fill_(True)
 
     def mean(self, perturbation: Tensor, mask_noise: Tensor | None = None) -> Tensor:
-        """Mean of p(z | perturbation); masks are drawn from uniform `mask_noise` (cells × latents) if given."""
+        """Mean of p(z | perturbation); masks are drawn from uniform `mask_noise` where it is given."""
         if mask_noise is None:
             return self.shifts()[perturbation]
         logit = self.logit[perturbation]
@@ -136,4 +134,3 @@ class SpikeAndSlabShift(MaskedShift):
         """− Σ log Beta(σ(α); 1, s), spread over the `n_cells` training cells (nats per cell)."""
         log_density = torch.log(self.strength) + (self.strength - 1) * nn.functional.logsigmoid(-self.logit)
         return torch.where(self.binarised, 0.0, -kl_weight * log_density.sum() / n_cells)
-

@@ -15,11 +15,11 @@ LEVEL = 0.05
 LISTED = 20  # failures, before the rest is only counted
 
 ABOUT = """\
-A perturbation screen switches genes of single cells off or on, one or a few at a time, and counts the transcripts of
-each cell. The models compared here explain those counts by a few hidden variables per cell, the *latents*, and
-assume that a perturbation shifts only some of them, its *targets*: a sparse mechanism shift (Lopez et al. 2023). The
-benchmark asks three things of each method: does it recover the latents, does it name the targets, and how well does
-it predict cells under perturbations that it was not trained on?"""
+A perturbation screen switches genes of single cells off or on, one or a few at a time, and counts the
+transcripts of each cell. The models compared here explain those counts by a few hidden variables per cell,
+the *latents*, and assume that a perturbation shifts only some of them, its *targets*: a sparse mechanism
+shift (Lopez et al. 2023). The benchmark asks three things of each method: does it recover the latents, does
+it name the targets, and how well does it predict cells under perturbations that it was not trained on?"""
 
 READING = (
     ("Latent recovery, target identification", "the first two questions, where a simulator knows the truth"),
@@ -34,7 +34,7 @@ READING = (
 )
 
 STYLE = """\
-body { font: 15px/1.45 system-ui, sans-serif; color: #262626; max-width: 56rem; margin: 2rem auto; padding: 0 1rem }
+body { font: 15px/1.45 system-ui, sans-serif; color: #262626; max-width: 56rem; margin: 2rem auto }
 h1 { font-size: 1.5rem } h2 { font-size: 1.2rem; margin-top: 2.2rem; border-bottom: 2px solid #262626 }
 h3 { font-size: 1rem; margin: 1.4rem 0 .2rem } h3 small { font-weight: normal; color: #6b6b6b }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums }
@@ -67,7 +67,7 @@ def summary(tables: Tables, scope: str, provenance: Mapping[str, object]) -> str
         _section("What was run", _what_was_run(tables), _fields(provenance)),
         _section("What won", _what_won(tables), _significance(tables)),
         _section("What failed", *_what_failed(tables)),
-        _section("How to read the rest", _how_to_read(tables)),
+        _section("How to read the rest", _how_to_read()),
     ]
     return "\n\n".join(sections) + "\n"
 
@@ -91,9 +91,9 @@ def leaderboard_html(tables: Tables) -> str:
     reference = escape(tables.label(tables.reference)) if tables.reference in tables.methods.index else ""
     note = (
         f"Mean over replicates with its 95&nbsp;% bootstrap interval, for the setting chosen by "
-        f"{_rule_name(tables.rule)}; other rules fold out. p: paired sign-flip test against {reference}, adjusted "
-        f"by Holm's method within each table. Controls, in grey, bound the metric and are not ranked; "
-        f"the oracle rule, also grey, looks at the truth. A dash: not applicable, or no fit."
+        f"{_rule_name(tables.rule)}; other rules fold out. p: paired sign-flip test against {reference}, "
+        f"adjusted by Holm's method within each table. Controls, in grey, bound the metric and are not "
+        f"ranked; the oracle rule, also grey, looks at the truth. A dash: not applicable, or no fit."
     )
     page = [
         "<!doctype html>",
@@ -123,7 +123,7 @@ def _html_table(tables: Tables, metric: str, rows: pd.DataFrame, rule: str) -> s
         cells = (
             ("", "—" if np.isnan(row.rank) else f"{row.rank:.0f}"),
             ("", swatch + escape(tables.label(row.method))),
-            ("number", _estimate(tables, metric, row)),
+            ("number", _estimate(tables, metric, row.mean, row.low, row.high)),
             ("number", f"{row.n:.0f} of {row.planned:.0f}"),
             ("number", _p(row.p_adjusted)),
         )
@@ -175,7 +175,7 @@ def _what_won(tables: Tables) -> str:
                     tables.title(dataset, split),
                     tables.registry.loc[metric, "label"],
                     " and ".join(f"{tables.label(row.method)}" for row in best.itertuples()),
-                    _estimate(tables, metric, best.iloc[0]),
+                    _estimate(tables, metric, *best[["mean", "low", "high"]].iloc[0]),
                     f"{best['n'].iloc[0]:.0f} of {best['planned'].iloc[0]:.0f}",
                     *(
                         f"{tables.label(r.method)} {_number(tables, metric, r.mean)}"
@@ -199,31 +199,30 @@ def _decisive_p(tables: Tables, best: pd.DataFrame, rest: pd.DataFrame) -> float
 
 def _significance(tables: Tables) -> str:
     """Say what the p of the table compare, and whether they could have been small at all."""
-    if tables.reference not in tables.order:
-        return "The reference of the tests was not part of the run, so nothing was tested."
-    label = _plain(tables.label(tables.reference))
-    board = tables.leaderboard[tables.leaderboard["rule"] == tables.rule]
+    board = tables.leaderboard
+    board = board[(board["rule"] == tables.rule) & board["metric"].isin(HEADLINES)]
     n = int(board["n"].max()) if len(board) else 0
     if n < 2:
-        return (
-            "With fewer than two replicates there are neither intervals nor tests: differences may be chance."
-        )
+        return "With fewer than two replicates there are neither intervals nor tests: a lead may be chance."
+    families = board[board["p_adjusted"].notna()].groupby([*FACET, "metric"])["method"].nunique()
+    if families.empty:
+        return "The reference of the tests has no value here, so nothing was tested."
+    label = _plain(tables.label(tables.reference))
     smallest = 2 / 2**n
     text = (
-        f"p is that of a paired sign-flip test of the winner against {label}, or of the runner-up where {label} won, "
-        f"adjusted by Holm's method. "
+        f"p: paired sign-flip test of the winner against {label}, or of the runner-up where {label} won, "
+        f"adjusted by Holm's method for the methods compared. With n = {n} replicates the smallest "
+        f"attainable p is 2/2\\ :sup:`{n}` = {smallest:.3g}"
     )
-    attainable = f"With n = {n} replicates the smallest attainable p is 2/2^{n} = {smallest:.2g}"
-    compared = board[board["p_adjusted"].notna()].groupby([*FACET, "metric"])["method"].nunique()
-    tests = int(compared.max()) if len(compared) else 1
-    if smallest > LEVEL:
-        return text + f"{attainable}, so **no difference can be significant at {LEVEL}**: read the intervals."
-    if smallest * tests > LEVEL:
-        return text + (
-            f"{attainable} before the adjustment for {tests} comparisons, so significance at {LEVEL} takes several "
-            f"methods that all differ, and a single difference cannot reach it: read the intervals."
-        )
-    return text + f"{attainable} before the adjustment."
+    least, most = (min(1, smallest * count) for count in (families.min(), families.max()))
+    attainable = f"{least:.2g}" if least == most else f"{least:.2g} to {most:.2g} depending on the metric"
+    if most > smallest:
+        text += f", which the adjustment raises to {attainable}"
+    if least > LEVEL:
+        return f"{text}: **no difference can be significant at {LEVEL}**, so read the intervals."
+    if most > LEVEL:
+        return f"{text}: for some metrics no difference can be significant at {LEVEL}, so read the intervals."
+    return f"{text}."
 
 
 def _what_failed(tables: Tables) -> list[str]:
@@ -249,12 +248,12 @@ def _what_failed(tables: Tables) -> list[str]:
     ]
 
 
-def _how_to_read(tables: Tables) -> str:
+def _how_to_read() -> str:
     points = (
-        "Dots are replicates, bars 95 % bootstrap intervals of their mean; *n = 4 of 5* means that one fit is missing, "
-        "and a dash that the metric does not apply to the method. Controls are grey: *oracle* is the truth itself, "
-        "*random* is noise. Whatever the oracle *rule* chose is greyed out too, because nobody could choose so without "
-        "the truth."
+        "Dots are replicates, bars 95 % bootstrap intervals of their mean; *n = 4 of 5* means that one fit "
+        "is missing, and a dash that the metric does not apply to the method. Controls are grey: *oracle* is "
+        "the truth itself, *random* is noise. What the oracle *rule* would have chosen is greyed out too, "
+        "because nobody can choose so without the truth."
     )
     listed = "\n".join(f"- **{name}**: {text}." for name, text in READING)
     return f"{points}\n\n{listed}"
@@ -278,15 +277,15 @@ def _grid(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 def _plain(text: object) -> str:
     """Text on one line that reStructuredText shows as it stands."""
-    return re.sub(r"([\\*`|_:<>\[\]])", r"\\\1", " ".join(str(text).split()))
+    return re.sub(r"([\\*`|_:])", r"\\\1", " ".join(str(text).split()))
 
 
-def _estimate(tables: Tables, metric: str, row) -> str:
+def _estimate(tables: Tables, metric: str, mean: float, low: float, high: float) -> str:
     """Mean with its interval; a dash where there is none."""
-    if np.isnan(row.mean):
+    if np.isnan(mean):
         return "—"
-    interval = [_number(tables, metric, bound) for bound in (row.low, row.high)]
-    return f"{_number(tables, metric, row.mean)} [{', '.join(interval)}]"
+    interval = "" if np.isnan(low) else f" [{_number(tables, metric, low)}, {_number(tables, metric, high)}]"
+    return _number(tables, metric, mean) + interval
 
 
 def _number(tables: Tables, metric: str, value: float) -> str:

@@ -42,8 +42,11 @@ def read_tidy(path: str | Path, columns: Iterable[str]) -> pd.DataFrame:
     BenchmarkError
         Naming the file and the column that it lacks.
     """
-    table = read_table(path, dtype=dict.fromkeys(_TEXT, str), keep_default_na=False, na_values=[""])
-    return _with_columns(table, columns, path)
+    return _with_columns(_read(path), columns, path)
+
+
+def _read(path: str | Path) -> pd.DataFrame:
+    return read_table(path, dtype=dict.fromkeys(_TEXT, str), keep_default_na=False, na_values=[""])
 
 
 def concatenate(paths: Iterable[str | Path], columns: Iterable[str]) -> pd.DataFrame:
@@ -56,7 +59,10 @@ def concatenate(paths: Iterable[str | Path], columns: Iterable[str]) -> pd.DataF
 
 def concatenate_status(paths: Iterable[str | Path]) -> pd.DataFrame:
     """Stack status tables, whose label-free scores (further columns) differ between methods."""
-    parts = [read_table(path, dtype=dict.fromkeys(_TEXT, str), keep_default_na=False, na_values=[""]) for path in paths]
+    parts = [
+        read_table(path, dtype=dict.fromkeys(_TEXT, str), keep_default_na=False, na_values=[""])
+        for path in paths
+    ]
     table = pd.concat(parts, ignore_index=True)
     return table[[*STATUS_COLUMNS, *sorted(set(table) - set(STATUS_COLUMNS))]]
 

@@ -54,7 +54,9 @@ class TrainingPlan:
         """Return the plan that minimises the loss per cell and takes the very same steps."""
         if self.objective == "mean":
             return self
-        return replace(self, objective="mean", eps=self.eps / n_cells, weight_decay=self.weight_decay / n_cells)
+        return replace(
+            self, objective="mean", eps=self.eps / n_cells, weight_decay=self.weight_decay / n_cells
+        )
 
     def for_refit(self) -> "TrainingPlan":
         """Return the plan of the second stage: masks no longer move, so there is nothing to warm up to."""

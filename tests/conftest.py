@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from checkout import TINY, Checkout
 
 
 @pytest.fixture(scope="session")
@@ -14,3 +15,18 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no reference data at {folder} (set SVAE_SHARED_DATA to its folder)")
     return folder
+
+
+@pytest.fixture
+def checkout(tmp_path) -> Checkout:
+    """Copy of the repository in which nothing was run yet."""
+    return Checkout.create(tmp_path / "repository")
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tmp_path_factory) -> Checkout:
+    """Copy in which the tiny scope was run to its end; tests that use it are of the xdist group `tiny`."""
+    copy = Checkout.create(tmp_path_factory.mktemp("tiny") / "repository")
+    copy.write_scope(TINY)
+    copy.snakemake("tiny", "--cores", "2")
+    return copy

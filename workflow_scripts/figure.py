@@ -3,8 +3,10 @@
 from pathlib import Path
 
 from svae.jobs import start
-from svae.plots import FIGURES, Tables, save
+from svae.plots import Tables, draw, save
 
 start(snakemake.log[0])
-figure = FIGURES[snakemake.wildcards.figure]
-save(figure.draw(Tables.read(snakemake.input, snakemake.params)), Path(snakemake.output[0]).with_suffix(""))
+tables = Tables.read(
+    snakemake.input, **snakemake.params, methods=snakemake.input.methods, registry=snakemake.input.registry
+)
+save(draw(snakemake.wildcards.figure, tables), Path(snakemake.output[0]).with_suffix(""))

@@ -1,6 +1,6 @@
 """Run a command of any language that writes fits; if it fails, write fits that say so.
 
-    python workflow_scripts/guard.py --dataset data.h5ad --settings a b --fits a.h5ad b.h5ad -- command …
+python workflow_scripts/guard.py --dataset data.h5ad --settings a b --fits a.h5ad b.h5ad -- command …
 """
 
 import argparse

@@ -1,0 +1,17 @@
+"""Write the leaderboard as a page of its own."""
+
+from svae.files import replacing
+from svae.jobs import start
+from svae.plots import Tables
+from svae.summary import leaderboard_html
+
+start(snakemake.log[0])
+tables = Tables.read(
+    snakemake.input,
+    snakemake.params.rule,
+    snakemake.params.reference,
+    snakemake.input.methods,
+    snakemake.input.registry,
+)
+with replacing(snakemake.output[0]) as path:
+    path.write_text(leaderboard_html(tables), encoding="utf-8")

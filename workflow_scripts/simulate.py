@@ -5,8 +5,6 @@ from svae.jobs import start
 from svae.simulation import simulate, write_truth
 
 start(snakemake.log[0])
-dataset, truth = simulate(
-    snakemake.params.preset, seed=snakemake.params.seed, **snakemake.params.parameters
-)
+dataset, truth = simulate(snakemake.params.preset, seed=snakemake.params.seed, **snakemake.params.parameters)
 write_truth(truth, snakemake.output.truth)
 write_dataset(dataset, snakemake.output.dataset)

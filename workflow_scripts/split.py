@@ -9,5 +9,9 @@ dataset = read_dataset(snakemake.input.dataset)
 options = dict(snakemake.params.options)
 if snakemake.input.pathways:
     options["pathways"] = read_pathways(snakemake.input.pathways[0])
+if options["kind"] == "largest_effect":
+    from svae.datasets.effects import effect_sizes  # here, because it imports scanpy
+
+    options["effects"] = effect_sizes(dataset)
 labels = dataset.obs["perturbation"]
 write_split(split(labels, seed=snakemake.params.seed, **options), snakemake.output[0], labels)

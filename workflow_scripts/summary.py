@@ -1,11 +1,18 @@
 """Write the first page of the report: what was run, what won, what failed."""
 
-import snakemake as snakemake_package
-
 from svae.files import replacing
 from svae.jobs import start
 from svae.plots import Tables
 from svae.summary import summary
 
 start(snakemake.log[0])
-tables = Tables.read(snakemake.input, snakemake.params)
+tables = Tables.read(
+    snakemake.input,
+    snakemake.params.rule,
+    snakemake.params.reference,
+    snakemake.input.methods,
+    snakemake.input.registry,
+)
+page = summary(tables, snakemake.params.scope, snakemake.params.provenance)
+with replacing(snakemake.output[0]) as path:
+    path.write_text(page, encoding="utf-8")

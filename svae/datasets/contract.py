@@ -46,7 +46,7 @@ def validate_dataset(adata: ad.AnnData, path: str | Path) -> None:
 
 def validate_counts(X: np.ndarray | sparse.spmatrix, cells: pd.Index, path: str | Path) -> None:
     """Check that `X` (cells × genes) holds non-negative integers and no empty cell."""
-    values = X.data if sparse.issparse(X) else np.asarray(X)
+    values = np.asarray(X.data if sparse.issparse(X) else X)
     if not np.isfinite(values).all():
         raise BenchmarkError(f"{path}: X holds NaN or infinite values; counts are needed")
     if (values < 0).any():

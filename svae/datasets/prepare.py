@@ -1,5 +1,6 @@
 """From any published h5ad file to a dataset: a label per cell, raw counts, the cells and genes asked for."""
 
+import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,6 +19,15 @@ from svae.files import checksum
 from svae.words import CONTROL
 
 _ROWS = 4096  # read at once: 130 MB of the widest dense file, and few enough seeks in a sparse one
+
+
+def read_gene_lists(path: str | Path) -> dict[str, list[str]]:
+    """Read which ``perturbations`` and ``genes`` of a study to keep, from a JSON file."""
+    try:
+        lists = json.loads(Path(path).read_text(encoding="utf-8"))
+        return {key: list(lists[key]) for key in ("perturbations", "genes") if key in lists}
+    except (OSError, ValueError, TypeError) as error:
+        raise BenchmarkError(f"{path}: not a readable JSON file of gene lists ({error})") from error
 
 
 def prepare(

@@ -19,7 +19,7 @@ from svae.files import read_table, write_table
 from svae.seeds import seed_from
 from svae.words import CONTROL, Part
 
-Kind = Literal["random", "named", "pathway"]
+Kind = Literal["random", "named", "pathway", "largest_effect"]
 """How the held-out perturbations are chosen."""
 
 COLUMNS = ("cell", "perturbation", "part")
@@ -35,6 +35,7 @@ def split(
     seed: int,
     held_out: float | str | Sequence[str],
     pathways: Mapping[str, Sequence[str]] | None = None,
+    effects: pd.Series | None = None,
     validation: float = 0.1,
     min_cells_held_out: int = 4,
     min_cells_trained: int = 2,
@@ -46,17 +47,20 @@ def split(
     labels
         Perturbation of each cell, indexed by cell: ``dataset.obs["perturbation"]``.
     kind
-        ``random`` draws perturbations, ``named`` takes them as given, ``pathway`` takes those of a pathway.
+        ``random`` draws perturbations, ``named`` takes them as given, ``pathway`` takes those of a pathway,
+        ``largest_effect`` those that change cells the most.
         The control is never held out.
     seed
         Of the perturbations (``random``) and of the cells.
     held_out
-        For ``random``, a number of perturbations (a whole number) or a fraction of them (below 1); for
-        ``named``, a list of perturbations, in which ``p80..p99`` stands for p80, p81, … p99; for ``pathway``,
-        its name.
+        For ``random`` and ``largest_effect``, a number of perturbations (a whole number) or a fraction of
+        them (below 1); for ``named``, a list of perturbations, in which ``p80..p99`` stands for p80, p81,
+        … p99; for ``pathway``, its name.
     pathways
         Pathway → perturbations, for ``pathway`` (see :func:`read_pathways`); names that the dataset lacks
         are passed over.
+    effects
+        Effect size per perturbation, for ``largest_effect`` (see :func:`svae.datasets.effects.effect_sizes`).
     validation
         Fraction of the cells of each trained perturbation, but at least one of them; 0 for none.
     min_cells_held_out, min_cells_trained
@@ -75,7 +79,7 @@ def split(
     if not 0 <= validation < 1:
         raise BenchmarkError(f"split: validation is {validation}, but must be at least 0 and less than 1")
     labels = labels.astype(str)
-    chosen = set(_choose(labels, kind, seed, held_out, pathways or {}))
+    chosen = set(_choose(labels, kind, seed, held_out, pathways or {}, effects))
     if not set(labels) - chosen - {CONTROL}:
         raise BenchmarkError(
             f"split '{kind}': all {len(chosen)} perturbations are held out, none is trained on"
@@ -177,11 +181,17 @@ def _choose(
     seed: int,
     held_out: float | str | Sequence[str],
     pathways: Mapping[str, Sequence[str]],
+    effects: pd.Series | None,
 ) -> list[str]:
     """Return the perturbations to hold out."""
     known = sorted(set(labels) - {CONTROL})
     if kind == "random":
-        return _draw(known, seed, held_out)
+        random = np.random.default_rng(seed_from(seed, "held out"))
+        return sorted(random.choice(known, _number(known, kind, held_out), replace=False).tolist())
+    if kind == "largest_effect":
+        if effects is None:
+            raise BenchmarkError("split 'largest_effect': effect sizes of the perturbations are needed")
+        return sorted(effects[known].nlargest(_number(known, kind, held_out)).index)
     if kind == "named":
         if isinstance(held_out, (int, float)):
             raise BenchmarkError(
@@ -208,18 +218,17 @@ def _choose(
     raise unknown("kind", kind, get_args(Kind), "split")
 
 
-def _draw(known: list[str], seed: int, held_out: float | str | Sequence[str]) -> list[str]:
-    """Draw a number, or a fraction, of the known perturbations."""
+def _number(known: list[str], kind: str, held_out: float | str | Sequence[str]) -> int:
+    """Return how many of the known perturbations a number, or a fraction, of them is."""
     if isinstance(held_out, bool) or not isinstance(held_out, (int, float)) or held_out <= 0:
-        raise BenchmarkError(f"split 'random': held_out is {held_out!r}, but must be a number or a fraction")
+        raise BenchmarkError(f"split '{kind}': held_out is {held_out!r}, but must be a number or a fraction")
     number = max(1, round(held_out * len(known))) if held_out < 1 else held_out
     if number != int(number) or number > len(known):
         raise BenchmarkError(
-            f"split 'random': held_out is {held_out}, but must be less than 1 "
+            f"split '{kind}': held_out is {held_out}, but must be less than 1 "
             f"or a whole number of the {len(known)} perturbations"
         )
-    random = np.random.default_rng(seed_from(seed, "held out"))
-    return sorted(random.choice(known, int(number), replace=False).tolist())
+    return int(number)
 
 
 def _expand(names: Sequence[str]) -> list[str]:

@@ -1,0 +1,108 @@
+"""A copy of the repository to run the workflow in, and the scope that is run there."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from svae.files import read_table
+
+ROOT = Path(__file__).resolve().parents[1]
+PARTS = ("Snakefile", "config", "envs", "reports", "rules", "slurm", "svae", "workflow_scripts")
+MADE = shutil.ignore_patterns("__pycache__", "*.html", "*.zip")
+
+GRIDS: Mapping[str, Any] = {
+    "svae_plus": {"grid": {"penalty": [10, 100]}},
+    "svae": {"grid": {"penalty": [1, 10]}},
+    "beta_vae": {"grid": {"beta": [2, 4]}},
+}
+# Every rule file there is: a method that is added is tested with the others.
+METHODS = {path.stem: GRIDS.get(path.stem) for path in sorted((ROOT / "rules" / "methods").glob("[!_]*.smk"))}
+TINY: Mapping[str, Any] = {
+    "scope": "tiny",
+    "title": "The workflow in a nutshell",
+    "seed": 1,
+    "replicates": 2,
+    "latents": 3,
+    "accelerator": "cpu",
+    "likelihood_samples": 20,
+    "datasets": {
+        "simulated": {
+            "simulator": "corrected",
+            "parameters": {
+                "perturbations": 10,
+                "cells_per_perturbation": 40,
+                "controls": 40,
+                "latents": 3,
+                "hidden": 10,
+                "genes": 20,
+            },
+        }
+    },
+    "splits": {"random": {"kind": "random", "held_out": 0.2}},
+    "training": {"preset": "tuned", "max_epochs": 3, "refit_epochs": 2},
+    "methods": METHODS,
+    "reference": "svae_plus",
+}
+"""A scope in which every method runs, as fast as can be."""
+
+
+@dataclass(frozen=True)
+class Checkout:
+    """A copy of the repository; what Snakemake makes there stays there."""
+
+    path: Path
+
+    @classmethod
+    def create(cls, path: Path) -> "Checkout":
+        """Copy what the workflow needs to `path`."""
+        path.mkdir(parents=True)
+        for part in PARTS:
+            if (ROOT / part).is_dir():
+                shutil.copytree(ROOT / part, path / part, ignore=MADE)
+            else:
+                shutil.copy2(ROOT / part, path / part)
+        return cls(path)
+
+    def duplicate(self, path: Path) -> "Checkout":
+        """Copy this one, results and all."""
+        return Checkout(Path(shutil.copytree(self.path, path, symlinks=True)))
+
+    def write_scope(self, scope: Mapping[str, Any]) -> Path:
+        """Write a config file, named after its scope."""
+        path = self.path / "config" / f"{scope['scope']}.yaml"
+        path.write_text(yaml.safe_dump(dict(scope), sort_keys=False), encoding="utf-8")
+        return path
+
+    def try_snakemake(self, scope: str, *arguments: str, **environment: str) -> tuple[int, str]:
+        """Run Snakemake on config/`scope`.yaml; return its exit code, and all it said."""
+        # The library that runs has to be the one of the copy, not the one installed.
+        variables = os.environ | {"PYTHONPATH": str(self.path), "OMP_NUM_THREADS": "1"} | environment
+        variables.pop("SNAKEMAKE_PROFILE", None)
+        run = subprocess.run(
+            [sys.executable, "-m", "snakemake", "--configfile", f"config/{scope}.yaml", *arguments],
+            cwd=self.path,
+            env=variables,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        return run.returncode, run.stdout
+
+    def snakemake(self, scope: str, *arguments: str, **environment: str) -> str:
+        """Run Snakemake, which has to end well; return what it said."""
+        code, said = self.try_snakemake(scope, *arguments, **environment)
+        assert code == 0, said[-8000:]
+        return said
+
+    def table(self, name: str, scope: str = "tiny") -> pd.DataFrame:
+        """Read a table of the results."""
+        return read_table(self.path / "results" / scope / name, dtype={"setting": str})

@@ -1,0 +1,194 @@
+"""The fit file: what is written is read again, and every breach is told in one sentence."""
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+
+from svae import fits
+from svae.errors import BenchmarkError
+from svae.fits import Fit, Run
+
+CELLS = pd.Index(["a", "b", "c", "d"])
+TARGETS = pd.DataFrame([[1.0, 0.0], [0.5, 0.25]], index=["control", "p1"], columns=["z1", "z2"])
+
+
+def good_fit() -> Fit:
+    return Fit(
+        cells=CELLS,
+        latents=np.arange(8, dtype=np.float32).reshape(4, 2),
+        scores=pd.DataFrame({"log_likelihood_zero_shot": [np.nan, np.nan, -1.0, -2.0]}, index=CELLS),
+        targets=TARGETS,
+        shifts=-3 * TARGETS,
+        history=pd.DataFrame({"epoch": [1, 2], "train": [3.0, 2.0], "validation": [3.5, 2.5]}),
+        selection={"validation_likelihood": -1.5},
+        run=Run(setting="penalty=10", seed=7, seconds=1.5, message="as ever"),
+    )
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "fit.h5ad"
+
+
+@pytest.fixture
+def written(path):
+    """A good file, to be spoilt."""
+    fits.write(good_fit(), path)
+    return path
+
+
+def complaint(path) -> str:
+    """What reading the file complains of: one sentence that begins with its name."""
+    with pytest.raises(BenchmarkError) as error:
+        fits.read(path, CELLS)
+    said = str(error.value)
+    assert said.startswith(f"{path}: ")
+    assert "\n" not in said
+    return said
+
+
+def test_read_gives_what_was_written(written):
+    fit, good = fits.read(written, CELLS), good_fit()
+    assert fit.cells.equals(good.cells)
+    assert fit.latents.dtype == np.float32
+    np.testing.assert_array_equal(fit.latents, good.latents)
+    for name in ("scores", "targets", "shifts", "history"):
+        pd.testing.assert_frame_equal(getattr(fit, name), getattr(good, name), check_names=False)
+    assert fit.selection == good.selection
+    assert fit.run == good.run
+
+
+def test_latents_alone_are_enough(path):
+    fits.write(Fit(cells=CELLS, latents=np.ones((4, 3))), path)
+    fit = fits.read(path, CELLS)
+    assert fit.scores is fit.targets is fit.shifts is fit.history is None
+
+
+@pytest.mark.parametrize("status", [status for status in fits.STATUSES if status != "ok"])
+def test_a_fit_that_failed_needs_no_latents(path, status):
+    fits.write(Fit.failed(CELLS, status, "for a reason", setting="s"), path)
+    run = fits.read(path, CELLS).run
+    assert (run.status, run.message, run.setting) == (status, "for a reason", "s")
+
+
+def test_writing_a_breach_leaves_no_file(path):
+    fit = good_fit()
+    fit.latents = None
+    with pytest.raises(BenchmarkError, match="latents"):
+        fits.write(fit, path)
+    assert list(path.parent.iterdir()) == []
+
+
+def test_missing_file(path):
+    assert "no such file" in complaint(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"not HDF5 at all"])
+def test_file_of_another_kind(path, content):
+    path.write_bytes(content)
+    assert "not a readable h5ad file" in complaint(path)
+
+
+def test_truncated_file(written):
+    written.write_bytes(written.read_bytes()[:-1000])
+    assert "not a readable h5ad file" in complaint(written)
+
+
+def remove_run(file):
+    del file["uns/run"]
+
+
+def remove_status(file):
+    del file["uns/run/status"]
+
+
+def misspell_status(file):
+    del file["uns/run/status"]
+    file["uns/run/status"] = "time_out"
+
+
+def remove_latents(file):
+    del file["obsm/latents"]
+
+
+def replace_latents(file, values):
+    attributes = dict(file["obsm/latents"].attrs)
+    del file["obsm/latents"]
+    file["obsm/latents"] = values
+    file["obsm/latents"].attrs.update(attributes)
+
+
+def flatten_latents(file):
+    replace_latents(file, np.ones(4))
+
+
+def put_nan_into_latents(file):
+    replace_latents(file, np.float32([[0, 1], [2, 3], [4, np.nan], [6, 7]]))
+
+
+def put_infinity_into_latents(file):
+    replace_latents(file, np.float32([[0, 1], [2, 3], [4, np.inf], [6, 7]]))
+
+
+def add_a_latent(file):
+    replace_latents(file, np.ones((4, 3)))
+
+
+def rename_a_cell(file):
+    file["obs/_index"][0] = "z"
+
+
+def swap_cells(file):
+    file["obs/_index"][:2] = ["b", "a"]
+
+
+def put_a_probability_of_two(file):
+    file["uns/targets/z1"][0] = 2
+
+
+def put_nan_into_shifts(file):
+    file["uns/shifts/z2"][1] = np.nan
+
+
+def write_targets_without_names(file):
+    del file["uns/targets"]
+    file["uns/targets"] = np.ones((2, 2))
+
+
+BREACHES = {
+    remove_run: 'uns["run"]["status"] is missing',
+    remove_status: 'uns["run"]["status"] is missing',
+    misspell_status: "uns[\"run\"][\"status\"]: unknown status 'time_out', did you mean 'timeout'?",
+    remove_latents: 'obsm["latents"] is missing',
+    flatten_latents: 'obsm["latents"] has shape (4,)',
+    put_nan_into_latents: 'obsm["latents"] holds NaN or infinite values',
+    put_infinity_into_latents: 'obsm["latents"] holds NaN or infinite values',
+    add_a_latent: 'uns["targets"] has 2 columns for 3 latents',
+    rename_a_cell: "obs_names are not the cells of the dataset",
+    swap_cells: "obs_names are not the cells of the dataset, in its order",
+    put_a_probability_of_two: 'uns["targets"] holds values outside [0, 1]',
+    put_nan_into_shifts: 'uns["shifts"] holds NaN or infinite values',
+    write_targets_without_names: 'uns["targets"] is not a table',
+}
+
+
+@pytest.mark.parametrize(("spoil", "said"), BREACHES.items(), ids=[spoil.__name__ for spoil in BREACHES])
+def test_breach_is_told_in_one_sentence(written, spoil, said):
+    with h5py.File(written, "r+") as file:
+        spoil(file)
+    assert said in complaint(written)
+
+
+def test_a_file_needs_only_what_the_contract_names(path):
+    """What a program of another language writes, with none of the marks that anndata leaves."""
+    with h5py.File(path, "w") as file:
+        file["obs/_index"] = list(CELLS)
+        file["obs"].attrs.update({"encoding-type": "dataframe", "encoding-version": "0.2.0"})
+        file["obs"].attrs.update({"_index": "_index", "column-order": np.array([], dtype="S1")})
+        file["obsm/latents"] = np.ones((4, 2), dtype="float32")
+        file["uns/run/status"] = "ok"
+        file.attrs.update({"encoding-type": "anndata", "encoding-version": "0.1.0"})
+    fit = fits.read(path, CELLS)
+    assert fit.run.status == "ok"
+    assert fit.latents.shape == (4, 2)

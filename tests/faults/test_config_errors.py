@@ -1,0 +1,108 @@
+"""A mistake in a config file is told in one sentence that names the file, the key and what was meant."""
+
+import copy
+
+import pytest
+from checkout import METHODS, TINY
+
+from svae.config import Scope
+from svae.errors import BenchmarkError
+
+
+def changed(path: str, value: object) -> dict:
+    """Return the tiny scope with one entry, at `path`, set to `value`."""
+    config = copy.deepcopy({**TINY, "methods": dict(METHODS)})
+    *parents, last = path.split("/")
+    place = config
+    for parent in parents:
+        place = place.setdefault(parent, {})
+    place[last] = value
+    return config
+
+
+def real(**changes: object) -> dict:
+    """Return the tiny scope on a real screen."""
+    return changed("datasets", {"screen": {"source": "norman2019", "label": "guide"} | changes})
+
+
+MISTAKES = {
+    "scope key": (changed("sed", 1), ["unknown key 'sed'", "'seed'"]),
+    "dataset key": (
+        changed("datasets/simulated/simulater", "corrected"),
+        ["datasets: simulated", "'simulator'"],
+    ),
+    "method": (changed("methods/svea", None), ["methods", "unknown method 'svea'", "'svae'"]),
+    "method without a rule file": (changed("methods/mine", None), ["methods", "rules/methods/mine.smk"]),
+    "method option": (changed("methods/vae", {"gird": {}}), ["methods: vae", "'gird'", "'grid'"]),
+    "metric": (changed("metrics", ["mcc_peerson"]), ["metrics", "'mcc_peerson'", "'mcc_pearson'"]),
+    "reference": (changed("reference", "svae_pls"), ["reference", "'svae_pls'", "'svae_plus'"]),
+    "selection rule": (changed("selection", {"rule": "urd"}), ["selection: rule", "'urd'", "'udr'"]),
+    "oracle metric": (
+        changed("selection", {"oracle_metric": "target_f2"}),
+        ["selection: oracle_metric", "'target_f2'", "'target_f1'"],
+    ),
+    "fixed setting of a method": (
+        changed("selection", {"fixed": {"vea": "default"}}),
+        ["selection: fixed", "'vea'", "'vae'"],
+    ),
+    "split of a dataset": (
+        changed("datasets/simulated/splits", ["randon"]),
+        ["datasets: simulated", "'randon'", "'random'"],
+    ),
+    "method of a dataset": (
+        changed("datasets/simulated/methods", ["pac"]),
+        ["datasets: simulated", "'pac'", "'pca'"],
+    ),
+    "kind of split": (changed("splits/random/kind", "randon"), ["splits: random: kind", "'random'"]),
+    "seeds": (changed("datasets/simulated/seeds", [0]), ["datasets: simulated", "seeds"]),
+    "dataset from nowhere": (
+        changed("datasets", {"screen": {"label": "guide"}}),
+        ["datasets: screen", "simulator"],
+    ),
+    "dataset without label": (changed("datasets", {"screen": {"source": "norman2019"}}), ["screen", "label"]),
+    "source": (real(source="norman2091"), ["datasets: screen: source", "'norman2091'", "'norman2019'"]),
+    "simulator": (
+        changed("datasets/simulated/simulator", "corected"),
+        ["datasets: simulated: simulator", "'corected'", "'corrected'"],
+    ),
+    "parameter of a simulator": (
+        changed("datasets/simulated/parameters/gens", 20),
+        ["datasets: simulated: parameters", "'gens'", "'genes'"],
+    ),
+    "type": (changed("replicates", "two"), ["replicates", "'two'"]),
+    "range": (changed("replicates", 0), ["replicates", "0"]),
+}
+
+
+@pytest.mark.parametrize(("config", "named"), MISTAKES.values(), ids=MISTAKES)
+def test_mistake_is_told_in_one_sentence(config, named):
+    with pytest.raises(BenchmarkError) as error:
+        Scope(config, "config/mine.yaml")
+    said = str(error.value)
+    assert said.startswith("config/mine.yaml: ")
+    assert "\n" not in said
+    assert len(said) < 400
+    for name in named:
+        assert name in said
+
+
+def test_the_tiny_scope_has_no_mistake():
+    Scope(TINY)
+    Scope(real())
+
+
+def test_missing_key():
+    with pytest.raises(BenchmarkError, match=r"mine\.yaml: 'splits' is a required property"):
+        Scope({key: value for key, value in TINY.items() if key != "splits"}, "mine.yaml")
+
+
+@pytest.mark.workflow
+@pytest.mark.parametrize("mistake", ["method", "source"])
+def test_snakemake_shows_the_sentence_and_no_traceback(checkout, mistake):
+    config, named = MISTAKES[mistake]
+    checkout.write_scope(config)
+    code, said = checkout.try_snakemake("tiny", "--dry-run")
+    assert code != 0
+    assert "Traceback" not in said
+    assert len(said.splitlines()) < 6, said
+    assert all(name in said for name in ["config/tiny.yaml", *named]), said

@@ -1,0 +1,238 @@
+"""However a method ends, valid fits that say how are left, and the benchmark goes on."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+from checkout import METHODS, TINY, Checkout
+
+from svae import fits
+from svae.errors import BenchmarkError
+from svae.guard import guarded
+
+CELLS = pd.Index(["a", "b", "c"])
+SETTINGS = ("x=1", "x=2")
+LATENTS = np.eye(3, 2)
+
+
+@pytest.fixture
+def owed(tmp_path):
+    """Files that the method owes; the second one is left over from an earlier run."""
+    paths = [tmp_path / f"{setting}.h5ad" for setting in SETTINGS]
+    fits.write(fits.Fit(CELLS, latents=5 * LATENTS), paths[1])
+    return paths
+
+
+def run(work, owed, timeout_minutes=None):
+    """Let `work` run guarded; return how its fits ended, as read from their files."""
+    told = guarded(work, owed, SETTINGS, CELLS, timeout_minutes)
+    ended = [fits.read(path, CELLS).run for path in owed]
+    assert told == [run.status for run in ended]
+    assert [path.name for path in sorted(owed[0].parent.iterdir())] == [path.name for path in owed]
+    return ended
+
+
+def write_nothing(owed):
+    pass
+
+
+def raise_an_error(owed):
+    raise RuntimeError("the matrix is singular\nand so on")
+
+
+def raise_a_sentence(owed):
+    raise BenchmarkError("option 'x' must be positive")
+
+
+def say_nothing(owed):
+    raise BenchmarkError("")
+
+
+def exit_at_once(owed):
+    sys.exit(3)
+
+
+def vanish(owed):
+    os._exit(5)
+
+
+def run_out_of_memory(owed):
+    raise MemoryError("cannot allocate 80 GB")
+
+
+def be_killed(owed):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def be_ended(owed):
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def write_garbage(owed):
+    for path in owed:
+        path.write_text("not HDF5")
+
+
+def write_other_cells(owed):
+    for path in owed:
+        fits.write(fits.Fit(CELLS[::-1], latents=LATENTS), path)
+
+
+def write_nan(owed):
+    for path in owed:
+        fits.write(fits.Fit(CELLS, latents=LATENTS * np.nan), path)
+
+
+FAULTS = {
+    write_nothing: ("failed", "wrote no fit"),
+    raise_an_error: ("failed", "RuntimeError: the matrix is singular"),
+    raise_a_sentence: ("failed", "option 'x' must be positive"),
+    say_nothing: ("failed", ""),
+    exit_at_once: ("failed", "SystemExit: 3"),
+    vanish: ("failed", "exit code 5"),
+    run_out_of_memory: ("out_of_memory", "MemoryError: cannot allocate 80 GB"),
+    be_killed: ("out_of_memory", "killed by the system"),
+    be_ended: ("failed", "exit code -15"),
+    write_garbage: ("failed", "breaks its contract"),
+    write_other_cells: ("failed", "not the cells of the dataset"),
+    write_nan: ("failed", "NaN"),
+}
+
+
+@pytest.mark.parametrize(("fault", "ended"), FAULTS.items(), ids=[fault.__name__ for fault in FAULTS])
+def test_fault_leaves_fits_that_say_so(owed, fault, ended):
+    def work():
+        fault(owed)
+
+    status, message = ended
+    for run_, setting in zip(run(work, owed), SETTINGS, strict=True):
+        assert (run_.status, run_.setting) == (status, setting)
+        assert message in run_.message
+        assert "\n" not in run_.message
+
+
+def test_method_that_takes_too_long_is_ended(owed):
+    def work():
+        subprocess.run(["sleep", "60"], check=False)
+
+    start = time.monotonic()
+    ended = run(work, owed, timeout_minutes=0.005)
+    assert time.monotonic() - start < 10
+    assert {(run.status, run.message) for run in ended} == {("timeout", "ended after 0.005 minutes")}
+
+
+def test_processes_that_a_method_leaves_behind_hold_nothing_up(owed):
+    def work():
+        if os.fork() == 0:
+            time.sleep(60)
+
+    start = time.monotonic()
+    run(work, owed)
+    assert time.monotonic() - start < 10
+
+
+def test_fits_that_were_finished_before_count(owed):
+    def work():
+        fits.write(fits.Fit(CELLS, latents=LATENTS), owed[0])
+        raise RuntimeError("the second setting is bad")
+
+    first, second = run(work, owed)
+    assert first.status == "ok"
+    assert (second.status, second.message) == ("failed", "RuntimeError: the second setting is bad")
+
+
+def test_good_fits_are_left_alone(owed):
+    def work():
+        for path in owed:
+            fits.write(fits.Fit(CELLS, latents=LATENTS), path)
+
+    assert {run.status for run in run(work, owed)} == {"ok"}
+    np.testing.assert_array_equal(fits.read(owed[1]).latents, LATENTS)
+
+
+# --- in the workflow ------------------------------------------------------------------------------
+
+RULE = """\
+rule fit_{method}:
+    input:
+        dataset=DATASET,
+        guard=code("guard"),
+    output:
+        fits_of("{method}"),
+    log:
+        log_of("{method}"),
+    params:
+        names=names_of("{method}"),
+    shell:
+        "python {{input.guard[0]}} --dataset {{input.dataset}} --settings {{params.names:q}} --fits {{output:q}}"
+        " --timeout-minutes 0.02 -- {command} &> {{log}}"
+"""
+COMMANDS = {
+    "raises": ("python -c 'raise RuntimeError'", "failed"),
+    "sleeps": ("sleep 60", "timeout"),
+    "scribbles": ("sh -c 'echo garbage > {output}'", "failed"),
+    "is_killed": ("sh -c 'kill -9 $$$$'", "out_of_memory"),
+}
+GOOD = ("svae_plus", "pca", "random")
+
+
+@pytest.fixture(scope="module")
+def broken_run(tmp_path_factory) -> tuple[Checkout, int, str]:
+    """A few methods of the tiny scope, among others that fail, each in its own way."""
+    copy = Checkout.create(tmp_path_factory.mktemp("broken") / "repository")
+    for method, (command, _) in COMMANDS.items():
+        rule = RULE.format(method=method, command=command.replace("$$$$", "$$"))
+        (copy.path / "rules/methods" / f"{method}.smk").write_text(rule, encoding="utf-8")
+    methods = {method: METHODS[method] for method in GOOD} | dict.fromkeys(COMMANDS)
+    copy.write_scope({**TINY, "replicates": 1, "methods": methods})
+    return copy, *copy.try_snakemake("tiny", "--cores", "2", "--keep-going")
+
+
+workflow = pytest.mark.workflow
+tiny = pytest.mark.xdist_group("tiny")
+
+
+@workflow
+@tiny
+def test_run_goes_on_and_ends_badly(broken_run):
+    copy, code, said = broken_run
+    assert code != 0
+    assert not (copy.path / "results/tiny/complete.txt").exists()
+    assert "4 of 8 fits did not end well (is_killed, raises, scribbles, sleeps)" in said
+
+
+@workflow
+@tiny
+def test_statuses_say_what_happened(broken_run):
+    status = broken_run[0].table("status.tsv").set_index("method")
+    assert status.loc[list(COMMANDS), "status"].to_dict() == {
+        method: ended for method, (_, ended) in COMMANDS.items()
+    }
+    assert set(status.loc[list(GOOD), "status"]) == {"ok"}
+    assert status.loc[list(COMMANDS), "message"].str.len().min() > 0
+
+
+@workflow
+@tiny
+def test_report_is_made_and_names_the_failures(broken_run):
+    copy = broken_run[0]
+    copy.snakemake("tiny", "--report", "reports/tiny.html")
+    summary = (copy.path / "results/tiny/summary.rst").read_text(encoding="utf-8")
+    assert (copy.path / "reports/tiny.html").stat().st_size > 100_000
+    assert all(ended.replace("_", " ") in summary for _, ended in COMMANDS.values())
+
+
+@workflow
+@tiny
+def test_numbers_of_the_others_are_the_same_as_without(broken_run, tiny_run):
+    with_faults = broken_run[0].table("metrics.tsv.gz")
+    without = tiny_run.table("metrics.tsv.gz")
+    kept = without[without["method"].isin(GOOD) & (without["replicate"] == 0)]
+    keys = ["method", "setting", "metric"]
+    same = with_faults[with_faults["method"].isin(GOOD)].set_index(keys)["value"].sort_index()
+    pd.testing.assert_series_equal(same, kept.set_index(keys)["value"].sort_index(), check_exact=True)

@@ -1,0 +1,150 @@
+import copy
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from svae.fleet import Cells, train
+from svae.module import PerturbationVAE
+from svae.priors import SpikeAndSlabShift
+from svae.training import TrainingPlan
+
+PLAN = TrainingPlan(
+    max_epochs=2, learning_rate=3e-3, eps=1e-6, batch_size=32, warmup_epochs=2, weight_decay=1e-4, decay=0.5
+)
+TRAINING, VALIDATION = np.arange(96), np.arange(96, 120)
+
+
+def silent(line):
+    pass
+
+
+@pytest.fixture(scope="module")
+def cells():
+    generator = torch.Generator().manual_seed(0)
+    rates = 2 + 8 * torch.rand(120, 10, generator=generator)
+    x = torch.poisson(rates, generator=generator) + 1
+    return Cells(x, torch.arange(120) % 4, torch.zeros(120).long())
+
+
+def build(seed, penalty=5.0, dropout_rate=0.1):
+    torch.manual_seed(seed)
+    return PerturbationVAE(
+        10, SpikeAndSlabShift(4, 3, penalty=penalty), n_hidden=16, dropout_rate=dropout_rate
+    )
+
+
+def run(modules, seeds, cells, plan=PLAN, **options):
+    return train(modules, seeds, cells, TRAINING, VALIDATION, plan, progress=silent, **options)
+
+
+def same(first, second, tolerance=1e-4):
+    states = first.state_dict(), second.state_dict()
+    return all(torch.allclose(states[0][n].float(), states[1][n].float(), atol=tolerance) for n in states[0])
+
+
+def test_a_replica_does_not_notice_the_fleet_around_it(cells):
+    together = [build(seed, penalty) for seed, penalty in ((1, 2.0), (2, 5.0), (3, 9.0))]
+    alone = copy.deepcopy(together[1])
+    histories = run(together, [11, 12, 13], cells, learning_rates=[1e-3, 3e-3, 1e-2])
+    [history] = run([alone], [12], cells)
+    assert same(alone, together[1])
+    assert history.table()["validation"].tolist() == pytest.approx(
+        histories[1].table()["validation"].tolist()
+    )
+    assert not same(together[0], together[1])
+
+
+def test_the_size_of_the_fleet_changes_nothing(cells):
+    first, second = ([build(seed) for seed in range(3)] for _ in range(2))
+    run(first, [1, 2, 3], cells)
+    run(second, [1, 2, 3], cells, fleet_size=2)
+    assert all(same(a, b) for a, b in zip(first, second, strict=True))
+
+
+def test_same_seeds_same_bits(cells):
+    first, second = ([build(seed) for seed in range(2)] for _ in range(2))
+    run(first, [1, 2], cells)
+    run(second, [1, 2], cells)
+    assert all(same(a, b, tolerance=0.0) for a, b in zip(first, second, strict=True))
+
+
+def test_the_steps_are_those_of_adam(cells):
+    module = build(0)
+    reference, plan = copy.deepcopy(module), replace(PLAN, max_epochs=1, warmup_epochs=0, decay=0.0)
+    run([module], [7], cells, plan)
+
+    generator = torch.Generator().manual_seed(7)
+    torch.randn(len(VALIDATION), 3, generator=generator)  # the fleet draws the validation noise first
+    order = torch.randperm(len(TRAINING), generator=generator)
+    noise = reference.draw_noise(96, generator)
+    adam = torch.optim.Adam(reference.parameters(), lr=3e-3, eps=1e-6, weight_decay=1e-4)
+    reference.train()
+    for step in range(3):
+        rows = slice(32 * step, 32 * (step + 1))
+        batch = cells[torch.as_tensor(TRAINING)[order[rows]]]
+        loss = reference.objective(*batch.tensors(), {n: v[rows] for n, v in noise.items()}, 1.0, 96)
+        adam.zero_grad()
+        loss.backward()
+        adam.step()
+    assert same(module, reference, tolerance=1e-5)
+
+
+def test_the_sum_objective_is_the_sum(cells):
+    """Minimising the loss of all cells equals dividing Adam's constants by their number."""
+    plan = replace(PLAN, eps=1e-2, objective="sum")
+    per_cell = plan.per_cell(96)
+    assert (per_cell.eps, per_cell.weight_decay) == (1e-2 / 96, 1e-4 / 96)
+    first, second = build(0), build(0)
+    run([first], [1], cells, plan)
+    run([second], [1], cells, per_cell)
+    assert same(first, second, tolerance=0.0)
+
+
+def test_one_that_diverges_leaves_the_others_alone(cells):
+    modules = [build(seed) for seed in range(3)]
+    alone = copy.deepcopy(modules[0])
+    with torch.no_grad():
+        modules[1].log_dispersion.fill_(float("nan"))
+    results = run(modules, [1, 2, 3], cells)
+    run([alone], [1], cells)
+    assert [result.diverged for result in results] == [False, True, False]
+    assert len(results[1].history) == 1
+    assert same(alone, modules[0])
+
+
+def test_a_replica_that_stopped_does_not_move(cells):
+    """The second replica takes steps so long that it soon stops; the first goes on."""
+    modules, plan = [build(0), build(1)], replace(PLAN, max_epochs=12, patience=2, decay=0.0)
+    results = run(modules, [1, 2], cells, plan, learning_rates=[1e-3, 0.1])
+    lengths = [len(result.history) for result in results]
+    assert lengths[1] < lengths[0]
+    alone = build(1)
+    run([alone], [2], cells, replace(plan, max_epochs=lengths[1], patience=None, learning_rate=0.1))
+    assert same(alone, modules[1], tolerance=1e-2)
+
+
+def test_the_best_weights_are_kept(cells):
+    plan = replace(PLAN, max_epochs=30, learning_rate=0.2, keep="best", decay=0.0)
+    module = build(0)
+    [result] = run([module], [1], cells, plan)
+    losses = result.table()["validation"]
+    assert result.best == losses.min() < losses.iloc[-1]
+    again = build(0)
+    run([again], [1], cells, replace(plan, max_epochs=result.best_epoch, keep="last"))
+    assert same(module, again, tolerance=1e-3)
+
+
+def test_masks_may_have_their_own_learning_rate(cells):
+    module = build(0)
+    before = module.prior.logit.detach().clone()
+    run([module], [1], cells, replace(PLAN, mask_learning_rate=0.0))
+    assert torch.equal(module.prior.logit, before)
+    assert not torch.equal(module.prior.shift, build(0).prior.shift)
+
+
+def test_training_lowers_the_loss(cells):
+    [result] = run([build(0)], [1], cells, replace(PLAN, max_epochs=30, warmup_epochs=0))
+    table = result.table()
+    assert table["train"].iloc[-1] < table["train"].iloc[0] - 2

@@ -1,0 +1,74 @@
+"""docs/add-a-method.md, followed to the letter."""
+
+import re
+
+import pytest
+import yaml
+from checkout import METHODS, ROOT, TINY, Checkout
+
+pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("tiny")]
+
+PAGE = (ROOT / "docs" / "add-a-method.md").read_text(encoding="utf-8")
+FILES = dict(re.findall(r"^`([^`\n]+)`:\n\n```\w+\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL))
+ENTRIES = [
+    yaml.safe_load(block)["methods"] for block in re.findall(r"^```yaml\n(.*?)^```$", PAGE, re.M | re.S)
+]
+ADDED = {name: entry for entries in ENTRIES for name, entry in entries.items()}
+
+
+@pytest.fixture(scope="module")
+def extended_run(tiny_run, tmp_path_factory) -> Checkout:
+    """The tiny run, to which the methods of the page are added."""
+    copy = tiny_run.duplicate(tmp_path_factory.mktemp("extended") / "repository")
+    for name, text in FILES.items():
+        (copy.path / name).write_text(text, encoding="utf-8")
+    copy.write_scope({**TINY, "methods": METHODS | ADDED})
+    # The copy lies elsewhere, which is no reason to fit again what is there.
+    copy.snakemake("tiny", "--cores", "2", "--rerun-triggers", "mtime", "params")
+    return copy
+
+
+def test_page_adds_a_rule_and_a_program_per_method():
+    assert set(FILES) == {
+        path
+        for method in ADDED
+        for path in (f"rules/methods/{method}.smk", f"workflow_scripts/fit_{method}.py")
+    }
+    assert not any((ROOT / name).exists() for name in FILES)
+
+
+@pytest.mark.parametrize("name", ["metrics.tsv.gz", "selected.tsv", "status.tsv", "leaderboard.tsv"])
+def test_added_methods_are_in_the_table(extended_run, name):
+    assert set(extended_run.table(name)["method"]) == set(METHODS) | set(ADDED)
+
+
+def test_added_methods_end_well(extended_run):
+    status = extended_run.table("status.tsv").set_index("method").loc[list(ADDED)]
+    assert set(status["status"]) == {"ok"}, status["message"]
+    assert set(status.loc["nmf", "setting"]) == {"n_latent=2", "n_latent=3"}
+
+
+def test_added_methods_are_in_every_figure_that_shows_methods_like_them(extended_run):
+    shown = 0
+    for path in sorted((extended_run.path / "results/tiny/figures").glob("*.tsv")):
+        table = extended_run.table(f"figures/{path.name}")
+        if "pca" in set(table.get("method", [])):
+            assert set(ADDED) <= set(table["method"]), path.name
+            shown += 1
+    assert shown >= 2
+
+
+def test_other_methods_are_not_fitted_again(tiny_run, extended_run):
+    for fit in (tiny_run.path / "results/tiny/fits").rglob("*.h5ad"):
+        copied = extended_run.path / fit.relative_to(tiny_run.path)
+        assert copied.stat().st_mtime == fit.stat().st_mtime
+
+
+def test_other_methods_keep_their_numbers(tiny_run, extended_run):
+    before, after = tiny_run.table("metrics.tsv.gz"), extended_run.table("metrics.tsv.gz")
+    kept = after[after["method"].isin(before["method"])].reset_index(drop=True)
+    assert kept.equals(before)
+
+
+def test_added_rules_pass_the_linter(extended_run):
+    assert "Congratulations" in extended_run.snakemake("tiny", "--lint")

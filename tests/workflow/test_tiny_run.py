@@ -1,0 +1,125 @@
+"""The workflow from end to end, on a scope that is as small as can be."""
+
+import re
+from html.parser import HTMLParser
+
+import pandas as pd
+import pytest
+from checkout import METHODS, ROOT, TINY, Checkout
+
+from svae import fits
+from svae.config import Scope
+from svae.datasets import read_dataset
+from svae.plots import COLUMNS
+
+pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("tiny")]
+
+SCOPE = Scope(TINY)
+SUFFIXES = {"metrics": "tsv.gz", "history": "tsv.gz", "targets": "tsv.gz"}
+CONTROLS = {"oracle", "random"}
+FIGURES = sorted(path.stem for path in (ROOT / "reports" / "captions").glob("*.rst"))
+FIGURES = [figure for figure in FIGURES if figure not in ("leaderboard", "status")]
+
+
+def test_all_fits_end_well(tiny_run):
+    status = tiny_run.table("status.tsv")
+    settings = sum(len(SCOPE.settings(method)) for method in SCOPE.methods)
+    assert len(status) == settings * SCOPE.replicates
+    assert set(status["status"]) == {"ok"}, status[["method", "message"]]
+    assert "ended well" in (tiny_run.path / "results/tiny/complete.txt").read_text()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_method_keeps_the_contract(tiny_run, method):
+    results = tiny_run.path / "results" / "tiny"
+    for replicate in range(SCOPE.replicates):
+        job = f"simulated/random/rep{replicate}/{method}"
+        cells = read_dataset(results / f"data/simulated/rep{replicate}.h5ad").obs_names
+        for setting in SCOPE.settings(method):
+            fit = fits.read(results / f"fits/{job}/{setting.name}.h5ad", cells)
+            assert fit.run.status == "ok"
+            assert fit.latents.shape[1] == SCOPE.latents
+            assert fit.latents.std(axis=0).min() > 0
+        assert (results / f"logs/fits/{job}.log").is_file()
+        assert (results / f"benchmarks/{job}.jsonl").stat().st_size > 0
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+def test_table_has_its_columns(tiny_run, name):
+    table = tiny_run.table(f"{name}.{SUFFIXES.get(name, 'tsv')}")
+    assert set(COLUMNS[name]) <= set(table)
+    assert len(table) > 0
+
+
+@pytest.mark.parametrize("name", ["metrics.tsv.gz", "selected.tsv", "status.tsv", "leaderboard.tsv"])
+def test_every_method_is_in_the_table(tiny_run, name):
+    assert set(tiny_run.table(name)["method"]) == set(METHODS)
+
+
+def test_every_method_has_values(tiny_run):
+    metrics = tiny_run.table("metrics.tsv.gz")
+    values = metrics[metrics["metric"] == "mcc_pearson"]
+    assert set(values["method"]) == set(METHODS)
+    assert values["value"].between(0, 1).all()
+
+
+@pytest.mark.parametrize("figure", FIGURES)
+def test_figure_is_there_with_its_numbers(tiny_run, figure):
+    stem = tiny_run.path / "results" / "tiny" / "figures" / figure
+    heads = {"svg": b"<?xml", "pdf": b"%PDF", "png": b"\x89PNG"}
+    for suffix, head in heads.items():
+        assert stem.with_suffix(f".{suffix}").read_bytes().startswith(head)
+    assert len(tiny_run.table(f"figures/{figure}.tsv")) > 0
+
+
+@pytest.mark.parametrize("figure", ["latent_recovery", "cost"])
+def test_every_method_is_in_the_figure(tiny_run, figure):
+    assert set(METHODS) - CONTROLS <= set(tiny_run.table(f"figures/{figure}.tsv")["method"])
+
+
+def test_only_the_oracle_sees_the_truth(tiny_run):
+    lines = tiny_run.snakemake("tiny", "--detailed-summary").splitlines()
+    header = next(place for place, line in enumerate(lines) if line.startswith("output_file\t"))
+    jobs = pd.DataFrame([line.split("\t") for line in lines[header + 1 :]], columns=lines[header].split("\t"))
+    told = {
+        method: jobs.loc[jobs["output_file"].str.contains(f"/fits/.*/{method}/"), "input-file(s)"].str
+        for method in METHODS
+    }
+    assert all(len(inputs.contains("/data/")) > 0 for inputs in told.values())
+    assert {method for method, inputs in told.items() if inputs.contains("/truth/").any()} == {"oracle"}
+
+
+def test_nothing_is_left_to_do(tiny_run):
+    assert "Nothing to be done" in tiny_run.snakemake("tiny", "--dry-run")
+
+
+def test_same_seed_gives_the_same_bytes(tiny_run, tmp_path):
+    again = Checkout.create(tmp_path / "repository")
+    again.write_scope(TINY)
+    name = "results/tiny/metrics.tsv.gz"
+    again.snakemake("tiny", "--cores", "2", name)
+    assert (again.path / name).read_bytes() == (tiny_run.path / name).read_bytes()
+
+
+class Loaded(HTMLParser):
+    """Collects the addresses that a page loads when it is opened."""
+
+    def __init__(self):
+        super().__init__()
+        self.addresses = []
+
+    def handle_starttag(self, tag, attributes):
+        if tag in ("script", "link", "img", "iframe", "source"):
+            self.addresses += [value for name, value in attributes if name in ("src", "href") and value]
+
+
+def test_report_is_one_file_that_loads_nothing(tiny_run):
+    style = ("--report-stylesheet", "reports/report.css")
+    tiny_run.snakemake("tiny", "--report", "reports/tiny.html", *style)
+    text = (tiny_run.path / "reports" / "tiny.html").read_text(encoding="utf-8")
+    page = Loaded()
+    page.feed(text)
+    assert [address for address in page.addresses if not address.startswith("data:")] == []
+    assert not re.search(r"url\([\"']?https?:", text)
+    for figure in FIGURES:
+        assert f"{figure}.svg" in text
