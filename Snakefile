@@ -22,7 +22,6 @@ wildcard_constraints:
     split="[A-Za-z0-9_-]+",
     replicate="[0-9]+",
     method="[A-Za-z0-9_]+",
-    figure="[a-z_]+",
 
 
 include: "rules/data.smk"

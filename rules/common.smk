@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from importlib.metadata import version
 
 from snakemake.exceptions import WorkflowError
@@ -117,6 +118,10 @@ def as_json(jobs):
     return line
 
 
+# Begins a shell command; runs with the Python of Snakemake, whatever the command behind it runs with.
+GUARD = f"PYTHONPATH={workflow.basedir} {sys.executable} {workflow.basedir}/workflow_scripts/guard.py"
+
+
 def timeout_minutes(wildcards, resources):
     """A method may run so long: as the scope says, else a little less than the scheduler allows."""
     return scope.config.get("timeout_minutes", 0.95 * resources.runtime)
@@ -213,6 +218,11 @@ def run_of(wildcards):
 def evaluations(suffix):
     """Tables of all jobs, one kind of them."""
     return [f"{METRICS}{suffix}".format(**run._asdict()) for run in scope.runs]
+
+
+def title_of(figure):
+    """Name of a figure as a reader sees it."""
+    return figure.replace("_", " ").capitalize()
 
 
 def first_replicates():

@@ -11,8 +11,10 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from svae import fits
@@ -50,20 +52,27 @@ def guarded(
     """
     for path in outputs:
         Path(path).unlink(missing_ok=True)
-    start = time.monotonic()
-    status, message = _run(work, timeout_minutes)
-    seconds = (time.monotonic() - start) / max(1, len(outputs))
-    return [
-        _settle(path, setting, cells, status, message, seconds)
-        for path, setting in zip(outputs, settings, strict=True)
-    ]
+    ending = _run(work, timeout_minutes)
+    ending.seconds /= max(1, len(outputs))
+    return [_settle(path, setting, cells, ending) for path, setting in zip(outputs, settings, strict=True)]
 
 
-def _run(work: Callable[[], None], timeout_minutes: float | None) -> tuple[Status, str]:
+@dataclass
+class _Ending:
+    """How the child ended, and what it cost."""
+
+    status: Status
+    message: str
+    seconds: float
+    peak_memory_mb: float
+
+
+def _run(work: Callable[[], None], timeout_minutes: float | None) -> _Ending:
     """Fork, work, and tell how the child ended; its last words come through a pipe."""
     reading, writing = os.pipe()
     sys.stdout.flush()
     sys.stderr.flush()
+    start = time.monotonic()
     child = os.fork()
     if child == 0:
         os.close(reading)
@@ -71,19 +80,21 @@ def _run(work: Callable[[], None], timeout_minutes: float | None) -> tuple[Statu
         os._exit(_child(work, writing))
     os.close(writing)
     try:
-        code = _wait(child, timeout_minutes)
+        code, peak_memory_mb = _wait(child, timeout_minutes)
     except BaseException:  # interrupted: nothing may be left running
         os.killpg(child, signal.SIGKILL)
         raise
     with os.fdopen(reading, encoding="utf-8") as pipe:
         message = pipe.read().strip()
+    cost = time.monotonic() - start, peak_memory_mb
     if code is None:
-        return "timeout", f"ended after {timeout_minutes:g} minutes"
+        return _Ending("timeout", f"ended after {timeout_minutes:g} minutes", *cost)
     if code == 0:
-        return "ok", ""
+        return _Ending("ok", "", *cost)
     if code == OUT_OF_MEMORY or code == -signal.SIGKILL:
-        return "out_of_memory", message or "killed by the system, which most often means out of memory"
-    return "failed", message or f"exit code {code}"
+        killed = "killed by the system, which most often means out of memory"
+        return _Ending("out_of_memory", message or killed, *cost)
+    return _Ending("failed", message or f"exit code {code}", *cost)
 
 
 def _child(work: Callable[[], None], writing: int) -> int:
@@ -102,33 +113,38 @@ def _child(work: Callable[[], None], writing: int) -> int:
         return OUT_OF_MEMORY if out_of_memory else 1
 
 
-def _wait(child: int, timeout_minutes: float | None) -> int | None:
-    """Exit code of the child (negative: the signal that ended it), or None if it ran out of time."""
+def _wait(child: int, timeout_minutes: float | None) -> tuple[int | None, float]:
+    """Exit code of the child (negative: its signal; None: out of time), and its peak memory in MB."""
     deadline = float("inf") if timeout_minutes is None else time.monotonic() + 60 * timeout_minutes
     pause = 0.01
     while True:
-        pid, status = os.waitpid(child, os.WNOHANG)
+        pid, status, usage = os.wait4(child, os.WNOHANG)
         if pid:
-            return os.waitstatus_to_exitcode(status)
+            return os.waitstatus_to_exitcode(status), usage.ru_maxrss / 1024
         if time.monotonic() > deadline:
             os.killpg(child, signal.SIGKILL)
-            os.waitpid(child, 0)
-            return None
+            _, _, usage = os.wait4(child, 0)
+            return None, usage.ru_maxrss / 1024
         time.sleep(pause)
         pause = min(1.0, 2 * pause)
 
 
-def _settle(
-    path: str | Path, setting: str, cells: pd.Index, status: Status, message: str, seconds: float
-) -> Status:
-    """Keep the fit at `path` if it is one; else write one that says why not."""
+def _settle(path: str | Path, setting: str, cells: pd.Index, ending: _Ending) -> Status:
+    """Keep the fit at `path` if it is one, with what it cost; else write one that says why not."""
+    status, message = ending.status, ending.message
     if Path(path).exists():
         try:
-            return fits.read(path, cells).run.status
+            fit = fits.read(path, cells)
+            if not np.isfinite(fit.run.seconds):  # methods in other languages need not measure themselves
+                fit.run.seconds, fit.run.peak_memory_mb = ending.seconds, ending.peak_memory_mb
+                fits.write(fit, path)
+            return fit.run.status
         except BenchmarkError as error:
             status, message = "failed", f"the fit breaks its contract: {error}"
     elif status == "ok":
         status, message = "failed", "the method ended well but wrote no fit"
     print(f"{setting}: {status}: {message}", file=sys.stderr, flush=True)
-    fits.write(fits.Fit.failed(cells, status, message, setting=setting, seconds=seconds), path)
+    fit = fits.Fit.failed(cells, status, message, setting=setting)
+    fit.run.seconds, fit.run.peak_memory_mb = ending.seconds, ending.peak_memory_mb
+    fits.write(fit, path)
     return status

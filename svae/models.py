@@ -347,37 +347,45 @@ class PerturbationModel(UnsupervisedTrainingMixin, BaseModelClass):
 
     def _names(self, adata: AnnData) -> np.ndarray:
         """Perturbation of each cell, by name."""
-        key = self.adata_manager.get_state_registry(REGISTRY_KEYS.LABELS_KEY).original_key
-        return adata.obs[key].astype(str).to_numpy()
+        return self._column(adata, "perturbation_key").to_numpy()
 
-    def _validate_anndata(self, adata: AnnData | None = None, copy_if_view: bool = True) -> AnnData:
-        """Register new data on the way; unlike in scvi-tools they may hold new perturbations."""
-        if adata is not None and self.get_anndata_manager(adata) is None and self.adata is not None:
-            adata = adata.copy() if copy_if_view and adata.is_view else adata
-            manager = self.adata_manager.transfer_fields(adata, extend_categories=True)
-            self._register_manager_for_instance(manager)
-        return super()._validate_anndata(adata, copy_if_view)
+    def _column(self, adata: AnnData, argument: str) -> pd.Series:
+        """Column of ``obs`` that an argument of :meth:`setup_anndata` named."""
+        key = self.registry_["setup_args"][argument]
+        if key not in adata.obs:
+            raise unknown("column", key, adata.obs.columns, "adata.obs")
+        return adata.obs[key].astype(str)
 
     def _cells(
         self, adata: AnnData | None, indices: Sequence[int] | np.ndarray | None = None
     ) -> tuple[Cells, np.ndarray]:
-        """Cells as tensors on the model's device, and the names of their perturbations."""
-        adata = self._validate_anndata(adata)
-        manager = self.get_anndata_manager(adata, required=True)
+        """Cells as tensors on the model's device, and the names of their perturbations.
+
+        `adata` may hold other perturbations than the model's, so the manager of scvi-tools, which
+        would refuse them, is not asked; it is read only, and needs no registration.
+        """
+        adata = self.adata if adata is None else adata
+        if not adata.var_names.equals(self.adata.var_names):
+            raise BenchmarkError("adata: var_names are not the genes that the model was built on")
         rows = np.arange(adata.n_obs) if indices is None else np.asarray(indices)
-        x = manager.get_from_registry(REGISTRY_KEYS.X_KEY)[rows]
-        batch = manager.get_from_registry(REGISTRY_KEYS.BATCH_KEY)[rows, 0]
-        if batch.max(initial=0) >= max(1, self.summary_stats.n_batch):
-            raise BenchmarkError("adata: it holds a batch that the model was not trained on")
-        names = self._names(adata)[rows]
-        codes = pd.Index(self.perturbations_).get_indexer(names)
+        layer = self.registry_["setup_args"]["layer"]
+        x = (adata.X if layer is None else adata.layers[layer])[rows]
+        batch = np.zeros(len(rows), dtype=np.int64)
+        if self.registry_["setup_args"]["batch_key"] is not None:
+            names = self._column(adata, "batch_key").to_numpy()[rows]
+            batches = pd.Index([str(name) for name in self._labels(REGISTRY_KEYS.BATCH_KEY)])
+            batch = batches.get_indexer(names)
+            if (batch < 0).any():
+                raise unknown("batch", names[batch < 0][0], batches, "adata.obs")
+        perturbations = self._names(adata)[rows]
+        codes = pd.Index(self.perturbations_).get_indexer(perturbations)
         dense = x.toarray() if sparse.issparse(x) else np.asarray(x)
         cells = Cells(
             torch.as_tensor(dense, dtype=torch.float32),
             torch.as_tensor(codes, dtype=torch.int64),
             torch.as_tensor(batch, dtype=torch.int64),
         )
-        return cells.to(self.module.device), names
+        return cells.to(self.module.device), perturbations
 
     def _prior_means(self, names: np.ndarray) -> Tensor:
         """Mean of p(z | perturbation) of each cell; 0 for a perturbation neither trained nor adapted."""

@@ -83,8 +83,14 @@ class Checkout:
 
     def try_snakemake(self, scope: str, *arguments: str, **environment: str) -> tuple[int, str]:
         """Run Snakemake on config/`scope`.yaml; return its exit code, and all it said."""
-        # The library that runs has to be the one of the copy, not the one installed.
-        variables = os.environ | {"PYTHONPATH": str(self.path), "OMP_NUM_THREADS": "1"} | environment
+        variables = os.environ | {
+            # The library that runs has to be the one of the copy, not the one installed.
+            "PYTHONPATH": str(self.path),
+            # As in an activated environment: rules call programs by their names.
+            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+            "OMP_NUM_THREADS": "1",
+        }
+        variables |= environment
         variables.pop("SNAKEMAKE_PROFILE", None)
         run = subprocess.run(
             [sys.executable, "-m", "snakemake", "--configfile", f"config/{scope}.yaml", *arguments],

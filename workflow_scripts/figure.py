@@ -7,6 +7,10 @@ from svae.plots import Tables, draw, save
 
 start(snakemake.log[0])
 tables = Tables.read(
-    snakemake.input, **snakemake.params, methods=snakemake.input.methods, registry=snakemake.input.registry
+    snakemake.input,
+    snakemake.params.rule,
+    snakemake.params.reference,
+    snakemake.input.methods,
+    snakemake.input.registry,
 )
-save(draw(snakemake.wildcards.figure, tables), Path(snakemake.output[0]).with_suffix(""))
+save(draw(snakemake.params.figure, tables), Path(snakemake.output[0]).with_suffix(""))

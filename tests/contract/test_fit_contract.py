@@ -22,7 +22,7 @@ def good_fit() -> Fit:
         shifts=-3 * TARGETS,
         history=pd.DataFrame({"epoch": [1, 2], "train": [3.0, 2.0], "validation": [3.5, 2.5]}),
         selection={"validation_likelihood": -1.5},
-        run=Run(setting="penalty=10", seed=7, seconds=1.5, message="as ever"),
+        run=Run(setting="penalty=10", seed=7, seconds=1.5, peak_memory_mb=80.0, message="as ever"),
     )
 
 
@@ -119,8 +119,8 @@ def replace_latents(file, values):
     file["obsm/latents"].attrs.update(attributes)
 
 
-def flatten_latents(file):
-    replace_latents(file, np.ones(4))
+def deepen_latents(file):
+    replace_latents(file, np.ones((4, 2, 1)))
 
 
 def put_nan_into_latents(file):
@@ -161,7 +161,7 @@ BREACHES = {
     remove_status: 'uns["run"]["status"] is missing',
     misspell_status: "uns[\"run\"][\"status\"]: unknown status 'time_out', did you mean 'timeout'?",
     remove_latents: 'obsm["latents"] is missing',
-    flatten_latents: 'obsm["latents"] has shape (4,)',
+    deepen_latents: 'obsm["latents"] has shape (4, 2, 1)',
     put_nan_into_latents: 'obsm["latents"] holds NaN or infinite values',
     put_infinity_into_latents: 'obsm["latents"] holds NaN or infinite values',
     add_a_latent: 'uns["targets"] has 2 columns for 3 latents',

@@ -161,7 +161,7 @@ RULE = """\
 rule fit_{method}:
     input:
         dataset=DATASET,
-        guard=code("guard"),
+        code=code("guard"),
     output:
         fits_of("{method}"),
     log:
@@ -169,7 +169,7 @@ rule fit_{method}:
     params:
         names=names_of("{method}"),
     shell:
-        "python {{input.guard[0]}} --dataset {{input.dataset}} --settings {{params.names:q}} --fits {{output:q}}"
+        "{{GUARD}} --dataset {{input.dataset}} --settings {{params.names:q}} --fits {{output:q}}"
         " --timeout-minutes 0.02 -- {command} &> {{log}}"
 """
 COMMANDS = {
