@@ -1,5 +1,6 @@
 """Files that are either whole or absent: written under a temporary name, then renamed."""
 
+import gzip
 import hashlib
 import os
 from collections.abc import Iterator
@@ -53,10 +54,13 @@ def read_table(path: str | Path, **kwargs) -> pd.DataFrame:
 
 
 def write_table(table: pd.DataFrame, path: str | Path) -> None:
-    """Write a tab-separated table in one piece; a `.gz` has no time stamp: equal tables, equal files."""
-    compression = {"method": "gzip", "mtime": 0} if str(path).endswith(".gz") else None
+    """Write a tab-separated table in one piece, gzipped if its name says so.
+
+    The gzip header holds neither time nor file name, so that equal tables are equal files.
+    """
+    text = table.to_csv(sep="\t", index=False).encode()
     with replacing(path) as temporary:
-        table.to_csv(temporary, sep="\t", index=False, compression=compression)
+        temporary.write_bytes(gzip.compress(text, mtime=0) if str(path).endswith(".gz") else text)
 
 
 def checksum(path: str | Path, algorithm: str = "sha256") -> str:

@@ -312,7 +312,7 @@ class PerturbationModel(UnsupervisedTrainingMixin, BaseModelClass):
         if isinstance(self.module.prior, DenseShift):
             rows = self.module.prior.shifts().cpu().numpy()
             table = self._per_perturbation(rows).loc[self.trained_]
-            adapted = pd.DataFrame.from_dict(self.adapted_, orient="index", columns=table.columns)
+            adapted = pd.DataFrame.from_dict(self.adapted_, "index", np.float32, columns=table.columns)
             return pd.concat([table, adapted]).rename_axis("perturbation") if self.adapted_ else table
         latents = pd.DataFrame(self.get_latent_representation()).set_axis(self._latent_names(), axis=1)
         means = (latents - latents.mean()).groupby(self._names(self.adata)).mean()

@@ -1,0 +1,78 @@
+import numpy as np
+import pytest
+
+import svae
+from svae.datasets.splits import split
+from svae.errors import BenchmarkError
+from svae.fits import LIKELIHOODS, validate
+from svae.grid import Setting, fit_grid
+from svae.simulation import simulate
+
+SHORT = {"n_latent": 3, "n_hidden": 16, "max_epochs": 3, "refit_epochs": 1}
+
+
+@pytest.fixture(scope="module")
+def data():
+    dataset = simulate(
+        "lopez2023", seed=0, perturbations=6, latents=3, genes=20, hidden=8, cells_per_perturbation=30
+    ).dataset
+    return dataset, split(dataset.obs["perturbation"], "named", seed=0, held_out=["p4", "p5"])
+
+
+def fit(data, settings, model=svae.SVAEPlus):
+    return fit_grid(model, *data, settings, likelihood_samples=10, accelerator="cpu", progress=len)
+
+
+def test_every_setting_gives_a_fit_that_keeps_the_contract(data):
+    settings = [
+        Setting("small.r0", 1, SHORT | {"penalty": 2.0}),
+        Setting("small.r1", 2, SHORT | {"penalty": 2.0}, restart=1),
+        Setting("wide", 3, SHORT | {"penalty": 9.0, "n_latent": 4, "max_epochs": 2}),
+    ]
+    fits = fit(data, settings)
+    assert list(fits) == [setting.name for setting in settings]
+    for name, result in fits.items():
+        validate(result, name, data[0].obs_names)
+        assert result.run.status == "ok"
+        assert np.isfinite(result.selection["validation_likelihood"])
+    assert fits["wide"].latents.shape[1] == 4
+    assert len(fits["wide"].history) == 2
+    assert "udr" in fits["small.r0"].selection, "restarts are compared with each other"
+    assert "udr" not in fits["wide"].selection
+
+
+def test_the_company_of_other_settings_changes_nothing(data):
+    chosen = Setting("a", 1, SHORT | {"penalty": 2.0})
+    alone = fit(data, [chosen])["a"]
+    together = fit(data, [Setting("b", 7, SHORT | {"penalty": 5.0}), chosen])["a"]
+    assert together.latents == pytest.approx(alone.latents, abs=1e-3)
+
+
+def test_scores_are_where_the_protocols_put_them(data):
+    dataset, parts = data
+    result = fit(data, [Setting("a", 1, SHORT)])["a"]
+    part = parts.set_index("cell")["part"].loc[dataset.obs_names].to_numpy()
+    for column in LIKELIHOODS:
+        scored = {"test"} if column.endswith("clean") else {"adapt", "test"}
+        assert set(part[result.scores[column].notna().to_numpy()]) == scored
+    paper, zero_shot = (result.scores[f"log_likelihood_{name}"].mean() for name in ("paper", "zero_shot"))
+    assert paper > zero_shot
+
+
+def test_a_vae_scores_the_same_whatever_the_protocol(data):
+    result = fit(data, [Setting("a", 1, SHORT)], svae.VAE)["a"]
+    assert result.targets is None
+    assert result.scores["log_likelihood_paper"].equals(result.scores["log_likelihood_zero_shot"])
+
+
+def test_a_setting_that_diverges_is_marked_and_the_others_are_kept(data):
+    settings = [Setting("wild", 1, SHORT | {"learning_rate": 1e12}), Setting("calm", 2, SHORT)]
+    fits = fit(data, settings)
+    assert fits["wild"].run.status == "diverged"
+    assert "NaN" in fits["wild"].run.message
+    assert fits["calm"].run.status == "ok"
+
+
+def test_an_unknown_option_names_the_nearest(data):
+    with pytest.raises(BenchmarkError, match="did you mean 'penalty'"):
+        fit(data, [Setting("a", 1, SHORT | {"penalt": 2.0})])

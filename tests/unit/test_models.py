@@ -1,0 +1,178 @@
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pytest
+import scvi
+import torch
+
+import svae
+from svae.errors import BenchmarkError
+from svae.simulation import simulate
+
+ALL = ("VAE", "BetaVAE", "IVAE", "SVAE", "SVAEPlus")
+SHIFTING = ("IVAE", "SVAE", "SVAEPlus")
+
+
+@pytest.fixture(scope="module")
+def screen():
+    dataset = simulate(
+        "corrected",
+        seed=0,
+        perturbations=6,
+        latents=3,
+        genes=20,
+        hidden=8,
+        cells_per_perturbation=40,
+        controls=40,
+    ).dataset
+    dataset.obs["lane"] = pd.Categorical(np.where(np.arange(dataset.n_obs) % 2, "a", "b"))
+    dataset.layers["counts"] = dataset.X.copy()
+    return dataset
+
+
+@pytest.fixture(scope="module")
+def parts(screen):
+    held_out = screen.obs["perturbation"].isin(["p4", "p5"]).to_numpy()
+    return screen[~held_out].copy(), screen[held_out].copy()
+
+
+def build(name, adata, epochs=2, **options):
+    model_class = getattr(svae, name)
+    model_class.setup_anndata(adata, "perturbation", batch_key="lane", layer="counts")
+    scvi.settings.seed = 0
+    model = model_class(adata, n_latent=3, n_hidden=16, **options)
+    if epochs:
+        model.train(max_epochs=epochs, progress=len)
+    return model
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_model_answers_all_questions(name, parts):
+    seen, held_out = (part.copy() for part in parts)
+    model = build(name, seen)
+    assert model.get_latent_representation().shape == (seen.n_obs, 3)
+    assert model.get_latent_representation(held_out, indices=[0, 1]).shape == (2, 3)
+    assert np.isfinite(model.get_elbo(held_out))
+    likelihood = model.get_marginal_ll(held_out, n_mc_samples=20, return_mean=False)
+    assert list(likelihood.index) == list(held_out.obs_names)
+    assert likelihood.mean() >= model.get_elbo(held_out) - 2
+    expression = model.get_normalized_expression(held_out, library_size=100)
+    assert expression.shape == held_out.shape
+    assert expression.sum(axis=1).to_numpy() == pytest.approx(100, rel=1e-4)
+    targets, shifts = model.get_targets(), model.get_shifts()
+    assert set(targets.index) == set(shifts.index) == set(seen.obs["perturbation"])
+    assert ((targets >= 0) & (targets <= 1)).to_numpy().all()
+    assert {"train_loss_epoch", "elbo_validation"} <= set(model.history)
+    assert "_scvi_uuid" not in held_out.uns, "new data are only read"
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_saved_model_is_the_model(name, parts, tmp_path):
+    seen, held_out = (part.copy() for part in parts)
+    model = build(name, seen)
+    model.refit(progress=len, refit_epochs=1)
+    model.adapt(held_out)
+    model.save(tmp_path / "model")
+    loaded = getattr(svae, name).load(tmp_path / "model", seen)
+    assert np.array_equal(loaded.get_latent_representation(), model.get_latent_representation())
+    pd.testing.assert_frame_equal(loaded.get_shifts(), model.get_shifts())
+    assert loaded.get_marginal_ll(held_out, n_mc_samples=5) == model.get_marginal_ll(held_out, n_mc_samples=5)
+
+
+@pytest.mark.parametrize("name", SHIFTING)
+def test_adapting_fits_the_held_out_perturbations_alone(name, parts):
+    seen, held_out = parts
+    model = build(name, seen.copy(), epochs=5)
+    before, zero_shot = model.get_shifts(), model.get_elbo(held_out)
+    weights = {key: value.clone() for key, value in model.module.state_dict().items()}
+    model.adapt(held_out)
+    after = model.get_shifts()
+    assert list(after.index[-2:]) == ["p4", "p5"]
+    pd.testing.assert_frame_equal(after.iloc[:-2], before)
+    assert model.get_elbo(held_out) > zero_shot
+    assert all(torch.equal(value, weights[key]) for key, value in model.module.state_dict().items())
+
+
+@pytest.mark.parametrize("name", ["VAE", "BetaVAE"])
+def test_a_model_without_shifts_has_nothing_to_adapt(name, parts):
+    seen, held_out = parts
+    model = build(name, seen.copy())
+    zero_shot = model.get_elbo(held_out)
+    model.adapt(held_out)
+    assert model.get_elbo(held_out) == zero_shot
+
+
+def test_the_control_has_no_shift_and_no_target(parts):
+    model = build("SVAEPlus", parts[0].copy())
+    assert (model.get_shifts().loc["control"] == 0).all()
+    assert (model.get_targets().loc["control"] == 0).all()
+
+
+def test_refitting_fixes_the_masks(parts):
+    model = build("SVAEPlus", parts[0].copy(), epochs=3)
+    targets = model.get_targets()
+    model.refit(progress=len, refit_epochs=2)
+    pd.testing.assert_frame_equal(model.get_targets(), targets)
+    assert bool(model.module.prior.binarised)
+
+
+def test_the_seed_of_scvi_governs_everything(parts):
+    first, second = (build("SVAEPlus", parts[0].copy()) for _ in range(2))
+    assert np.array_equal(first.get_latent_representation(), second.get_latent_representation())
+
+
+def test_perturbations_without_training_cells_are_held_out(screen):
+    adata = screen.copy()
+    model = build("IVAE", adata, epochs=0)
+    cells = np.flatnonzero(adata.obs["perturbation"] != "p5")
+    model.train(max_epochs=1, external_indexing=[cells, np.array([], dtype=int)], progress=len)
+    assert "p5" not in model.get_shifts().index
+
+
+def test_the_lightning_trainer_trains_too(parts):
+    model = build("SVAEPlus", parts[0].copy(), epochs=0, preset="paper")
+    before = model.get_latent_representation() if model.is_trained else None
+    model.train(max_epochs=2, trainer="lightning", accelerator="cpu")
+    assert before is None
+    assert model.is_trained
+    assert np.isfinite(model.get_elbo())
+
+
+def test_the_paper_preset_is_that_of_the_released_code(parts):
+    model = build("SVAEPlus", parts[0].copy(), epochs=0, preset="paper")
+    plan = model.training_plan()
+    assert (plan.learning_rate, plan.eps, plan.weight_decay) == (1e-3, 0.01, 1e-6)
+    assert (plan.max_epochs, plan.warmup_epochs, plan.patience, plan.keep) == (300, 50, 45, "last")
+    assert (plan.batch_size, plan.objective) == (128, "sum")
+    assert model.module.dropout_rate == 0.1
+    assert (model.module.prior.logit == 5).all()
+    assert build("SVAE", parts[0].copy(), epochs=0, preset="paper").training_plan().objective == "mean"
+
+
+@pytest.mark.parametrize(
+    ("action", "words"),
+    [
+        (
+            lambda m, a: type(m).setup_anndata(a, "perturbtion"),
+            ["perturbtion", "did you mean 'perturbation'"],
+        ),
+        (lambda m, a: m.get_elbo(a[:, :5].copy()), ["var_names"]),
+        (lambda m, a: m.get_elbo(_relabelled(a)), ["unknown batch 'z'"]),
+        (lambda m, a: m.train(max_epochz=1), ["max_epochz", "did you mean 'max_epochs'"]),
+        (lambda m, a: m.train(max_epochs=1, accelerator="cud"), ["accelerator", "'cud'"]),
+        (lambda m, a: type(m)(a, preset="papr"), ["papr", "did you mean 'paper'"]),
+    ],
+)
+def test_bad_input_is_one_sentence(action, words, parts):
+    adata = parts[0].copy()
+    model = build("SVAEPlus", adata, epochs=1)
+    with pytest.raises(BenchmarkError) as error:
+        action(model, adata)
+    assert "\n" not in str(error.value)
+    assert all(word in str(error.value) for word in words)
+
+
+def _relabelled(adata: ad.AnnData) -> ad.AnnData:
+    adata = adata.copy()
+    adata.obs["lane"] = "z"
+    return adata
