@@ -60,7 +60,8 @@ def environment(name: str) -> str:
     pins = "".join(f"      - {package}=={lock[package]}\n" for package in closure(ROOTS[name], lock))
     return (
         f"# Generated from requirements.lock by `make envs`; do not edit.\nname: svae-{name}\n"
-        f"channels:\n  - conda-forge\n  - nodefaults\ndependencies:\n  - python=3.11\n  - pip\n  - pip:\n{pins}"
+        "channels:\n  - conda-forge\n  - nodefaults\n"
+        f"dependencies:\n  - python=3.11\n  - pip\n  - pip:\n{pins}"
     )
 
 
