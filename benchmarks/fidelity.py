@@ -1,4 +1,4 @@
-"""What does a training preset give on one simulated dataset of the paper's size?
+"""Measure what a training preset gives on one simulated dataset of the paper's size.
 
 With preset `paper` it tells whether our models behave like the released code (`make fidelity`), with `tuned`
 what better training is worth (`make tuned`). Data: the paper's simulator, seed 0; perturbations p80 to p99
@@ -18,14 +18,7 @@ from svae.grid import Setting, fit_grid
 from svae.metrics import evaluate
 from svae.simulation import simulate
 
-METHODS = {
-    "svae_plus": ("SVAEPlus", {"penalty": 100.0}),
-    "ivae": ("IVAE", {}),
-    "vae": ("VAE", {}),
-}
-
-
-SEEDS = (0, 1, 2)
+METHODS = {"svae_plus": "SVAEPlus", "ivae": "IVAE", "vae": "VAE"}
 
 
 def arguments() -> argparse.Namespace:
