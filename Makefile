@@ -11,7 +11,7 @@ SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --configfile config/$(SCOPE).yaml
 export OMP_NUM_THREADS := 1
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help setup report test lint format fidelity tuned lock envs clean
+.PHONY: help setup report test lint format fidelity tuned bench lock envs clean
 
 help:  ## what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -49,6 +49,9 @@ fidelity: setup  ## does preset `paper` behave like the released code? (about an
 
 tuned: setup  ## what preset `tuned` gives on the same data (about half an hour)
 	$(BIN)/python -W ignore benchmarks/fidelity.py reports/reference/tuned.tsv --preset tuned --penalty 70 --restarts 5
+
+bench: setup  ## what fleets and batched likelihoods are worth, as ratios
+	$(BIN)/python -W ignore benchmarks/speed.py reports/reference/benchmarks.tsv
 
 lock: setup  ## pin all dependencies anew (needs uv), and the conda environments from them
 	uv pip compile pyproject.toml --extra workflow --extra test --python-version 3.11 --no-annotate --no-header \

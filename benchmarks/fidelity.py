@@ -25,6 +25,7 @@ def arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("output", help="table to write")
+    parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS, help="what to fit")
     parser.add_argument("--preset", default="paper", help="training preset")
     parser.add_argument("--penalty", type=float, default=100.0, help="s of sVAE+")
     parser.add_argument("--restarts", type=int, default=3, help="seeds of the models: 0, 1, …")
@@ -57,7 +58,7 @@ def main() -> None:
     held_out = [f"p{k}" for k in range(80, 100)]
     parts = split(dataset.obs["perturbation"], "named", seed=0, held_out=held_out)
     tables = []
-    for method in METHODS:
+    for method in chosen.methods:
         tables.append(rows(method, dataset, truth, parts, chosen))
         write_table(pd.concat(tables), chosen.output)
 
