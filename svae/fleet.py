@@ -166,10 +166,8 @@ class _Fleet:
         self.first, self.second = torch.zeros_like(flat), torch.zeros_like(flat)
         # Skeletons without storage: only their code is used, their state comes from the stacks.
         skeleton = copy.deepcopy(self.modules[0]).to("meta")
-        self.objective, self.negative_elbo = (
-            _Objective(skeleton),
-            _NegativeElbo(copy.deepcopy(skeleton).eval()),
-        )
+        self.objective = _Objective(skeleton)
+        self.negative_elbo = _NegativeElbo(copy.deepcopy(skeleton).eval())
         self.generators = [torch.Generator(self.device).manual_seed(seed) for seed in seeds]
         self.active = torch.ones(len(self.modules), 1, device=self.device)
         self.results = [Training() for _ in self.modules]
@@ -204,11 +202,11 @@ class _Fleet:
     def run(self, training: np.ndarray, validation: np.ndarray, progress: Progress) -> list[Training]:
         """Run the epochs, and give the modules their weights back."""
         kept = self.snapshot()
-        ahead = self._validation_noise(len(validation))
+        noise = self._validation_noise(len(validation))
         self.validating = len(validation) > 0
         for epoch in range(1, self.plan.max_epochs + 1):
             train_loss = self.epoch(epoch, torch.as_tensor(training, device=self.device))
-            validation_loss = self.validate(torch.as_tensor(validation, device=self.device), ahead)
+            validation_loss = self.validate(torch.as_tensor(validation, device=self.device), noise)
             self._copy_rows(kept, self._record(epoch, train_loss, validation_loss))
             if epoch == 1 or epoch % math.ceil(self.plan.max_epochs / 10) == 0:
                 progress(self._line(epoch, train_loss, validation_loss))
