@@ -2,8 +2,10 @@
 
 Training: milliseconds per step and replica, on batches of 128 of 18,000 × 100 simulated cells, of the
 Lightning trainer of scvi-tools on our module, and of fleets. Likelihood: microseconds per cell and
-Monte-Carlo sample, of a loop over samples with the distributions of scvi-tools, and of ours. Run as `make bench`;
-columns: benchmark, device, threads, baseline, value, unit, ratio (value / that of the baseline).
+Monte-Carlo sample, of a loop over samples with the distributions of scvi-tools, and of ours.
+
+Run as `make bench`; columns: benchmark, device, threads, baseline, value, unit, ratio (value / that of the
+baseline).
 """
 
 import argparse

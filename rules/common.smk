@@ -3,10 +3,11 @@
 import json
 import re
 import sys
-from importlib.metadata import version
 
+import snakemake
 from snakemake.exceptions import WorkflowError
 
+import svae
 from svae.config import Run, Scope
 from svae.dependencies import package_files
 from svae.errors import BenchmarkError
@@ -41,10 +42,8 @@ PROVENANCE = {
     "title": scope.config.get("title", scope.name),
     "seed": scope.seed,
     "selection rule": scope.rule,
-    "svae": version("svae-benchmark"),
-    "snakemake": version("snakemake"),
-    "torch": version("torch"),
-    "scvi-tools": version("scvi-tools"),
+    "svae": svae.__version__,
+    "snakemake": snakemake.__version__,
 }
 FIGURES = sorted(
     set(glob_wildcards(f"{workflow.basedir}/reports/captions/{{figure}}.rst").figure)

@@ -5,6 +5,8 @@ The model classes are loaded on first use, so that evaluation jobs do not pay fo
 
 from importlib import import_module
 
+__version__ = "0.1.0"
+
 __all__ = ["IVAE", "SVAE", "VAE", "BetaVAE", "SVAEPlus"]
 
 

@@ -20,6 +20,7 @@ A method that could not produce a fit leaves one with a status other than ``ok``
 
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import get_args
 
@@ -37,7 +38,10 @@ CELL_COLUMNS = (*LIKELIHOODS, "reconstruction")
 
 
 def _versions() -> dict[str, str]:
-    return {package: version(package) for package in ("anndata", "numpy", "scvi-tools", "torch")}
+    """Return the versions of what computes; an environment without torch has none of it to tell."""
+    found = {name: find_spec(name) for name in ("anndata", "numpy", "scvi", "torch")}
+    packages = [name.replace("scvi", "scvi-tools") for name, spec in found.items() if spec is not None]
+    return {package: version(package) for package in packages}
 
 
 @dataclass
