@@ -38,6 +38,7 @@ TABLES = {
     "settings": f"{RESULTS}/settings.tsv",
     "datasets": f"{RESULTS}/datasets.tsv",
 }
+VIEW = {"rule": scope.rule, "reference": scope.reference}
 PROVENANCE = {
     "title": scope.config.get("title", scope.name),
     "seed": scope.seed,

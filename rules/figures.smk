@@ -27,7 +27,6 @@ for figure in FIGURES:
             runtime=15,
         params:
             figure=figure,
-            rule=scope.rule,
-            reference=scope.reference,
+            view=VIEW,
         script:
             "../workflow_scripts/figure.py"

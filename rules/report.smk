@@ -18,8 +18,7 @@ rule summary:
         "../envs/analysis.yaml"
     params:
         scope=scope.name,
-        rule=scope.rule,
-        reference=scope.reference,
+        view=VIEW,
         provenance=PROVENANCE,
     script:
         "../workflow_scripts/summary.py"
@@ -43,8 +42,7 @@ rule leaderboard:
     conda:
         "../envs/analysis.yaml"
     params:
-        rule=scope.rule,
-        reference=scope.reference,
+        view=VIEW,
     script:
         "../workflow_scripts/leaderboard.py"
 

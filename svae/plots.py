@@ -97,18 +97,15 @@ class Tables:
     reference: str
 
     @classmethod
-    def read(
-        cls,
-        paths: Mapping[str, str | Path],
-        rule: str,
-        reference: str,
-        methods: str | Path = METHODS_TABLE,
-        registry: str | Path = METRICS_TABLE,
-    ) -> "Tables":
-        """Read the tables at `paths`, one for each name in :data:`COLUMNS`."""
+    def read(cls, paths: Mapping[str, str | Path], rule: str, reference: str) -> "Tables":
+        """Read the tables at `paths`, one for each name in :data:`COLUMNS`.
+
+        ``methods`` and ``registry`` among them are tables of methods and metrics other than those of config/.
+        """
         tables = {name: read_tidy(paths[name], columns) for name, columns in COLUMNS.items()}
-        known = read_methods(methods, tables["selected"]["method"].unique())
-        return cls(**tables, methods=known, registry=read_metrics(registry), rule=rule, reference=reference)
+        methods = read_methods(paths.get("methods", METHODS_TABLE), tables["selected"]["method"].unique())
+        registry = read_metrics(paths.get("registry", METRICS_TABLE))
+        return cls(**tables, methods=methods, registry=registry, rule=rule, reference=reference)
 
     @property
     def order(self) -> list[str]:

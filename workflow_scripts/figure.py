@@ -6,11 +6,5 @@ from svae.jobs import start
 from svae.plots import Tables, draw, save
 
 start(snakemake.log[0])
-tables = Tables.read(
-    snakemake.input,
-    snakemake.params.rule,
-    snakemake.params.reference,
-    snakemake.input.methods,
-    snakemake.input.registry,
-)
+tables = Tables.read(snakemake.input, **snakemake.params.view)
 save(draw(snakemake.params.figure, tables), Path(snakemake.output[0]).with_suffix(""))

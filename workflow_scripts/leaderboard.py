@@ -6,12 +6,6 @@ from svae.plots import Tables
 from svae.summary import leaderboard_html
 
 start(snakemake.log[0])
-tables = Tables.read(
-    snakemake.input,
-    snakemake.params.rule,
-    snakemake.params.reference,
-    snakemake.input.methods,
-    snakemake.input.registry,
-)
+tables = Tables.read(snakemake.input, **snakemake.params.view)
 with replacing(snakemake.output[0]) as path:
     path.write_text(leaderboard_html(tables), encoding="utf-8")

@@ -6,13 +6,7 @@ from svae.plots import Tables
 from svae.summary import summary
 
 start(snakemake.log[0])
-tables = Tables.read(
-    snakemake.input,
-    snakemake.params.rule,
-    snakemake.params.reference,
-    snakemake.input.methods,
-    snakemake.input.registry,
-)
+tables = Tables.read(snakemake.input, **snakemake.params.view)
 page = summary(tables, snakemake.params.scope, snakemake.params.provenance)
 with replacing(snakemake.output[0]) as path:
     path.write_text(page, encoding="utf-8")
