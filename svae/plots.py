@@ -794,9 +794,11 @@ def _similarity(targets: pd.DataFrame) -> pd.DataFrame:
         norms = np.linalg.norm(vectors, axis=1, keepdims=True)
         unit = vectors / np.where(norms > 0, norms, 1)
         matrices.append(unit @ unit.T)
-    mean = sum(matrices[1:], start=matrices[0]) / len(matrices)
+    # Replicates hold out different perturbations: each pair has the mean of those that trained on both.
+    mean = pd.concat(matrices).groupby(level="perturbation").mean()
+    mean = mean[mean.index]
     if len(mean) > 2:
-        distance = np.clip(1 - mean.to_numpy(), 0, 2)
+        distance = np.clip(1 - mean.fillna(0).to_numpy(), 0, 2)
         np.fill_diagonal(distance, 0)
         order = leaves_list(linkage(squareform(distance, checks=False), "average", optimal_ordering=True))
         mean = mean.iloc[order, order]

@@ -1,15 +1,17 @@
 """A copy of the repository to run the workflow in, and the scope that is run there."""
 
+import fcntl
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pytest
 import yaml
 
 from svae.files import read_table
@@ -73,7 +75,8 @@ class Checkout:
 
     def duplicate(self, path: Path) -> "Checkout":
         """Copy this one, results and all."""
-        return Checkout(Path(shutil.copytree(self.path, path, symlinks=True)))
+        passing = shutil.ignore_patterns("log", "locks", "scripts", "*.html")  # others may be at work here
+        return Checkout(Path(shutil.copytree(self.path, path, ignore=passing)))
 
     def write_scope(self, scope: Mapping[str, Any]) -> Path:
         """Write a config file, named after its scope."""
@@ -112,3 +115,18 @@ class Checkout:
     def table(self, name: str, scope: str = "tiny") -> pd.DataFrame:
         """Read a table of the results."""
         return read_table(self.path / "results" / scope / name, dtype={"setting": str})
+
+
+def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Checkout:
+    """Return the copy that `make` makes, once for all processes of a test run: the others wait for it."""
+    folder = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    place, done = folder / name, folder / f"{name}.done"
+    with open(folder / f"{name}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            assert not place.exists(), f"{place}: it was tried before, and failed"
+            make(place)
+            done.touch()
+    return Checkout(place)

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from checkout import TINY, Checkout
+from checkout import TINY, Checkout, once
 
 
 @pytest.fixture(scope="session")
@@ -25,8 +25,11 @@ def checkout(tmp_path) -> Checkout:
 
 @pytest.fixture(scope="session")
 def tiny_run(tmp_path_factory) -> Checkout:
-    """Copy in which the tiny scope was run to its end; tests that use it are of the xdist group `tiny`."""
-    copy = Checkout.create(tmp_path_factory.mktemp("tiny") / "repository")
-    copy.write_scope(TINY)
-    copy.snakemake("tiny", "--cores", "2")
-    return copy
+    """Copy in which the tiny scope was run to its end."""
+
+    def run(path):
+        copy = Checkout.create(path)
+        copy.write_scope(TINY)
+        copy.snakemake("tiny", "--cores", "2")
+
+    return once(tmp_path_factory, "tiny", run)

@@ -9,7 +9,7 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
-from checkout import METHODS, TINY, Checkout
+from checkout import METHODS, TINY, Checkout, once
 
 from svae import fits
 from svae.errors import BenchmarkError
@@ -167,49 +167,52 @@ rule fit_{method}:
     log:
         log_of("{method}"),
     params:
+        guard=GUARD,
         names=names_of("{method}"),
     shell:
-        "{{GUARD}} --dataset {{input.dataset}} --settings {{params.names:q}} --fits {{output:q}}"
-        " --timeout-minutes 0.02 -- {command} &> {{log}}"
+        "{{params.guard}} --dataset {{input.dataset}} --settings {{params.names:q}} --fits {{output:q}}"
+        " --timeout-minutes 0.1 -- {command} &> {{log}}"
 """
 COMMANDS = {
     "raises": ("python -c 'raise RuntimeError'", "failed"),
     "sleeps": ("sleep 60", "timeout"),
     "scribbles": ("sh -c 'echo garbage > {output}'", "failed"),
-    "is_killed": ("sh -c 'kill -9 $$$$'", "out_of_memory"),
+    "is_killed": ("sh -c 'kill -9 $$'", "out_of_memory"),
 }
 GOOD = ("svae_plus", "pca", "random")
 
 
 @pytest.fixture(scope="module")
-def broken_run(tmp_path_factory) -> tuple[Checkout, int, str]:
+def broken_run(tmp_path_factory) -> Checkout:
     """A few methods of the tiny scope, among others that fail, each in its own way."""
-    copy = Checkout.create(tmp_path_factory.mktemp("broken") / "repository")
-    for method, (command, _) in COMMANDS.items():
-        rule = RULE.format(method=method, command=command.replace("$$$$", "$$"))
-        (copy.path / "rules/methods" / f"{method}.smk").write_text(rule, encoding="utf-8")
-    methods = {method: METHODS[method] for method in GOOD} | dict.fromkeys(COMMANDS)
-    copy.write_scope({**TINY, "replicates": 1, "methods": methods})
-    return copy, *copy.try_snakemake("tiny", "--cores", "2", "--keep-going")
+
+    def run(path):
+        copy = Checkout.create(path)
+        for method, (command, _) in COMMANDS.items():
+            rule = RULE.format(method=method, command=command)
+            (copy.path / "rules/methods" / f"{method}.smk").write_text(rule, encoding="utf-8")
+        methods = {method: METHODS[method] for method in GOOD} | dict.fromkeys(COMMANDS)
+        copy.write_scope({**TINY, "replicates": 1, "methods": methods})
+        code, said = copy.try_snakemake("tiny", "--cores", "2", "--keep-going")
+        assert code != 0
+        (copy.path / "said").write_text(said, encoding="utf-8")
+
+    return once(tmp_path_factory, "broken", run)
 
 
 workflow = pytest.mark.workflow
-tiny = pytest.mark.xdist_group("tiny")
 
 
 @workflow
-@tiny
 def test_run_goes_on_and_ends_badly(broken_run):
-    copy, code, said = broken_run
-    assert code != 0
-    assert not (copy.path / "results/tiny/complete.txt").exists()
+    assert not (broken_run.path / "results/tiny/complete.txt").exists()
+    said = (broken_run.path / "said").read_text(encoding="utf-8")
     assert "4 of 8 fits did not end well (is_killed, raises, scribbles, sleeps)" in said
 
 
 @workflow
-@tiny
 def test_statuses_say_what_happened(broken_run):
-    status = broken_run[0].table("status.tsv").set_index("method")
+    status = broken_run.table("status.tsv").set_index("method")
     assert status.loc[list(COMMANDS), "status"].to_dict() == {
         method: ended for method, (_, ended) in COMMANDS.items()
     }
@@ -218,9 +221,8 @@ def test_statuses_say_what_happened(broken_run):
 
 
 @workflow
-@tiny
 def test_report_is_made_and_names_the_failures(broken_run):
-    copy = broken_run[0]
+    copy = broken_run
     copy.snakemake("tiny", "--report", "reports/tiny.html")
     summary = (copy.path / "results/tiny/summary.rst").read_text(encoding="utf-8")
     assert (copy.path / "reports/tiny.html").stat().st_size > 100_000
@@ -228,9 +230,8 @@ def test_report_is_made_and_names_the_failures(broken_run):
 
 
 @workflow
-@tiny
 def test_numbers_of_the_others_are_the_same_as_without(broken_run, tiny_run):
-    with_faults = broken_run[0].table("metrics.tsv.gz")
+    with_faults = broken_run.table("metrics.tsv.gz")
     without = tiny_run.table("metrics.tsv.gz")
     kept = without[without["method"].isin(GOOD) & (without["replicate"] == 0)]
     keys = ["method", "setting", "metric"]

@@ -5,21 +5,28 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from checkout import METHODS, TINY, Checkout
+from checkout import METHODS, TINY, Checkout, once
 
-pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("slurm")]
+pytestmark = pytest.mark.workflow
 
 CLUSTER = Path(__file__).parent / "cluster"
 GPU_METHOD, CPU_METHOD = "svae_plus", "pca"
 TARGETS = [f"results/tiny/metrics/simulated/random/rep0/{method}.tsv" for method in (GPU_METHOD, CPU_METHOD)]
 
+FIT = f"results/tiny/fits/simulated/random/rep0/{GPU_METHOD}/penalty=10.h5ad"
+WITH_GRES = ("fit_svae_plus:gpu=0", "fit_svae_plus:gres=gpu:1")
+
 
 @dataclass(frozen=True)
 class Cluster:
-    """The copy that Snakemake runs in, and the folder in which the cluster keeps its jobs."""
+    """The copy that Snakemake runs in, and the folder there in which the cluster keeps its jobs."""
 
     checkout: Checkout
-    jobs: Path
+
+    @property
+    def jobs(self) -> Path:
+        """One folder per job: how it was called, its state, and its output."""
+        return self.checkout.path / "jobs"
 
     def snakemake(self, *arguments: str) -> str:
         """Run Snakemake with the profile as it is, but without waiting long for such short jobs."""
@@ -48,17 +55,19 @@ def asked(call: list[str], option: str) -> str | None:
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory) -> Cluster:
-    """Two methods of the tiny scope, evaluated by jobs of the cluster."""
-    folder = tmp_path_factory.mktemp("slurm")
-    copy = Checkout.create(folder / "repository")
-    methods = {method: METHODS[method] for method in (GPU_METHOD, CPU_METHOD)}
-    # On a real cluster `auto` finds the GPU that the rule asks for; here it makes do without.
-    copy.write_scope({**TINY, "replicates": 1, "accelerator": "auto", "methods": methods})
-    jobs = folder / "jobs"
-    jobs.mkdir()
-    cluster = Cluster(copy, jobs)
-    cluster.snakemake(*TARGETS)
-    return cluster
+    """Two methods of the tiny scope, evaluated by jobs of the cluster; then one fitted again with --gres."""
+
+    def run(path):
+        copy = Checkout.create(path)
+        methods = {method: METHODS[method] for method in (GPU_METHOD, CPU_METHOD)}
+        # On a real cluster `auto` finds the GPU that the rule asks for; here it makes do without.
+        copy.write_scope({**TINY, "replicates": 1, "accelerator": "auto", "methods": methods})
+        cluster = Cluster(copy)
+        cluster.jobs.mkdir()
+        cluster.snakemake(*TARGETS)
+        cluster.snakemake("--force", FIT, "--set-resources", *WITH_GRES)
+
+    return Cluster(once(tmp_path_factory, "cluster", run))
 
 
 def test_results_are_made(cluster):
@@ -88,18 +97,13 @@ def test_job_asks_for_memory_and_time(cluster, rule, memory, minutes):
 
 
 def test_only_training_asks_for_a_gpu(cluster):
-    [call] = cluster.calls("fit_svae_plus")
-    assert "--gpus=1" in call
+    assert "--gpus=1" in cluster.calls("fit_svae_plus")[0]
     for rule in ("simulate", "split", "fit_pca", "evaluate"):
         for call in cluster.calls(rule):
             assert not any("gpu" in argument or "gres" in argument for argument in call)
 
 
 def test_a_site_without_gpus_option_can_ask_for_gres(cluster):
-    cluster.snakemake(
-        *("--force", f"results/tiny/fits/simulated/random/rep0/{GPU_METHOD}/penalty=10.h5ad"),
-        *("--set-resources", "fit_svae_plus:gpu=0", "fit_svae_plus:gres=gpu:1"),
-    )
-    call = cluster.calls("fit_svae_plus")[-1]
+    call = cluster.calls("fit_svae_plus")[1]
     assert "--gres=gpu:1" in call
     assert not any(argument.startswith("--gpus") for argument in call)

@@ -134,6 +134,17 @@ def test_similarity_does_not_depend_on_the_order_and_sign_of_latents(tables):
     assert np.allclose(np.diag(ours), 1)
 
 
+def test_replicates_may_hold_out_different_perturbations(tables):
+    kept = (tables.targets["dataset"] == "small") & (tables.targets["method"] == "svae_plus")
+    real = tables.targets[kept].assign(true=np.nan)
+    first, second = sorted(real["perturbation"].unique())[:2]
+    left_out = real["perturbation"].eq(first) & real["replicate"].ne(0)
+    left_out |= real["perturbation"].eq(second) & real["replicate"].eq(0)
+    similar = plots._similarity(real[~left_out])
+    assert np.isnan(similar.loc[first, second]), "no replicate trained on both"
+    assert similar.drop(index=first, columns=first).notna().to_numpy().all()
+
+
 def test_targets_that_were_never_trained_are_not_drawn(tables):
     table = plots.draw("target_matrix", tables).table
     assert table["perturbation"].nunique() == 16  # of 20, 4 of them held out

@@ -4,9 +4,9 @@ import re
 
 import pytest
 import yaml
-from checkout import METHODS, ROOT, TINY, Checkout
+from checkout import METHODS, ROOT, TINY, Checkout, once
 
-pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("tiny")]
+pytestmark = pytest.mark.workflow
 
 PAGE = (ROOT / "docs" / "add-a-method.md").read_text(encoding="utf-8")
 FILES = dict(re.findall(r"^`([^`\n]+)`:\n\n```\w+\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL))
@@ -19,13 +19,16 @@ ADDED = {name: entry for entries in ENTRIES for name, entry in entries.items()}
 @pytest.fixture(scope="module")
 def extended_run(tiny_run, tmp_path_factory) -> Checkout:
     """The tiny run, to which the methods of the page are added."""
-    copy = tiny_run.duplicate(tmp_path_factory.mktemp("extended") / "repository")
-    for name, text in FILES.items():
-        (copy.path / name).write_text(text, encoding="utf-8")
-    copy.write_scope({**TINY, "methods": METHODS | ADDED})
-    # The copy lies elsewhere, which is no reason to fit again what is there.
-    copy.snakemake("tiny", "--cores", "2", "--rerun-triggers", "mtime", "params")
-    return copy
+
+    def extend(path):
+        copy = tiny_run.duplicate(path)
+        for name, text in FILES.items():
+            (copy.path / name).write_text(text, encoding="utf-8")
+        copy.write_scope({**TINY, "methods": METHODS | ADDED})
+        # The copy lies elsewhere, which is no reason to fit again what is there.
+        copy.snakemake("tiny", "--cores", "2", "--rerun-triggers", "mtime", "params")
+
+    return once(tmp_path_factory, "extended", extend)
 
 
 def test_page_adds_a_rule_and_a_program_per_method():

@@ -2,7 +2,7 @@
 
 import pytest
 import yaml
-from checkout import ROOT, Checkout
+from checkout import ROOT, Checkout, once
 
 SCOPES = [
     path.stem
@@ -10,12 +10,12 @@ SCOPES = [
     if "scope" in yaml.safe_load(path.read_text())
 ]
 
-pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("dry_run")]
+pytestmark = pytest.mark.workflow
 
 
 @pytest.fixture(scope="module")
 def fresh(tmp_path_factory):
-    return Checkout.create(tmp_path_factory.mktemp("dry_run") / "repository")
+    return once(tmp_path_factory, "fresh", Checkout.create)
 
 
 @pytest.mark.parametrize("profile", [(), ("--profile", "slurm")], ids=["local", "slurm"])

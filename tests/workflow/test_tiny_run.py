@@ -12,7 +12,7 @@ from svae.config import Scope
 from svae.datasets import read_dataset
 from svae.plots import COLUMNS
 
-pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("tiny")]
+pytestmark = pytest.mark.workflow
 
 SCOPE = Scope(TINY)
 SUFFIXES = {"metrics": "tsv.gz", "history": "tsv.gz", "targets": "tsv.gz"}
