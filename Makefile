@@ -30,7 +30,7 @@ report: setup  ## run SCOPE (demo) and write reports/SCOPE.html, whatever failed
 	echo "report: reports/$(SCOPE).html"; exit $$status
 
 test: setup lint  ## lint, then all tests
-	$(BIN)/python -m pytest -n $(CORES) --dist loadgroup
+	$(BIN)/python -m pytest -n $(CORES)
 
 lint: setup  ## format, lint and types
 	$(BIN)/ruff check .

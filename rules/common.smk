@@ -1,6 +1,7 @@
 # Everything that rules share: the scope, paths, and what a rule needs to know about its job.
 
 import json
+import os
 import re
 import sys
 
@@ -57,10 +58,15 @@ def one_of(names):
     return "|".join(map(re.escape, names)) or "(?!)"
 
 
+def here(path):
+    """A file of this repository, relative to the working directory: a moved checkout reruns nothing."""
+    return os.path.relpath(f"{workflow.basedir}/{path}")
+
+
 def code(script):
     """A script and the package files it runs, as inputs: editing them makes its jobs run again."""
-    path = f"{workflow.basedir}/workflow_scripts/{script}.py"
-    return [path, *(f"{workflow.basedir}/{file}" for file in package_files(path))]
+    path = f"workflow_scripts/{script}.py"
+    return [here(file) for file in [path, *package_files(f"{workflow.basedir}/{path}")]]
 
 
 # --- what a method rule needs --------------------------------------------------------------------

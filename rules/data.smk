@@ -4,7 +4,7 @@ localrules:
 
 rule download:
     input:
-        table=f"{workflow.basedir}/config/datasets.tsv",
+        table=here("config/datasets.tsv"),
     output:
         "resources/{source}.h5ad",
     log:

@@ -1,7 +1,7 @@
 localrules:
     describe,
     collect,
-    select,
+    select_settings,
     rank,
 
 
@@ -10,7 +10,7 @@ rule evaluate:
         fits=fits_to_evaluate,
         split=SPLIT,
         truth=truth_of,
-        registry=f"{workflow.basedir}/config/metrics.tsv",
+        registry=here("config/metrics.tsv"),
         code=code("evaluate"),
     output:
         metrics=f"{METRICS}.tsv",
@@ -73,18 +73,18 @@ rule collect:
         "../workflow_scripts/collect.py"
 
 
-rule select:
+rule select_settings:
     input:
         metrics=TABLES["metrics"],
         status=TABLES["status"],
         targets=evaluations(".targets.tsv.gz"),
-        registry=f"{workflow.basedir}/config/metrics.tsv",
-        code=code("select"),
+        registry=here("config/metrics.tsv"),
+        code=code("select_settings"),
     output:
         selected=TABLES["selected"],
         targets=TABLES["targets"],
     log:
-        f"{LOGS}/select.log",
+        f"{LOGS}/select_settings.log",
     conda:
         "../envs/analysis.yaml"
     params:
@@ -92,15 +92,15 @@ rule select:
         fixed=scope.config.get("selection", {}).get("fixed", {}),
         oracle_metric=scope.oracle_metric,
     script:
-        "../workflow_scripts/select.py"
+        "../workflow_scripts/select_settings.py"
 
 
 rule rank:
     input:
         metrics=TABLES["metrics"],
         selected=TABLES["selected"],
-        registry=f"{workflow.basedir}/config/metrics.tsv",
-        methods=f"{workflow.basedir}/config/methods.tsv",
+        registry=here("config/metrics.tsv"),
+        methods=here("config/methods.tsv"),
         code=code("rank"),
     output:
         TABLES["leaderboard"],

@@ -7,8 +7,8 @@ for figure in FIGURES:
             f"draw_{figure}"
         input:
             **TABLES,
-            registry=f"{workflow.basedir}/config/metrics.tsv",
-            methods=f"{workflow.basedir}/config/methods.tsv",
+            registry=here("config/metrics.tsv"),
+            methods=here("config/methods.tsv"),
             code=code("figure"),
         output:
             report(

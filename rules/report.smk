@@ -7,8 +7,8 @@ localrules:
 rule summary:
     input:
         **TABLES,
-        registry=f"{workflow.basedir}/config/metrics.tsv",
-        methods=f"{workflow.basedir}/config/methods.tsv",
+        registry=here("config/metrics.tsv"),
+        methods=here("config/methods.tsv"),
         code=code("summary"),
     output:
         SUMMARY,
@@ -27,8 +27,8 @@ rule summary:
 rule leaderboard:
     input:
         **TABLES,
-        registry=f"{workflow.basedir}/config/metrics.tsv",
-        methods=f"{workflow.basedir}/config/methods.tsv",
+        registry=here("config/metrics.tsv"),
+        methods=here("config/methods.tsv"),
         code=code("leaderboard"),
     output:
         report(

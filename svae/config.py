@@ -15,10 +15,12 @@ from jsonschema import Draft202012Validator, ValidationError
 
 from svae.errors import BenchmarkError, unknown
 from svae.seeds import seed_from
+from svae.simulators import PRESETS
 
 ROOT = Path(__file__).parents[1]
 SCHEMA = ROOT / "config" / "schemas" / "scope.schema.yaml"
 METRICS = ROOT / "config" / "metrics.tsv"
+SOURCES = ROOT / "config" / "datasets.tsv"
 METHOD_RULES = ROOT / "rules" / "methods"
 ORIGINS = ("simulator", "source", "path")
 PREPARATION = (
@@ -216,12 +218,17 @@ class Scope:
                 raise BenchmarkError(
                     f"{self.where}: {where}: seeds has fewer entries than there are replicates"
                 )
+            if "source" in entry and "path" not in entry:
+                self._among("source", [entry["source"]], _names(SOURCES), f"{where}: source")
+            if "simulator" in entry:
+                self._among("preset", [entry["simulator"]], PRESETS, f"{where}: simulator")
+                known = PRESETS[entry["simulator"]]
+                self._among("parameter", entry.get("parameters", {}), known, f"{where}: parameters")
             self._among("split", entry.get("splits", []), self.config["splits"], where)
             self._among("method", entry.get("methods", []), self.methods, where)
 
     def _check_selection(self) -> None:
-        # Read by hand: this runs whenever Snakemake parses the workflow, and need not wait for pandas.
-        known = [line.split("\t")[0] for line in METRICS.read_text(encoding="utf-8").splitlines()[1:]]
+        known = _names(METRICS)
         self._among("metric", self.config.get("metrics", []), known, "metrics")
         oracle_metric = self.config.get("selection", {}).get("oracle_metric")
         self._among("metric", [oracle_metric] if oracle_metric else [], known, "selection: oracle_metric")
@@ -230,6 +237,11 @@ class Scope:
         for name in names:
             if name not in valid:
                 raise unknown(kind, name, valid, f"{self.where}: {key}")
+
+
+def _names(table: Path) -> list[str]:
+    """First column of a table, read by hand: Snakemake checks a scope at each start."""
+    return [line.split("\t")[0] for line in table.read_text(encoding="utf-8").splitlines()[1:]]
 
 
 def _depth(error: ValidationError) -> int:

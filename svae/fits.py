@@ -113,7 +113,7 @@ def read(path: str | Path, cells: pd.Index | None = None) -> Fit:
         shifts=adata.uns.get("shifts"),
         history=adata.uns.get("history"),
         selection={name: float(value) for name, value in adata.uns.get("selection", {}).items()},
-        run=Run(**known),
+        run=Run(**({"versions": {}} | known)),
     )
     validate(fit, path, cells)
     return fit

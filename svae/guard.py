@@ -11,6 +11,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,9 +82,9 @@ def _run(work: Callable[[], None], timeout_minutes: float | None) -> _Ending:
     os.close(writing)
     try:
         code, peak_memory_mb = _wait(child, timeout_minutes)
-    except BaseException:  # interrupted: nothing may be left running
-        os.killpg(child, signal.SIGKILL)
-        raise
+    finally:  # also if interrupted: nothing may be left running, which would hold the pipe open, too
+        with suppress(ProcessLookupError):
+            os.killpg(child, signal.SIGKILL)
     with os.fdopen(reading, encoding="utf-8") as pipe:
         message = pipe.read().strip()
     cost = time.monotonic() - start, peak_memory_mb
@@ -108,7 +109,7 @@ def _child(work: Callable[[], None], writing: int) -> int:
             traceback.print_exc()
         last = f"{type(error).__name__}: {error}" if not isinstance(error, BenchmarkError) else str(error)
         print(last, file=sys.stderr, flush=True)
-        os.write(writing, last.splitlines()[0][:1000].encode())
+        os.write(writing, last.strip().partition("\n")[0][:1000].encode())
         out_of_memory = isinstance(error, MemoryError) or "OutOfMemory" in type(error).__name__
         return OUT_OF_MEMORY if out_of_memory else 1
 

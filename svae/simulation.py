@@ -22,42 +22,11 @@ from scipy.special import gammaln, logsumexp
 from svae.datasets.contract import validate_dataset
 from svae.errors import BenchmarkError, unknown
 from svae.files import read_anndata, write_anndata
+from svae.simulators import PRESETS
 from svae.words import CONTROL
 
 SLOPE = 0.2
 """Slope of the LeakyReLU below zero."""
-
-PRESETS: dict[str, dict[str, Any]] = {
-    "lopez2023": {
-        "perturbations": 100,
-        "cells_per_perturbation": 250,
-        "latents": 15,
-        "hidden": 40,
-        "genes": 100,
-        "shift_mean": 5.0,
-        "shift_sd": 0.5,
-        "depth": 1e6,
-    },
-    "corrected": {
-        "perturbations": 100,
-        "cells_per_perturbation": 250,
-        "latents": 15,
-        "hidden": 40,
-        "genes": 100,
-        "shift_mean": 5.0,
-        "shift_sd": 0.5,
-        "controls": 1000,
-        "library_mean": 4000.0,
-        "library_sd": 1600.0,
-        "dispersion": None,
-    },
-}
-"""Parameters of each preset and their defaults.
-
-``depth`` is the expected number of counts of a gene over all cells; ``library_mean`` and ``library_sd`` are
-those of the log-normal number of counts of a cell; ``dispersion`` is the inverse dispersion θ of a negative
-binomial (variance μ + μ²/θ), or None for Poisson counts.
-"""
 
 _SIZES = ("perturbations", "cells_per_perturbation", "latents", "hidden", "genes")
 _MAY_BE_ZERO = ("controls", "shift_sd", "library_sd")
@@ -225,11 +194,11 @@ def simulate(preset: str = "lopez2023", seed: int = 0, **parameters: Any) -> Sim
     Parameters
     ----------
     preset
-        One of :data:`PRESETS`.
+        One of :data:`svae.simulators.PRESETS`.
     seed
         Seed of numpy's legacy generator, whose stream is frozen: the same numbers in every version.
     **parameters
-        Override the preset's; see :data:`PRESETS` for names, defaults and units.
+        Override the preset's; see :data:`svae.simulators.PRESETS` for names, defaults and units.
 
     Returns
     -------

@@ -23,7 +23,7 @@ def run_command():
     """Runs in a child process."""
     command = arguments.command[1:] if arguments.command[:1] == ["--"] else arguments.command
     code = subprocess.run(command, check=False).returncode
-    if code == -9:
+    if code in (-9, 137):  # killed, or a shell that says so of its child
         raise MemoryError("the command was killed, which most often means out of memory")
     if code != 0:
         raise BenchmarkError(f"the command '{command[0]}' ended with exit code {code}")
