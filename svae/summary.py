@@ -139,13 +139,14 @@ def _what_was_run(tables: Tables) -> str:
     least, most = replicates.min(), replicates.max()
     labels = ", ".join(tables.label(method) for method in tables.order)
     controls = ", ".join(tables.label(method) for method in tables.controls)
-    hours = status["seconds"].sum() / 3600
+    minutes = status["seconds"].sum() / 60
+    compute = f"{minutes:.0f} minutes" if minutes < 90 else f"{minutes / 60:.1f} hours"
     facts = {
         "Datasets": ", ".join(_plain(_described(tables, dataset)) for dataset in status["dataset"].unique()),
         "Splits": ", ".join(_plain(split) for split in status["split"].unique()),
         "Replicates": f"{least}" if least == most else f"{least} to {most}",
         "Methods": _plain(labels) + (f"; controls: {_plain(controls)}" if controls else ""),
-        "Fits": f"{len(status)}, which took {hours:.1f} hours of compute",
+        "Fits": f"{len(status)}, which took {compute} of compute",
         "Setting shown": f"the one chosen by {_rule_name(tables.rule)}",
     }
     return "\n".join(f":{name}: {value}" for name, value in facts.items())
