@@ -8,7 +8,6 @@ generator per replica, and nothing that one replica does (stopping, diverging) r
 """
 
 import copy
-import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -208,8 +207,7 @@ class _Fleet:
             train_loss = self.epoch(epoch, torch.as_tensor(training, device=self.device))
             validation_loss = self.validate(torch.as_tensor(validation, device=self.device), noise)
             self._copy_rows(kept, self._record(epoch, train_loss, validation_loss))
-            if epoch == 1 or epoch % math.ceil(self.plan.max_epochs / 10) == 0:
-                progress(self._line(epoch, train_loss, validation_loss))
+            progress(self._line(epoch, train_loss, validation_loss))
             if not self.active.any():
                 progress(f"epoch {epoch}/{self.plan.max_epochs}: every replica has stopped")
                 break

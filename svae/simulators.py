@@ -2,30 +2,19 @@
 
 from typing import Any
 
+_SHARED: dict[str, Any] = {
+    "perturbations": 100,
+    "cells_per_perturbation": 250,
+    "latents": 15,
+    "hidden": 40,
+    "genes": 100,
+    "shift_mean": 5.0,
+    "shift_sd": 0.5,
+}
 PRESETS: dict[str, dict[str, Any]] = {
-    "lopez2023": {
-        "perturbations": 100,
-        "cells_per_perturbation": 250,
-        "latents": 15,
-        "hidden": 40,
-        "genes": 100,
-        "shift_mean": 5.0,
-        "shift_sd": 0.5,
-        "depth": 1e6,
-    },
-    "corrected": {
-        "perturbations": 100,
-        "cells_per_perturbation": 250,
-        "latents": 15,
-        "hidden": 40,
-        "genes": 100,
-        "shift_mean": 5.0,
-        "shift_sd": 0.5,
-        "controls": 1000,
-        "library_mean": 4000.0,
-        "library_sd": 1600.0,
-        "dispersion": None,
-    },
+    "lopez2023": _SHARED | {"depth": 1e6},
+    "corrected": _SHARED
+    | {"controls": 1000, "library_mean": 4000.0, "library_sd": 1600.0, "dispersion": None},
 }
 """Parameters of each preset and their defaults.
 
