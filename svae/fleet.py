@@ -11,6 +11,8 @@ import copy
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import itemgetter
 
 import numpy as np
 import pandas as pd
@@ -19,6 +21,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state
 
 from svae.module import Noise, PerturbationVAE
+from svae.priors import MaskedShift
 from svae.training import TrainingPlan
 
 Progress = Callable[[str], None]
@@ -149,54 +152,74 @@ class _NegativeElbo(_Objective):
 
 
 class _Fleet:
-    """R modules as one: parameters in a single matrix R × P, so that Adam is a handful of operations."""
+    """R modules as one: their parameters are the rows of a single matrix R × P."""
 
     def __init__(self, modules, seeds, rates, cells: Cells, plan: TrainingPlan):
         self.modules, self.plan, self.cells, self.device = list(modules), plan, cells, cells.x.device
         for module in self.modules:
             module.to(self.device).train()
-        parameters, buffers = stack_module_state([_Objective(module) for module in self.modules])
+        parameters, self.buffers = stack_module_state([_Objective(module) for module in self.modules])
         self.names, self.shapes = list(parameters), [p.shape for p in parameters.values()]
         self.sizes = [p[0].numel() for p in parameters.values()]
-        flat = torch.cat([p.detach().flatten(1) for p in parameters.values()], dim=1)
-        self.flat = flat.requires_grad_()
-        self.buffers = buffers
-        self.rate = self._learning_rate(rates)
-        self.first, self.second = torch.zeros_like(flat), torch.zeros_like(flat)
+        self.flat = _matrix(parameters)
+        self.gradient = torch.zeros_like(self.flat)
+        self.parameters = self.named_views(self.flat)
+        self.leaves = [leaf.requires_grad_() for leaf in self.parameters.values()]
+        self.gradients = list(self.named_views(self.gradient).values())
+        self.rates = rates
+        masked = isinstance(self.modules[0].prior, MaskedShift)
+        self.dense_epochs = round(plan.dense * plan.max_epochs) if masked else 0
+        self.active = [True] * len(self.modules)
+        self.adam = self._optimiser(moving_masks=self.dense_epochs == 0)
         # Skeletons without storage: only their code is used, their state comes from the stacks.
         skeleton = copy.deepcopy(self.modules[0]).to("meta")
         self.objective = _Objective(skeleton)
         self.negative_elbo = _NegativeElbo(copy.deepcopy(skeleton).eval())
         self.generators = [torch.Generator(self.device).manual_seed(seed) for seed in seeds]
-        self.active = torch.ones(len(self.modules), 1, device=self.device)
         self.results = [Training() for _ in self.modules]
 
-    def _learning_rate(self, rates: Sequence[float]) -> Tensor:
-        """R × P, because replicas and mask logits may have their own."""
-        scale = torch.ones(1, sum(self.sizes), device=self.device)
-        if self.plan.mask_learning_rate is not None:
-            parts = torch.split(scale, self.sizes, dim=1)
-            for name, part in zip(self.names, parts, strict=True):
-                if name.endswith("prior.logit"):
-                    part.fill_(self.plan.mask_learning_rate / self.plan.learning_rate)
-        return torch.tensor(rates, device=self.device, dtype=scale.dtype)[:, None] * scale
+    def _optimiser(self, moving_masks: bool) -> torch.optim.Adam:
+        """Adam over the rows of the matrix, cut where the learning rate changes.
 
-    def parameters(self) -> dict[str, Tensor]:
-        """Views of the matrix, by name and stacked."""
-        parts = torch.split(self.flat, self.sizes, dim=1)
-        return {n: p.view(s) for n, p, s in zip(self.names, parts, self.shapes, strict=True)}
+        Few and long pieces, because the optimiser spends time on each; replicas and mask logits may
+        have rates of their own.
+        """
+        masks = self.plan.mask_learning_rate
+        relative = 1.0 if masks is None else masks / self.plan.learning_rate
+        mask_scale = relative if moving_masks else 0.0
+        scales = [mask_scale if name.endswith("prior.logit") else 1.0 for name in self.names]
+        spans = groupby(zip(scales, self.sizes, strict=True), itemgetter(0))
+        cuts = [(scale, sum(size for _, size in span)) for scale, span in spans]
+        lengths = [length for _, length in cuts]
+        self.pieces = [row.split(lengths) for row in self.flat]
+        groups: dict[float, list[Tensor]] = {}
+        for r, gradient in enumerate(self.gradient):
+            for (scale, _), piece, own in zip(cuts, self.pieces[r], gradient.split(lengths), strict=True):
+                piece.grad = own if self.active[r] else None
+                groups.setdefault(self.rates[r] * scale, []).append(piece)
+        return torch.optim.Adam(
+            [{"params": pieces, "lr": rate, "full_rate": rate} for rate, pieces in groups.items()],
+            eps=self.plan.eps,
+            weight_decay=self.plan.weight_decay,
+            fused=True,
+        )
+
+    def named_views(self, matrix: Tensor) -> dict[str, Tensor]:
+        """Views of an R × P matrix: parameters by name, stacked, or of the only module as they are."""
+        parts = matrix.split(self.sizes, dim=1)
+        views = {n: p.view(s) for n, p, s in zip(self.names, parts, self.shapes, strict=True)}
+        return _map(views, _first) if len(matrix) == 1 else views
 
     def call(self, function: nn.Module, cells: tuple, noise: Noise, *shared) -> Tensor:
         """Call `function` for every replica with its own state, cells and noise; shape R."""
-        parameters = self.parameters()
         if len(self.modules) == 1:
-            alone = _map((parameters, self.buffers, cells, noise), _first)
-            return functional_call(function, alone[:2], (*alone[2:], *shared))[None]
+            buffers, *alone = _map((self.buffers, cells, noise), _first)
+            return functional_call(function, (self.parameters, buffers), (*alone, *shared))[None]
 
         def one(parameters, buffers, cells, noise):
             return functional_call(function, (parameters, buffers), (cells, noise, *shared))
 
-        return torch.vmap(one)(parameters, self.buffers, cells, noise)
+        return torch.vmap(one)(self.parameters, self.buffers, cells, noise)
 
     def run(self, training: np.ndarray, validation: np.ndarray, progress: Progress) -> list[Training]:
         """Run the epochs, and give the modules their weights back."""
@@ -204,11 +227,13 @@ class _Fleet:
         noise = self._validation_noise(len(validation))
         self.validating = len(validation) > 0
         for epoch in range(1, self.plan.max_epochs + 1):
+            if epoch == self.dense_epochs + 1 > 1:
+                self._end_dense_epochs()
             train_loss = self.epoch(epoch, torch.as_tensor(training, device=self.device))
             validation_loss = self.validate(torch.as_tensor(validation, device=self.device), noise)
             self._copy_rows(kept, self._record(epoch, train_loss, validation_loss))
             progress(self._line(epoch, train_loss, validation_loss))
-            if not self.active.any():
+            if not any(self.active):
                 progress(f"epoch {epoch}/{self.plan.max_epochs}: every replica has stopped")
                 break
         self._unstack(kept)
@@ -228,8 +253,7 @@ class _Fleet:
         for step, noise in zip(range(n_steps), self._noise(n_steps, size), strict=True):
             index = orders[:, step * size : (step + 1) * size]
             loss = self.call(self.objective, self.cells[index].tensors(), noise, kl_weight, len(training))
-            loss.sum().backward()
-            self._adam_step((epoch - 1) * n_steps + step + 1, self._decayed(epoch - 1 + step / n_steps))
+            self._step(loss.sum(), self._decayed(epoch - 1 + step / n_steps))
             total += loss.detach()
         return total / n_steps
 
@@ -269,25 +293,26 @@ class _Fleet:
             return 1.0
         return min(1.0, (1 - epochs_done / self.plan.max_epochs) / self.plan.decay)
 
-    @torch.no_grad()
-    def _adam_step(self, step: int, decay: float) -> None:
-        """Adam (Kingma & Ba 2015) on the whole matrix; replicas that have stopped do not move.
+    def _step(self, loss: Tensor, decay: float) -> None:
+        """Take one step of every replica that is still training."""
+        for view, gradient in zip(self.gradients, torch.autograd.grad(loss, self.leaves), strict=True):
+            view.copy_(gradient)
+        for group in self.adam.param_groups:
+            group["lr"] = group["full_rate"] * decay
+        self.adam.step()
 
-        ``torch.optim.Adam`` has no learning rate per row, which is all that is added here.
+    def _end_dense_epochs(self) -> None:
+        """Rotate the latents of each module to sparse shifts, and let the masks move from there.
+
+        Adam starts anew, because its moments belong to the old axes.
         """
-        gradient = self.flat.grad
-        assert gradient is not None
-        if self.plan.weight_decay:
-            gradient.add_(self.flat, alpha=self.plan.weight_decay)
-        self.first.lerp_(gradient, 0.1)
-        self.second.mul_(0.999).addcmul_(gradient, gradient, value=0.001)
-        denominator = self.second.sqrt().div_((1 - 0.999**step) ** 0.5).add_(self.plan.eps)
-        update = self.first.div(denominator).mul_(self.rate)
-        if self.active.all():
-            self.flat.sub_(update, alpha=decay / (1 - 0.9**step))
-        else:  # where, not a product: a diverged replica's update is NaN
-            self.flat.sub_(update.where(self.active > 0, 0.0), alpha=decay / (1 - 0.9**step))
-        self.flat.grad = None
+        self._unstack(self.snapshot())
+        for active, module, generator in zip(self.active, self.modules, self.generators, strict=True):
+            if active:
+                module.rotate_to_sparse_shifts(generator.initial_seed())
+        parameters, self.buffers = stack_module_state([_Objective(module) for module in self.modules])
+        self.flat.copy_(_matrix(parameters))
+        self.adam = self._optimiser(moving_masks=True)
 
     def _record(self, epoch: int, train_loss: Tensor, validation_loss: Tensor) -> list[int]:
         """Append to the learning curves, stop replicas that are done; return whose weights to keep."""
@@ -298,7 +323,12 @@ class _Fleet:
                 continue
             result.history.append({"epoch": epoch, "train": train, "validation": validation})
             if not np.isfinite(train):
-                result.diverged, self.active[r] = True, 0.0
+                result.diverged = True
+                self._stop(r)
+                continue
+            if epoch <= self.dense_epochs:  # not yet the model that is asked for
+                result.best_epoch = epoch
+                keep.append(r)
                 continue
             improved = validation < result.best or not self.validating
             if improved:
@@ -306,8 +336,14 @@ class _Fleet:
             if improved or self.plan.keep == "last":
                 keep.append(r)
             if self.plan.patience is not None and epoch - result.best_epoch >= self.plan.patience:
-                self.active[r] = 0.0
+                self._stop(r)
         return keep
+
+    def _stop(self, replica: int) -> None:
+        """Let a replica stand still: Adam passes over what has no gradient."""
+        self.active[replica] = False
+        for piece in self.pieces[replica]:
+            piece.grad = None
 
     def _copy_rows(self, snapshot: tuple[Tensor, dict[str, Tensor]], rows: list[int]) -> None:
         flat, buffers = snapshot
@@ -318,7 +354,7 @@ class _Fleet:
     def _line(self, epoch: int, train_loss: Tensor, validation_loss: Tensor) -> str:
         losses = (train_loss, validation_loss)
         train, validation = (f"{float(v.min()):.1f}–{float(v.max()):.1f}" for v in losses)
-        running = f"{int(self.active.sum())}/{len(self.modules)} running"
+        running = f"{sum(self.active)}/{len(self.modules)} running"
         epochs = f"epoch {epoch}/{self.plan.max_epochs}"
         return f"{epochs}: loss {train}, validation {validation} nats/cell, {running}"
 
@@ -331,6 +367,11 @@ class _Fleet:
             own |= {name: values[r] for name, values in buffers.items()}
             _Objective(module).load_state_dict(own)
             module.eval()
+
+
+def _matrix(parameters: dict[str, Tensor]) -> Tensor:
+    """Stacked parameters as the rows of one matrix, R × P."""
+    return torch.cat([p.detach().flatten(1) for p in parameters.values()], dim=1)
 
 
 def _first(tensor: Tensor) -> Tensor:

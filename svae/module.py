@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.distributions import Normal
 from torch.nn import functional as F
 
-from svae.priors import MaskedShift, StandardNormal
+from svae.priors import DenseShift, MaskedShift, StandardNormal
 
 Noise = Mapping[str, Tensor]
 
@@ -41,6 +41,16 @@ class Hidden(nn.Module):
             if keep is not None:
                 h = h * (keep[:, i] > self.dropout_rate) / (1 - self.dropout_rate)
         return h
+
+    def rotate_input(self, rotation: Tensor, origin: Tensor) -> None:
+        """Take Qᵀh − c for input from now on, and answer as before; the batch covariate is left alone."""
+        first, norm = self.linear[0], self.norm[0]
+        assert isinstance(first, nn.Linear)
+        assert isinstance(norm, nn.BatchNorm1d)
+        assert norm.running_mean is not None
+        weight = first.weight[:, : len(rotation)]  # the batch comes after it
+        weight.copy_(weight @ rotation)
+        norm.running_mean.sub_(weight @ origin)
 
 
 class PerturbationVAE(BaseModuleClass):
@@ -83,8 +93,7 @@ class PerturbationVAE(BaseModuleClass):
         self.dropout_rate = dropout_rate
         self.prior = prior
         self.encoder = Hidden(n_genes, n_hidden, n_layers, dropout_rate=dropout_rate)
-        self.posterior_mean = nn.Linear(n_hidden, prior.n_latent)
-        self.posterior_log_variance = nn.Linear(n_hidden, prior.n_latent)
+        self.posterior = nn.Linear(n_hidden, 2 * prior.n_latent)  # means, then log variances
         self.decoder = Hidden(prior.n_latent, n_hidden, n_layers, n_batch=self.n_batch)
         self.expression_logit = nn.Linear(n_hidden, n_genes)
         self.log_dispersion = nn.Parameter(torch.randn(n_genes))
@@ -97,14 +106,14 @@ class PerturbationVAE(BaseModuleClass):
         if isinstance(self.prior, MaskedShift):
             noise["mask"] = torch.rand(n_cells, self.prior.n_latent, generator=generator, device=device)
         if self.dropout_rate > 0:
-            shape = (n_cells, len(self.encoder.linear), self.posterior_mean.in_features)
+            shape = (n_cells, len(self.encoder.linear), self.posterior.in_features)
             noise["keep"] = torch.rand(shape, generator=generator, device=device)
         return noise
 
     def encode(self, x: Tensor, keep: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation of q(z | x), both cells × latents, of counts `x`."""
-        h = self.encoder(torch.log1p(x), keep=keep)
-        return self.posterior_mean(h), (torch.exp(self.posterior_log_variance(h)) + 1e-4).sqrt()
+        mean, log_variance = self.posterior(self.encoder(torch.log1p(x), keep=keep)).chunk(2, dim=-1)
+        return mean, (torch.exp(log_variance) + 1e-4).sqrt()
 
     def decode(self, z: Tensor, batch: Tensor) -> Tensor:
         """Logits of the expected share of each gene, cells × genes; `batch` holds integer codes."""
@@ -150,6 +159,23 @@ class PerturbationVAE(BaseModuleClass):
         prior_mean = self.prior.mean(perturbation, noise.get("mask"))
         reconstruction, kl = self.elbo_terms(x, batch, prior_mean, noise)
         return (reconstruction + kl_weight * self.beta * kl).mean() + self.prior.penalty(n_cells, kl_weight)
+
+    @torch.no_grad()
+    def rotate_to_sparse_shifts(self, seed: int) -> None:
+        """Turn the latents, z' = Qᵀz − c, to axes along which the shifts are sparse.
+
+        Densities stay what they were, but for the posterior's variances: those of a rotated Normal with
+        diagonal covariance are no longer independent, and what is kept is their mean on a log scale.
+        """
+        prior = self.prior
+        assert isinstance(prior, DenseShift)
+        rotation, origin = prior.sparse_rotation(seed)
+        prior.shift.copy_(prior.shift @ rotation - origin)
+        mean, log_variance = self.posterior.weight.chunk(2)
+        self.posterior.weight.copy_(torch.cat([rotation.T @ mean, rotation.T**2 @ log_variance]))
+        mean, log_variance = self.posterior.bias.chunk(2)
+        self.posterior.bias.copy_(torch.cat([rotation.T @ mean - origin, rotation.T**2 @ log_variance]))
+        self.decoder.rotate_input(rotation, origin)
 
     # What follows is the interface that the Lightning trainer of scvi-tools calls.
 

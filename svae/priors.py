@@ -18,6 +18,8 @@ seen in training; what is assumed of others is the business of :mod:`svae.transf
 import torch
 from torch import Tensor, nn
 
+from svae.rotation import sparse_rotation
+
 
 class StandardNormal(nn.Module):
     """z ~ Normal(0, I) whatever the perturbation: VAE and β-VAE.
@@ -65,6 +67,13 @@ class DenseShift(StandardNormal):
     def mean(self, perturbation: Tensor, mask_noise: Tensor | None = None) -> Tensor:
         """Mean of p(z | perturbation), cells × latents."""
         return self.shifts()[perturbation]
+
+    def sparse_rotation(self, seed: int) -> tuple[Tensor, Tensor]:
+        """Rotation and origin that make the shifts sparse; see :func:`svae.rotation.sparse_rotation`."""
+        perturbed = self.perturbed[:, 0] > 0
+        shifts = self.shift.detach()[perturbed].double().cpu().numpy()
+        rotation, origin = sparse_rotation(shifts, seed, anchored=not bool(perturbed.all()))
+        return torch.as_tensor(rotation).to(self.shift), torch.as_tensor(origin).to(self.shift)
 
 
 class MaskedShift(DenseShift):

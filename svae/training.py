@@ -25,8 +25,10 @@ class TrainingPlan:
         Cells per step; an incomplete last batch of an epoch is left out.
     warmup_epochs, refit_warmup_epochs
         Epochs over which the weight of the KL terms grows linearly from 0 to 1.
-    decay
-        Last fraction of a stage over which the learning rate falls linearly towards 0.
+    dense, decay
+        First fraction of the first stage, in which all masks stay open; then the latents are rotated to
+        where their shifts are sparsest (:mod:`svae.rotation`), and only then the masks begin to move.
+        Last fraction of a stage, over which the learning rate falls linearly towards 0.
     patience
         Epochs without a better validation −ELBO before a replica stops; ``None`` never stops.
     keep
@@ -45,6 +47,7 @@ class TrainingPlan:
     batch_size: int = 128
     warmup_epochs: int = 50
     refit_warmup_epochs: int = 1
+    dense: float = 0.0
     decay: float = 0.0
     patience: int | None = None
     keep: Literal["last", "best"] = "last"
@@ -64,6 +67,7 @@ class TrainingPlan:
             self,
             max_epochs=self.refit_epochs,
             warmup_epochs=self.refit_warmup_epochs,
+            dense=0.0,
             mask_learning_rate=0.0,
         )
 

@@ -117,16 +117,16 @@ def test_one_that_diverges_leaves_the_others_alone(cells):
 def test_a_replica_that_stopped_does_not_move(cells):
     """The second replica takes steps so long that it soon stops; the first goes on."""
     modules, plan = [build(0), build(1)], replace(PLAN, max_epochs=12, patience=2, decay=0.0)
-    results = run(modules, [1, 2], cells, plan, learning_rates=[1e-3, 0.1])
+    results = run(modules, [1, 2], cells, plan, learning_rates=[1e-3, 0.2])
     lengths = [len(result.history) for result in results]
     assert lengths[1] < lengths[0]
     alone = build(1)
-    run([alone], [2], cells, replace(plan, max_epochs=lengths[1], patience=None, learning_rate=0.1))
+    run([alone], [2], cells, replace(plan, max_epochs=lengths[1], patience=None, learning_rate=0.2))
     assert same(alone, modules[1], tolerance=1e-2)
 
 
 def test_the_best_weights_are_kept(cells):
-    plan = replace(PLAN, max_epochs=30, learning_rate=0.2, keep="best", decay=0.0)
+    plan = replace(PLAN, max_epochs=10, learning_rate=0.2, keep="best", decay=0.0)
     module = build(0)
     [result] = run([module], [1], cells, plan)
     losses = result.table()["validation"]
@@ -142,6 +142,28 @@ def test_masks_may_have_their_own_learning_rate(cells):
     run([module], [1], cells, replace(PLAN, mask_learning_rate=0.0))
     assert torch.equal(module.prior.logit, before)
     assert not torch.equal(module.prior.shift, build(0).prior.shift)
+
+
+def test_masks_wait_for_the_rotation(cells):
+    """During the dense epochs the masks stand still and nothing is stopped; then they move."""
+    plan = replace(PLAN, max_epochs=3, dense=1.0, patience=1)
+    dense, sparse = build(0), build(0)
+    before = dense.prior.logit.detach().clone()
+    [result] = run([dense], [1], cells, plan)
+    assert torch.equal(dense.prior.logit, before)
+    assert len(result.history) == 3
+    assert not torch.equal(dense.prior.shift, build(0).prior.shift)
+    run([sparse], [1], cells, replace(plan, max_epochs=4, dense=0.75))
+    assert not torch.equal(sparse.prior.logit, before)
+
+
+def test_a_fleet_rotates_as_each_would_alone(cells):
+    plan = replace(PLAN, max_epochs=3, dense=0.4)
+    together = [build(seed) for seed in range(3)]
+    alone = copy.deepcopy(together[2])
+    run(together, [1, 2, 3], cells, plan)
+    run([alone], [3], cells, plan)
+    assert same(alone, together[2])
 
 
 def test_training_lowers_the_loss(cells):

@@ -51,6 +51,19 @@ def test_the_perturbation_reaches_the_prior_alone(module, x):
     assert not torch.allclose(first[1], second[1])
 
 
+def test_a_rotated_module_says_the_same(module, x):
+    """Rotation moves latents, shifts and decoder together: what is decoded and every distance stay."""
+    batch, perturbation = torch.arange(12) % 2, torch.arange(12) % 3
+    mean, _ = module.encode(x)
+    logit, shift = module.decode(mean, batch), module.prior.shift[perturbation]
+    module.rotate_to_sparse_shifts(seed=0)
+    rotated, _ = module.encode(x)
+    assert not torch.allclose(rotated, mean, atol=1e-2)
+    assert torch.allclose(module.decode(rotated, batch), logit, atol=1e-4)
+    distance = (rotated - module.prior.shift[perturbation]).norm(dim=1)
+    assert torch.allclose(distance, (mean - shift).norm(dim=1), atol=1e-4)
+
+
 def test_the_dropout_that_is_passed_in_is_that_of_torch():
     torch.manual_seed(0)
     module = PerturbationVAE(5, StandardNormal(1, 2), n_hidden=4000, n_layers=1, dropout_rate=0.3)
