@@ -7,7 +7,7 @@ from importlib import import_module
 
 __version__ = "0.1.0"
 
-__all__ = ["IVAE", "SVAE", "VAE", "BetaVAE", "SVAEPlus"]
+__all__ = ["IVAE", "SVAE", "VAE", "BetaVAE", "RotatedIVAE", "SVAEPlus"]
 
 
 def __getattr__(name: str):

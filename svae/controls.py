@@ -62,8 +62,9 @@ def _scores(
     held_out = dataset[part.isin(["adapt", "test"]).to_numpy()]
     if not held_out.n_obs:
         return None
-    known = score_cells(held_out, truth, n_samples=n_samples, seed=seed).log_likelihood
+    known = score_cells(held_out, truth, n_samples=n_samples, seed=seed)
     zero_shot = score_cells(held_out, truth, zero_shot=True, n_samples=n_samples, seed=seed).log_likelihood
-    clean = np.where(part[held_out.obs_names] == "test", known, np.nan)
-    columns = dict(zip(LIKELIHOODS, (zero_shot, known, clean), strict=True))
+    clean = np.where(part[held_out.obs_names] == "test", known.log_likelihood, np.nan)
+    columns = dict(zip(LIKELIHOODS, (zero_shot, known.log_likelihood, clean), strict=True))
+    columns["effective_samples"] = known.effective_sample_size
     return pd.DataFrame(columns, index=held_out.obs_names).reindex(dataset.obs_names)

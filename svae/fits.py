@@ -8,6 +8,7 @@ A fit is an h5ad file without ``X`` whose ``obs_names`` are the cells of the dat
                                 ``zero_shot`` (before adaptation), ``paper`` (adapted on the scored
                                 cells), ``clean`` (adapted on the other half)
 ``obs["reconstruction"]``       optional, nats; −E[log p(x | z)] under the posterior, held-out cells
+``obs["effective_samples"]``    optional; effective sample size of ``log_likelihood_paper``, held-out cells
 ``uns["targets"]``              optional table, perturbation × latent, probability in [0, 1]
 ``uns["shifts"]``               optional table, perturbation × latent, mean shift
 ``uns["history"]``              optional table, one row per epoch: epoch, train, validation (nats per cell)
@@ -34,7 +35,7 @@ from svae.words import PROTOCOLS, Status
 
 STATUSES = get_args(Status)
 LIKELIHOODS = tuple(f"log_likelihood_{protocol}" for protocol in PROTOCOLS)
-CELL_COLUMNS = (*LIKELIHOODS, "reconstruction")
+CELL_COLUMNS = (*LIKELIHOODS, "reconstruction", "effective_samples")
 
 
 def _versions() -> dict[str, str]:

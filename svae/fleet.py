@@ -241,7 +241,7 @@ class _Fleet:
 
     def epoch(self, epoch: int, training: Tensor) -> Tensor:
         """Train for one epoch; mean loss per cell of each replica."""
-        size = min(self.plan.batch_size, len(training))
+        size = self.plan.cells_per_step(len(training))
         n_steps = len(training) // size
         orders = torch.stack(
             [torch.randperm(len(training), generator=g, device=self.device) for g in self.generators]

@@ -144,7 +144,8 @@ def score_held_out(
     Returns
     -------
     pandas.DataFrame
-        Cells × (log_likelihood_zero_shot, …_paper, …_clean, reconstruction), nats; NaN where not scored.
+        Cells × (log_likelihood_zero_shot, …_paper, …_clean, reconstruction), nats, and effective_samples, the
+    effective sample size of the ``paper`` estimate; NaN where not scored.
     """
     part = split.set_index("cell")["part"].reindex(held_out.obs_names)
     cells, names = model._cells(held_out)
@@ -157,7 +158,10 @@ def score_held_out(
     values = [estimates[protocol].log_likelihood.cpu().numpy() for protocol in PROTOCOLS]
     scores = pd.DataFrame(dict(zip(LIKELIHOODS, values, strict=True)), index=held_out.obs_names)
     scores.loc[part == "adapt", "log_likelihood_clean"] = np.nan
-    return scores.assign(reconstruction=reconstruction.cpu().numpy())
+    return scores.assign(
+        reconstruction=reconstruction.cpu().numpy(),
+        effective_samples=estimates["paper"].effective_samples.cpu().numpy(),
+    )
 
 
 def _fit(model: PerturbationModel, dataset: ad.AnnData, setting: Setting, training: fleet.Training) -> Fit:

@@ -186,7 +186,7 @@ class PerturbationModel(UnsupervisedTrainingMixin, BaseModelClass):
         super().train(
             max_epochs=plan.max_epochs,
             accelerator=accelerator,
-            batch_size=plan.batch_size,
+            batch_size=plan.cells_per_step(len(training)),
             early_stopping=plan.patience is not None and len(validation) > 0,
             early_stopping_patience=plan.patience or 45,
             check_val_every_n_epoch=1 if len(validation) else None,
@@ -498,6 +498,19 @@ class IVAE(PerturbationModel):
     """Identifiable VAE: every perturbation has a dense mean shift (Khemakhem et al. 2020)."""
 
     _prior = DenseShift
+
+
+class RotatedIVAE(IVAE):
+    """iVAE whose latents are turned, once trained, to axes along which its shifts are sparse.
+
+    It knows neither masks nor a sparse prior (:mod:`svae.rotation`), so that what those add shows in
+    the difference between SVAE+ and this.
+    """
+
+    def _remember_training(self, training, validation) -> None:
+        super()._remember_training(training, validation)
+        if all(parameter.isfinite().all() for parameter in self.module.parameters()):
+            self.module.rotate_to_sparse_shifts(seed=0)
 
 
 class SVAE(PerturbationModel):

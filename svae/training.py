@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 from svae.errors import unknown
 
+SMALLEST_BATCH = 64  # below it, the statistics of BatchNorm are mostly noise
+
 
 @dataclass(frozen=True)
 class TrainingPlan:
@@ -21,8 +23,9 @@ class TrainingPlan:
         Adam's step size, and the one of the mask logits (the same where ``None``).
     eps, weight_decay
         Adam's other constants; the decay is added to the gradient.
-    batch_size
-        Cells per step; an incomplete last batch of an epoch is left out.
+    batch_size, min_steps
+        Cells per step, and steps per epoch at the least: see :meth:`cells_per_step`. An incomplete last
+        batch of an epoch is left out.
     warmup_epochs, refit_warmup_epochs
         Epochs over which the weight of the KL terms grows linearly from 0 to 1.
     dense, decay
@@ -45,6 +48,7 @@ class TrainingPlan:
     eps: float = 1e-8
     weight_decay: float = 0.0
     batch_size: int = 128
+    min_steps: int = 1
     warmup_epochs: int = 50
     refit_warmup_epochs: int = 1
     dense: float = 0.0
@@ -60,6 +64,10 @@ class TrainingPlan:
         return replace(
             self, objective="mean", eps=self.eps / n_cells, weight_decay=self.weight_decay / n_cells
         )
+
+    def cells_per_step(self, n_cells: int) -> int:
+        """Batch size for `n_cells` to train on: smaller for few, so that epochs have enough steps."""
+        return min(self.batch_size, max(SMALLEST_BATCH, n_cells // self.min_steps), n_cells)
 
     def for_refit(self) -> "TrainingPlan":
         """Return the plan of the second stage: masks no longer move, so there is nothing to warm up to."""
@@ -98,12 +106,15 @@ PRESETS = {
     ),
     "tuned": Preset(
         TrainingPlan(
-            max_epochs=200,
-            refit_epochs=40,
-            learning_rate=6e-3,
+            max_epochs=120,
+            refit_epochs=30,
+            learning_rate=1e-2,
             eps=1e-6,
+            batch_size=512,
+            min_steps=32,
             warmup_epochs=20,
-            decay=0.4,
+            dense=0.4,
+            decay=0.6,
         ),
         dropout_rate=0.0,
         initial_logit=5.0,

@@ -171,6 +171,10 @@ def _reconstruction(evidence: Evidence) -> float:
     return likelihood.reconstruction(*evidence.scored("reconstruction"))
 
 
+def _effective_samples(evidence: Evidence) -> float:
+    return likelihood.effective_samples(*evidence.scored("effective_samples"))
+
+
 COMPUTE: dict[str, Callable[[Evidence], float]] = {
     "mcc_pearson": partial(_mcc, method="pearson"),
     "mcc_spearman": partial(_mcc, method="spearman"),
@@ -189,5 +193,6 @@ COMPUTE: dict[str, Callable[[Evidence], float]] = {
     "inll_paper": partial(_inll, protocol="paper"),
     "inll_clean": partial(_inll, protocol="clean"),
     "reconstruction": _reconstruction,
+    "effective_samples": _effective_samples,
 }
 """How each metric is computed. What it is, and what it needs, stands in config/metrics.tsv."""

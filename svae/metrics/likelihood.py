@@ -32,6 +32,14 @@ def reconstruction(negative_log_likelihood: pd.Series, labels: pd.Series) -> flo
     return _mean_over_perturbations(negative_log_likelihood, labels)
 
 
+def effective_samples(sizes: pd.Series, labels: pd.Series) -> float:
+    """Effective sample size of the importance weights (Kong 1992), averaged as in :func:`inll`.
+
+    Few mean that a handful of samples carry the estimate of the likelihood, which is then too low.
+    """
+    return _mean_over_perturbations(sizes, labels)
+
+
 def _mean_over_perturbations(scores: pd.Series, labels: pd.Series) -> float:
     cells = pd.DataFrame({"score": scores, "perturbation": labels}).dropna()
     groups = cells.groupby("perturbation", observed=True)["score"]

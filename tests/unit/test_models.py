@@ -9,8 +9,8 @@ import svae
 from svae.errors import BenchmarkError
 from svae.simulation import simulate
 
-ALL = ("VAE", "BetaVAE", "IVAE", "SVAE", "SVAEPlus")
-SHIFTING = ("IVAE", "SVAE", "SVAEPlus")
+ALL = ("VAE", "BetaVAE", "IVAE", "RotatedIVAE", "SVAE", "SVAEPlus")
+SHIFTING = ("IVAE", "RotatedIVAE", "SVAE", "SVAEPlus")
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,10 @@
+use rule fit_model as fit_ivae_rotated with:
+    output:
+        fits_of("ivae_rotated"),
+    log:
+        log_of("ivae_rotated"),
+    benchmark:
+        benchmark_of("ivae_rotated")
+    params:
+        model="RotatedIVAE",
+        settings=jobs_of("ivae_rotated", scope.training),
