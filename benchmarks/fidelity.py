@@ -29,6 +29,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--preset", default="paper", help="training preset")
     parser.add_argument("--penalty", type=float, default=100.0, help="s of sVAE+")
     parser.add_argument("--restarts", type=int, default=3, help="seeds of the models: 0, 1, …")
+    parser.add_argument("--plan", nargs="*", default=[], help="fields of the plan to change, as in dense=0")
     parser.add_argument("--samples", type=int, default=1000, help="Monte-Carlo samples of the likelihood")
     return parser.parse_args()
 
@@ -36,7 +37,8 @@ def arguments() -> argparse.Namespace:
 def rows(method: str, dataset, truth, parts: pd.DataFrame, chosen: argparse.Namespace) -> pd.DataFrame:
     """Fit one method with every seed, and measure it."""
     penalty = {"penalty": chosen.penalty} if method == "svae_plus" else {}
-    options = {"preset": chosen.preset, **penalty}
+    plan = {name: float(value) for name, value in (change.split("=") for change in chosen.plan)}
+    options = {"preset": chosen.preset, **penalty, **plan}
     settings = [Setting(f"seed {seed}", seed, options, restart=seed) for seed in range(chosen.restarts)]
     fits = fit_grid(getattr(svae, METHODS[method]), dataset, parts, settings, chosen.samples)
     tables = []
