@@ -179,24 +179,23 @@ class _Fleet:
         self.results = [Training() for _ in self.modules]
 
     def _optimiser(self, moving_masks: bool) -> torch.optim.Adam:
-        """Adam over the rows of the matrix, cut where the learning rate changes.
+        """Adam over the rows of the matrix, the mask logits cut out of them.
 
-        Few and long pieces, because the optimiser spends time on each; replicas and mask logits may
-        have rates of their own.
+        Replicas and masks may have learning rates of their own; otherwise the pieces are as long as can
+        be, because the optimiser spends time on each.
         """
-        masks = self.plan.mask_learning_rate
-        relative = 1.0 if masks is None else masks / self.plan.learning_rate
-        mask_scale = relative if moving_masks else 0.0
-        scales = [mask_scale if name.endswith("prior.logit") else 1.0 for name in self.names]
-        spans = groupby(zip(scales, self.sizes, strict=True), itemgetter(0))
-        cuts = [(scale, sum(size for _, size in span)) for scale, span in spans]
+        are_masks = [name.endswith("prior.logit") for name in self.names]
+        runs = groupby(zip(are_masks, self.sizes, strict=True), itemgetter(0))
+        cuts = [(masks, sum(size for _, size in run)) for masks, run in runs]
         lengths = [length for _, length in cuts]
+        mask_rate = self.plan.mask_learning_rate if moving_masks else 0.0
         self.pieces = [row.split(lengths) for row in self.flat]
         groups: dict[float, list[Tensor]] = {}
         for r, gradient in enumerate(self.gradient):
-            for (scale, _), piece, own in zip(cuts, self.pieces[r], gradient.split(lengths), strict=True):
+            for (masks, _), piece, own in zip(cuts, self.pieces[r], gradient.split(lengths), strict=True):
                 piece.grad = own if self.active[r] else None
-                groups.setdefault(self.rates[r] * scale, []).append(piece)
+                rate = mask_rate if masks and mask_rate is not None else self.rates[r]
+                groups.setdefault(rate, []).append(piece)
         return torch.optim.Adam(
             [{"params": pieces, "lr": rate, "full_rate": rate} for rate, pieces in groups.items()],
             eps=self.plan.eps,

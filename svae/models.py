@@ -509,8 +509,7 @@ class RotatedIVAE(IVAE):
 
     def _remember_training(self, training, validation) -> None:
         super()._remember_training(training, validation)
-        if all(parameter.isfinite().all() for parameter in self.module.parameters()):
-            self.module.rotate_to_sparse_shifts(seed=0)
+        self.module.rotate_to_sparse_shifts(seed=0)
 
 
 class SVAE(PerturbationModel):

@@ -166,9 +166,12 @@ class PerturbationVAE(BaseModuleClass):
 
         Densities stay what they were, but for the posterior's variances: those of a rotated Normal with
         diagonal covariance are no longer independent, and what is kept is their mean on a log scale.
+        A module that has diverged is left as it is.
         """
         prior = self.prior
         assert isinstance(prior, DenseShift)
+        if not prior.shift.isfinite().all():
+            return
         rotation, origin = prior.sparse_rotation(seed)
         prior.shift.copy_(prior.shift @ rotation - origin)
         mean, log_variance = self.posterior.weight.chunk(2)

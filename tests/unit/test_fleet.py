@@ -166,6 +166,27 @@ def test_a_fleet_rotates_as_each_would_alone(cells):
     assert same(alone, together[2])
 
 
+def test_one_that_diverges_before_the_rotation_leaves_the_others_alone(cells):
+    modules = [build(seed) for seed in range(2)]
+    alone = copy.deepcopy(modules[0])
+    with torch.no_grad():
+        modules[1].prior.shift.fill_(float("nan"))
+    plan = replace(PLAN, max_epochs=2, dense=0.5)
+    results = run(modules, [1, 2], cells, plan)
+    run([alone], [1], cells, plan)
+    assert [result.diverged for result in results] == [False, True]
+    assert same(alone, modules[0])
+
+
+def test_masks_keep_their_own_rate_whatever_that_of_the_replica(cells):
+    """Mask logits move alike in replicas that differ only in a learning rate too small to matter."""
+    modules = [build(0), build(0)]
+    plan = replace(PLAN, max_epochs=1, mask_learning_rate=0.1, decay=0.0)
+    run(modules, [1, 1], cells, plan, learning_rates=[1e-8, 1e-9])
+    assert not torch.equal(modules[0].prior.logit, build(0).prior.logit)
+    assert torch.allclose(modules[0].prior.logit, modules[1].prior.logit, atol=1e-4)
+
+
 def test_training_lowers_the_loss(cells):
     [result] = run([build(0)], [1], cells, replace(PLAN, max_epochs=30, warmup_epochs=0))
     table = result.table()
