@@ -51,7 +51,7 @@ tuned: setup  ## what preset `tuned` gives sVAE+ on the same data, with and with
 	$(BIN)/python -W ignore benchmarks/fidelity.py reports/reference/tuned.tsv \
 	  --preset tuned --restarts 5 --methods svae_plus
 	$(BIN)/python -W ignore benchmarks/fidelity.py reports/reference/tuned_without_rotation.tsv \
-	  --preset tuned --restarts 5 --methods svae_plus --plan dense=0
+	  --preset tuned --restarts 5 --methods svae_plus --options dense=0
 
 bench: setup  ## what fleets and batched likelihoods are worth, as ratios
 	$(BIN)/python -W ignore benchmarks/speed.py reports/reference/benchmarks.tsv

@@ -1,12 +1,13 @@
 """Measure what a training preset gives on one simulated dataset of the paper's size.
 
 With preset `paper` it tells whether our models behave like the released code (`make fidelity`), with `tuned`
-what better training is worth (`make tuned`). Data: the paper's simulator, seed 0; perturbations p80 to p99
+what better training is worth (`make tuned`); `--options` tries anything else. Data: the paper's simulator, seed 0; perturbations p80 to p99
 are held out. Writes one row per number: method, penalty, epochs (of the first stage), seed (of the model),
 metric, value; label-free scores are among the metrics.
 """
 
 import argparse
+from ast import literal_eval
 
 import pandas as pd
 import torch
@@ -29,7 +30,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--preset", default="paper", help="training preset")
     parser.add_argument("--penalty", type=float, default=100.0, help="s of sVAE+")
     parser.add_argument("--restarts", type=int, default=3, help="seeds of the models: 0, 1, …")
-    parser.add_argument("--plan", nargs="*", default=[], help="fields of the plan to change, as in dense=0")
+    parser.add_argument(
+        "--options", nargs="*", default=[], help="of model or plan, as in dense=0 n_hidden=256"
+    )
     parser.add_argument("--samples", type=int, default=1000, help="Monte-Carlo samples of the likelihood")
     return parser.parse_args()
 
@@ -37,8 +40,8 @@ def arguments() -> argparse.Namespace:
 def rows(method: str, dataset, truth, parts: pd.DataFrame, chosen: argparse.Namespace) -> pd.DataFrame:
     """Fit one method with every seed, and measure it."""
     penalty = {"penalty": chosen.penalty} if method == "svae_plus" else {}
-    plan = {name: float(value) for name, value in (change.split("=") for change in chosen.plan)}
-    options = {"preset": chosen.preset, **penalty, **plan}
+    changes = {name: literal_eval(value) for name, value in (text.split("=") for text in chosen.options)}
+    options = {"preset": chosen.preset, **penalty, **changes}
     settings = [Setting(f"seed {seed}", seed, options, restart=seed) for seed in range(chosen.restarts)]
     fits = fit_grid(getattr(svae, METHODS[method]), dataset, parts, settings, chosen.samples)
     tables = []
