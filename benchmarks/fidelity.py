@@ -1,9 +1,10 @@
 """Measure what a training preset gives on one simulated dataset of the paper's size.
 
-With preset `paper` it tells whether our models behave like the released code (`make fidelity`), with `tuned`
-what better training is worth (`make tuned`), and with `--options` what anything else would be. Data: the paper's
-simulator, seed 0; perturbations p80 to p99 are held out. Writes one row per number: method, penalty, epochs (of
-the first stage), seed (of the model), metric, value; label-free scores are among the metrics.
+With preset `paper` it tells whether our models behave like the released code (`make fidelity`), with
+`tuned` what better training is worth (`make tuned`), and with `--options` what anything else would be.
+Data: the paper's simulator, seed 0; perturbations p80 to p99 are held out. Writes one row per number:
+method, penalty, epochs (of the first stage), seed (of the model), metric, value; label-free scores are
+among the metrics.
 """
 
 import argparse
