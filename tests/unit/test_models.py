@@ -121,6 +121,17 @@ def test_the_seed_of_scvi_governs_everything(parts):
     assert np.array_equal(first.get_latent_representation(), second.get_latent_representation())
 
 
+def test_rotated_ivae_is_ivae_seen_along_other_axes(parts):
+    """Same seed, same training: latents and shifts are turned, with the control's shift left at 0."""
+    dense, rotated = (build(name, parts[0].copy()) for name in ("IVAE", "RotatedIVAE"))
+    first, second = (model.get_latent_representation()[:20] for model in (dense, rotated))
+    assert not np.allclose(first, second, atol=1e-2)
+    assert np.allclose(first @ first.T, second @ second.T, atol=1e-3)
+    assert (rotated.get_shifts().loc["control"] == 0).all()
+    before, after = (model.get_normalized_expression()[:20] for model in (dense, rotated))
+    assert np.allclose(before, after, atol=1e-5)
+
+
 def test_perturbations_without_training_cells_are_held_out(screen):
     adata = screen.copy()
     model = build("IVAE", adata, epochs=0)
