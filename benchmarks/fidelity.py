@@ -15,6 +15,7 @@ import torch
 
 import svae
 from svae.datasets.splits import split
+from svae.evaluation import agreement_of_restarts
 from svae.files import write_table
 from svae.grid import Setting, fit_grid
 from svae.metrics import evaluate
@@ -45,12 +46,14 @@ def rows(method: str, dataset, truth, parts: pd.DataFrame, chosen: argparse.Name
     options = {"preset": chosen.preset, **penalty, **changes}
     settings = [Setting(f"seed {seed}", seed, options, restart=seed) for seed in range(chosen.restarts)]
     fits = fit_grid(getattr(svae, METHODS[method]), dataset, parts, settings, chosen.samples)
+    agreement = agreement_of_restarts(fits, parts)
     tables = []
     for setting in settings:
         fit = fits[setting.name]
         assert fit.history is not None
         keys = {"method": method, "penalty": penalty.get("penalty", ""), "epochs": len(fit.history)}
-        scores = pd.DataFrame({"metric": fit.selection.keys(), "value": fit.selection.values()})
+        label_free = fit.selection | {"udr": agreement.get(setting.name, float("nan"))}
+        scores = pd.DataFrame({"metric": label_free.keys(), "value": label_free.values()})
         values = pd.concat([evaluate(fit, parts, truth).dropna(), scores])
         tables.append(values.assign(**keys, seed=setting.seed)[[*keys, "seed", "metric", "value"]])
     return pd.concat(tables)

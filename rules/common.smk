@@ -152,8 +152,10 @@ def truth_of(wildcards):
 
 
 def settings_to_evaluate(wildcards):
-    """Names of the settings of a job's method."""
-    return names_of(wildcards.method)
+    """Settings of a job's method, in the order of its fits, and the grid point that each is a start of."""
+    return {
+        point.name: point.without_restart for point in settings_of(wildcards.method)
+    }
 
 
 def fits_to_evaluate(wildcards):

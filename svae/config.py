@@ -46,6 +46,11 @@ class Point(NamedTuple):
     options: dict[str, Any]
     restart: int
 
+    @property
+    def without_restart(self) -> str:
+        """Name that it shares with its restarts."""
+        return self.name.removesuffix(f".r{self.restart}")
+
 
 @dataclass(frozen=True)
 class Scope:
@@ -188,8 +193,7 @@ class Scope:
 
     def model_seed(self, run: Run, point: Point) -> int:
         """Seed of a model's weights, noise and order of data."""
-        name = point.name.removesuffix(f".r{point.restart}")
-        return seed_from(self.seed, *run, name, point.restart)
+        return seed_from(self.seed, *run, point.without_restart, point.restart)
 
     def _check_methods(self) -> None:
         available = {path.stem for path in METHOD_RULES.glob("[!_]*.smk")}

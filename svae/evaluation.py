@@ -1,5 +1,6 @@
 """Evaluate the fits of one method on one replicate: metrics, how they ended, curves and targets."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +13,8 @@ from svae.errors import BenchmarkError
 from svae.fits import Fit
 from svae.metrics import evaluate
 from svae.metrics.latents import match_latents
+from svae.metrics.targets import THRESHOLD
+from svae.selection import udr
 
 STATUS_FIELDS = ("status", "message", "seconds", "peak_memory_mb", "device", "seed")
 
@@ -38,23 +41,30 @@ class Evaluation(NamedTuple):
     targets: pd.DataFrame
 
 
+def read_fit(path: str | Path, split: pd.DataFrame) -> Fit:
+    """Read a fit; one that breaks the contract counts as failed, with the reason."""
+    cells = pd.Index(split["cell"].astype(str))
+    try:
+        return fits.read(path, cells)
+    except BenchmarkError as error:
+        return Fit.failed(cells, "failed", str(error))
+
+
 def evaluate_fit(
-    path: str | Path,
+    fit: Fit,
     split: pd.DataFrame,
     truth: ad.AnnData | None,
     metrics: pd.DataFrame,
     seed: int,
 ) -> Evaluation:
-    """Evaluate the fit at `path`; one that cannot be evaluated counts as failed, with the reason.
+    """Evaluate a fit; one that cannot be evaluated counts as failed, with the reason.
 
     Parameters are those of :func:`svae.metrics.evaluate`.
     """
-    cells = pd.Index(split["cell"].astype(str))
     try:
-        fit = fits.read(path, cells)
         values = evaluate(fit, split, truth, metrics, seed)
     except BenchmarkError as error:
-        fit = Fit.failed(cells, "failed", str(error))
+        fit = Fit.failed(fit.cells, "failed", str(error))
         values = evaluate(fit, split, truth, metrics, seed)
     run = {field: getattr(fit.run, field) for field in STATUS_FIELDS}
     empty = pd.DataFrame(columns=["epoch", "train", "validation"])
@@ -64,6 +74,31 @@ def evaluate_fit(
         history=empty if fit.history is None else fit.history,
         targets=_targets(fit, split, truth),
     )
+
+
+def agreement_of_restarts(restarts: Mapping[str, Fit], split: pd.DataFrame) -> dict[str, float]:
+    """How well each of some restarts agrees with the others (:func:`svae.selection.udr`).
+
+    Parameters
+    ----------
+    restarts
+        Fits that differ in their random start alone, by setting; those that failed are left out.
+    split
+        Latents are compared on its validation cells, targets on all perturbations that are not held out.
+
+    Returns
+    -------
+    By setting; empty if there are less than two fits to compare.
+    """
+    ok = {setting: fit for setting, fit in restarts.items() if fit.run.status == "ok"}
+    if len(ok) < 2:
+        return {}
+    validation = (split["part"] == "validation").to_numpy()
+    trained = split.loc[split["part"].isin(["train", "validation"]), "perturbation"].unique()
+    latents = [fit.latents[validation] for fit in ok.values() if fit.latents is not None]
+    named = [fit.targets.reindex(trained) > THRESHOLD for fit in ok.values() if fit.targets is not None]
+    targets = [table.to_numpy() for table in named] if len(named) == len(ok) else None
+    return dict(zip(ok, udr(latents, targets).tolist(), strict=True))
 
 
 def _targets(fit: Fit, split: pd.DataFrame, truth: ad.AnnData | None) -> pd.DataFrame:

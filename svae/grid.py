@@ -17,7 +17,6 @@ from svae.errors import unknown
 from svae.fits import LIKELIHOODS, Fit, Run
 from svae.models import PerturbationModel, refit_together, train_together
 from svae.priors import MaskedShift
-from svae.selection import udr
 from svae.training import TrainingPlan
 from svae.words import PROTOCOLS
 
@@ -97,7 +96,6 @@ def fit_grid(
     progress(f"training {len(models)} {model_class.__name__} on {len(training)} cells")
     trained = train_together(models, seeds, training, validation, **run)
     fits = {s.name: _fit(m, dataset, s, t) for m, s, t in zip(models, settings, trained, strict=True)}
-    _add_agreement(fits, settings, dataset, validation=part == "validation")
 
     if held_out.n_obs:
         progress(f"refitting with fixed masks, then adapting to {held_out.n_obs} held-out cells")
@@ -180,21 +178,6 @@ def _fit(model: PerturbationModel, dataset: ad.AnnData, setting: Setting, traini
         selection={"validation_likelihood": validation_likelihood},
         run=run,
     )
-
-
-def _add_agreement(
-    fits: Mapping[str, Fit], settings: Sequence[Setting], dataset: ad.AnnData, validation: np.ndarray
-) -> None:
-    """Score each restart by its agreement with the others of its grid point, on validation cells."""
-    restarts: dict[str, list[Fit]] = {}
-    for setting in settings:
-        if fits[setting.name].latents is not None:
-            restarts.setdefault(repr(sorted(setting.options.items())), []).append(fits[setting.name])
-    for group in restarts.values():
-        if len(group) > 1:
-            scores = udr([fit.latents[validation] for fit in group if fit.latents is not None])
-            for fit, score in zip(group, scores, strict=True):
-                fit.selection["udr"] = float(score)
 
 
 def _arguments(model_class: type[PerturbationModel]) -> set[str]:

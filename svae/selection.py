@@ -9,12 +9,13 @@
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
 
 from svae.errors import unknown
-from svae.metrics.latents import mcc
+from svae.metrics.latents import match_latents
 
 ORACLE = "oracle"
 SCORES = ("validation_likelihood", "udr")  # label-free, higher is better
@@ -23,30 +24,44 @@ RULES = ("fixed", *SCORES, ORACLE)
 RUN = ["dataset", "split", "replicate", "method"]
 
 
-def udr(latents_by_restart: Sequence[np.ndarray]) -> np.ndarray:
+def udr(latents: Sequence[np.ndarray], targets: Sequence[np.ndarray] | None = None) -> np.ndarray:
     """Score restarts by how well each agrees with the others: unsupervised disentanglement ranking.
 
     Models that found the true latents agree up to order and sign; those that did not, went wrong
-    each in its own way (Duan et al. 2020, who also weight latents by their informativeness).
+    each in its own way (Duan et al. 2020, who also weight latents by their informativeness). Where a
+    method names targets, restarts have to agree on those as well: too weak a penalty leaves needless
+    targets, which differ from start to start though the latents are the same.
 
     Parameters
     ----------
-    latents_by_restart
+    latents
         One cells × q array per restart, on the same cells.
+    targets
+        One boolean perturbations × q array per restart, of the same perturbations.
 
     Returns
     -------
-    Per restart, in [0, 1]: the median over the other restarts of the mean matched |correlation|.
-    NaN if there is only one restart.
+    Per restart, in [0, 1]: how well at least half of the others agree with it (their upper median, so
+    that one bad start in three does not spoil the score of the two good ones). The agreement of two
+    restarts is the mean |correlation| of their latents, matched one to one; with targets, the mean of
+    that and of the F1 score of the one's targets against the other's. NaN if there is only one restart.
     """
-    count = len(latents_by_restart)
-    agreement = np.full((count, count), np.nan)
-    for i in range(count):
-        for j in range(i):
-            agreement[i, j] = agreement[j, i] = mcc(latents_by_restart[i], latents_by_restart[j])
+    count = len(latents)
+    agreement = np.full((count, count), np.nan)  # the diagonal stays NaN
+    for i, j in combinations(range(count), 2):
+        similarity, rows, columns = match_latents(latents[i], latents[j])
+        scores = [similarity[rows, columns].mean()]
+        if targets is not None:
+            scores.append(_f1(targets[i][:, rows], targets[j][:, columns]))
+        agreement[i, j] = agreement[j, i] = np.mean(scores)
     if count < 2:
         return np.full(count, np.nan)
-    return np.nanmedian(agreement, axis=1)  # the diagonal stays NaN
+    return np.nanquantile(agreement, 0.5, axis=1, method="higher")
+
+
+def _f1(first: np.ndarray, second: np.ndarray) -> float:
+    """2 |A ∩ B| / (|A| + |B|) of two boolean arrays, which is symmetric; 0 if both are empty."""
+    return 2 * np.sum(first & second) / max(1, np.sum(first) + np.sum(second))
 
 
 def select(

@@ -1,9 +1,11 @@
-"""Evaluate all settings of one method on one replicate."""
+"""Evaluate all settings of one method on one replicate, and how well its restarts agree."""
+
+from collections import defaultdict
 
 import pandas as pd
 
 from svae.datasets.splits import read_split
-from svae.evaluation import evaluate_fit
+from svae.evaluation import agreement_of_restarts, evaluate_fit, read_fit
 from svae.files import write_table
 from svae.jobs import start
 from svae.metrics import choose_metrics, read_metrics
@@ -16,10 +18,17 @@ metrics = choose_metrics(registry, snakemake.params.metrics or registry.index, "
 split = read_split(snakemake.input.split)
 truth = read_truth(snakemake.input.truth[0]) if snakemake.input.truth else None
 run = dict(snakemake.params.run)
-parts = []
-for setting, path in zip(snakemake.params.settings, snakemake.input.fits, strict=True):
+restarts, parts = defaultdict(dict), defaultdict(list)
+for (setting, grid_point), path in zip(snakemake.params.settings.items(), snakemake.input.fits, strict=True):
     print(f"evaluating {setting}")
-    tables = evaluate_fit(path, split, truth, metrics, snakemake.params.seed)
-    parts.append({name: with_run(table, **run, setting=setting) for name, table in tables._asdict().items()})
-for name in parts[0]:
-    write_table(pd.concat([part[name] for part in parts]), snakemake.output[name])
+    fit = read_fit(path, split)
+    restarts[grid_point][setting] = fit
+    tables = evaluate_fit(fit, split, truth, metrics, snakemake.params.seed)
+    for name, table in tables._asdict().items():
+        parts[name].append(with_run(table, **run, setting=setting))
+tables = {name: pd.concat(tables) for name, tables in parts.items()}
+agreement = {k: v for fits in restarts.values() for k, v in agreement_of_restarts(fits, split).items()}
+if agreement:
+    tables["status"]["udr"] = tables["status"]["setting"].map(agreement)
+for name, table in tables.items():
+    write_table(table, snakemake.output[name])

@@ -98,10 +98,23 @@ def test_udr_finds_the_restart_that_went_astray():
     assert scores[3] < 0.3
 
 
+def test_restarts_have_to_agree_on_targets_too():
+    rng = np.random.default_rng(0)
+    latents, targets = rng.normal(size=(300, 3)), np.eye(3, dtype=bool)
+    extra = targets.copy()
+    extra[0] = True
+    turned = [2, 0, 1]
+    same = udr([latents, -latents[:, turned]], [targets, targets[:, turned]])
+    np.testing.assert_allclose(same, 1)
+    # |r| is 1, and F1 is 2 · 3 / (3 + 5)
+    np.testing.assert_allclose(udr([latents, latents], [targets, extra]), (1 + 0.75) / 2)
+    np.testing.assert_allclose(udr([latents, latents], [~targets & targets] * 2), 0.5)
+
+
 def test_udr_by_hand():
     a = np.array([[1.0], [2], [3], [4]])
     b, c = np.array([[2.0], [1], [4], [3]]), np.array([[4.0], [3], [2], [1]])
-    # |r|: a-b .6, a-c 1, b-c .6
-    np.testing.assert_allclose(udr([a, b, c]), [0.8, 0.6, 0.8])
+    # |r|: a-b .6, a-c 1, b-c .6; of two others, the better one is at least half of them
+    np.testing.assert_allclose(udr([a, b, c]), [1.0, 0.6, 1.0])
     assert np.isnan(udr([a])).all()
     assert len(udr([])) == 0
