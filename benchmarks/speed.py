@@ -28,7 +28,7 @@ from svae.priors import SpikeAndSlabShift
 from svae.simulation import simulate
 from svae.training import PRESETS, plan_with
 
-LIKELIHOOD_CELLS, SAMPLES = 200, 100
+BATCH, LIKELIHOOD_CELLS, SAMPLES = 128, 200, 100
 
 
 def arguments() -> argparse.Namespace:
@@ -57,10 +57,16 @@ def lightning_step(adata, epochs: int, repeats: int) -> float:
 
     def train(n_epochs):
         model = svae.SVAEPlus(adata)
-        model.train(n_epochs, external_indexing=[cells, cells[:0]], accelerator="auto", trainer="lightning")
+        model.train(
+            n_epochs,
+            external_indexing=[cells, cells[:0]],
+            accelerator="auto",
+            trainer="lightning",
+            batch_size=BATCH,
+        )
 
     # The difference of two lengths leaves the cost of starting a trainer out.
-    steps = epochs * (adata.n_obs // 128)
+    steps = epochs * (adata.n_obs // BATCH)
     long, short = (fastest(lambda n=n: train(n), repeats) for n in (2 * epochs, epochs))
     return 1000 * (long - short) / steps
 
@@ -68,13 +74,13 @@ def lightning_step(adata, epochs: int, repeats: int) -> float:
 def fleet_step(adata, cells: fleet.Cells, size: int, epochs: int, repeats: int) -> float:
     """Milliseconds per training step and replica of a fleet of the same models."""
     modules = [svae.SVAEPlus(adata).module for _ in range(size)]
-    plan = plan_with(PRESETS["tuned"].plan, max_epochs=epochs)
+    plan = plan_with(PRESETS["tuned"].plan, max_epochs=epochs, batch_size=BATCH, dense=0.0)
     training = np.arange(len(cells))
 
     def train():
         fleet.train(modules, range(size), cells, training, training[:0], plan, progress=len)
 
-    return 1000 * fastest(train, repeats) / (epochs * (len(cells) // 128) * size)
+    return 1000 * fastest(train, repeats) / (epochs * (len(cells) // BATCH) * size)
 
 
 @torch.no_grad()
