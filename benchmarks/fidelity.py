@@ -15,11 +15,11 @@ import torch
 
 import svae
 from svae.datasets.splits import split
-from svae.evaluation import agreement_of_restarts
+from svae.evaluation.evaluate import agreement_of_restarts
+from svae.evaluation.metrics import evaluate
 from svae.files import write_table
-from svae.grid import Setting, fit_grid
-from svae.metrics import evaluate
-from svae.simulation import simulate
+from svae.methods.grid import Setting, fit_grid
+from svae.simulation.simulate import simulate
 
 METHODS = {"svae_plus": "SVAEPlus", "ivae": "IVAE", "vae": "VAE"}
 

@@ -21,12 +21,13 @@ from scvi.distributions import NegativeBinomial
 from torch.distributions import Normal
 
 import svae
-from svae import fleet, transfer
 from svae.files import write_table
-from svae.module import PerturbationVAE
-from svae.priors import SpikeAndSlabShift
-from svae.simulation import simulate
-from svae.training import PRESETS, plan_with
+from svae.models import transfer
+from svae.models.module import PerturbationVAE
+from svae.models.priors import SpikeAndSlabShift
+from svae.simulation.simulate import simulate
+from svae.training import fleet
+from svae.training.presets import PRESETS, plan_with
 
 BATCH, LIKELIHOOD_CELLS, SAMPLES = 128, 200, 100
 

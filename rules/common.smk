@@ -9,8 +9,8 @@ import snakemake
 from snakemake.exceptions import WorkflowError
 
 import svae
-from svae.config import Run, Scope
-from svae.dependencies import package_files
+from svae.workflow.scope import Run, Scope
+from svae.workflow.dependencies import package_files
 from svae.errors import BenchmarkError
 
 try:

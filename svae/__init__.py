@@ -12,5 +12,5 @@ __all__ = ["IVAE", "SVAE", "VAE", "BetaVAE", "RotatedIVAE", "SVAEPlus"]
 
 def __getattr__(name: str):
     if name in __all__:
-        return getattr(import_module("svae.models"), name)
+        return getattr(import_module("svae.models.classes"), name)
     raise AttributeError(f"module 'svae' has no attribute '{name}'")

@@ -1,8 +1,8 @@
 """Put the tables of all jobs together."""
 
+from svae.contracts.tables import HISTORY_COLUMNS, METRICS_COLUMNS, concatenate, concatenate_status
 from svae.files import write_table
-from svae.jobs import start
-from svae.tables import HISTORY_COLUMNS, METRICS_COLUMNS, concatenate, concatenate_status
+from svae.workflow.logs import start
 
 start(snakemake.log[0])
 write_table(concatenate(snakemake.input.metrics, METRICS_COLUMNS), snakemake.output.metrics)

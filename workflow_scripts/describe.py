@@ -1,9 +1,9 @@
 """Tables of what the scope holds: its datasets, and the settings of its methods."""
 
-from svae.config import Scope
-from svae.describe import describe_datasets, describe_settings
 from svae.files import write_table
-from svae.jobs import start
+from svae.workflow.describe import describe_datasets, describe_settings
+from svae.workflow.logs import start
+from svae.workflow.scope import Scope
 
 start(snakemake.log[0])
 scope = Scope(snakemake.params.config)

@@ -1,7 +1,7 @@
 """Download one study and verify its size and checksum."""
 
-from svae.datasets.sources import download, source
-from svae.jobs import start
+from svae.datasets.download import download, source
+from svae.workflow.logs import start
 
 start(snakemake.log[0])
 download(source(snakemake.wildcards.source), snakemake.output[0])

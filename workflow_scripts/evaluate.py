@@ -4,13 +4,13 @@ from collections import defaultdict
 
 import pandas as pd
 
-from svae.datasets.splits import read_split
-from svae.evaluation import agreement_of_restarts, evaluate_fit, read_fit
+from svae.contracts.split import read_split
+from svae.contracts.tables import with_run
+from svae.contracts.truth import read_truth
+from svae.evaluation.evaluate import agreement_of_restarts, evaluate_fit, read_fit
+from svae.evaluation.metrics.registry import choose_metrics, read_metrics
 from svae.files import write_table
-from svae.jobs import start
-from svae.metrics import choose_metrics, read_metrics
-from svae.simulation import read_truth
-from svae.tables import with_run
+from svae.workflow.logs import start
 
 start(snakemake.log[0])
 registry = read_metrics(snakemake.input.registry)

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from svae.jobs import start
-from svae.plots import Tables, draw, save
+from svae.report.figures.plots import Tables, draw, save
+from svae.workflow.logs import start
 
 start(snakemake.log[0])
 tables = Tables.read(snakemake.input, **snakemake.params.view)

@@ -1,10 +1,10 @@
 """Fit a linear baseline for each setting."""
 
-from svae.datasets import read_dataset
-from svae.datasets.splits import read_split
-from svae.fits import write
-from svae.guard import guarded
-from svae.jobs import start
+from svae.contracts.dataset import read_dataset
+from svae.contracts.fit import write
+from svae.contracts.split import read_split
+from svae.workflow.guard import guarded
+from svae.workflow.logs import start
 
 start(snakemake.log[0])
 dataset = read_dataset(snakemake.input.dataset)
@@ -13,7 +13,7 @@ settings = [point["name"] for point in snakemake.params.settings]
 
 def decompose():
     """Runs in a child process."""
-    from svae.linear import fit_linear
+    from svae.methods.linear import fit_linear
 
     split = read_split(snakemake.input.split, dataset.obs["perturbation"])
     for point, path in zip(snakemake.params.settings, snakemake.output, strict=True):

@@ -1,10 +1,10 @@
 """Train all settings of one model class at once."""
 
-from svae.datasets import read_dataset
-from svae.datasets.splits import read_split
-from svae.fits import write
-from svae.guard import guarded
-from svae.jobs import start
+from svae.contracts.dataset import read_dataset
+from svae.contracts.fit import write
+from svae.contracts.split import read_split
+from svae.workflow.guard import guarded
+from svae.workflow.logs import start
 
 start(snakemake.log[0])
 dataset = read_dataset(snakemake.input.dataset)
@@ -16,7 +16,7 @@ def train():
     import torch
 
     import svae
-    from svae.grid import Setting, fit_grid
+    from svae.methods.grid import Setting, fit_grid
 
     torch.set_num_threads(snakemake.threads)
     fits = fit_grid(

@@ -1,12 +1,12 @@
 """Write the positive control: the truth itself, and the likelihood of the generator that drew the cells."""
 
-from svae.controls import fit_oracle
-from svae.datasets import read_dataset
-from svae.datasets.splits import read_split
-from svae.fits import write
-from svae.guard import guarded
-from svae.jobs import start
-from svae.simulation import read_truth
+from svae.contracts.dataset import read_dataset
+from svae.contracts.fit import write
+from svae.contracts.split import read_split
+from svae.contracts.truth import read_truth
+from svae.methods.anchors import fit_oracle
+from svae.workflow.guard import guarded
+from svae.workflow.logs import start
 
 start(snakemake.log[0])
 dataset = read_dataset(snakemake.input.dataset)

@@ -1,11 +1,11 @@
 """Write the negative control: latents, targets and shifts by chance."""
 
-from svae.controls import fit_random
-from svae.datasets import read_dataset
-from svae.datasets.splits import read_split
-from svae.fits import write
-from svae.guard import guarded
-from svae.jobs import start
+from svae.contracts.dataset import read_dataset
+from svae.contracts.fit import write
+from svae.contracts.split import read_split
+from svae.methods.anchors import fit_random
+from svae.workflow.guard import guarded
+from svae.workflow.logs import start
 
 start(snakemake.log[0])
 dataset = read_dataset(snakemake.input.dataset)

@@ -6,9 +6,9 @@ python workflow_scripts/guard.py --dataset data.h5ad --settings a b --fits a.h5a
 import argparse
 import subprocess
 
-from svae.datasets import read_dataset
+from svae.contracts.dataset import read_dataset
 from svae.errors import BenchmarkError
-from svae.guard import guarded
+from svae.workflow.guard import guarded
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--dataset", required=True, help="dataset whose cells the fits are about")

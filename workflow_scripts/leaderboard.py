@@ -1,9 +1,9 @@
 """Write the leaderboard as a page of its own."""
 
 from svae.files import replacing
-from svae.jobs import start
-from svae.plots import Tables
-from svae.summary import leaderboard_html
+from svae.report.figures.plots import Tables
+from svae.report.first_page import leaderboard_html
+from svae.workflow.logs import start
 
 start(snakemake.log[0])
 tables = Tables.read(snakemake.input, **snakemake.params.view)

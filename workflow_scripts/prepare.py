@@ -6,9 +6,9 @@ Replicates of a real dataset are the same cells, so they are one file under seve
 import os
 from pathlib import Path
 
-from svae.datasets import write_dataset
+from svae.contracts.dataset import write_dataset
 from svae.datasets.prepare import prepare, read_gene_lists
-from svae.jobs import start
+from svae.workflow.logs import start
 
 start(snakemake.log[0])
 options = dict(snakemake.params.options)

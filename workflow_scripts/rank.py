@@ -1,9 +1,11 @@
 """Sum up the replicates of every method, with intervals, ranks and tests."""
 
+from svae.contracts.tables import METRICS_COLUMNS, SELECTED_COLUMNS, read_tidy
+from svae.evaluation.leaderboard import leaderboard
+from svae.evaluation.metrics.registry import read_metrics
 from svae.files import write_table
-from svae.jobs import start
-from svae.metrics import read_metrics
-from svae.tables import METRICS_COLUMNS, SELECTED_COLUMNS, leaderboard, read_methods, read_tidy
+from svae.report.methods_table import read_methods
+from svae.workflow.logs import start
 
 start(snakemake.log[0])
 selected = read_tidy(snakemake.input.selected, SELECTED_COLUMNS)

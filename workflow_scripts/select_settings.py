@@ -1,10 +1,10 @@
 """Choose a setting per method by every rule, and keep the targets of those that the main rule chose."""
 
+from svae.contracts.tables import METRICS_COLUMNS, TARGETS_COLUMNS, concatenate, read_tidy
+from svae.evaluation.metrics.registry import read_metrics
+from svae.evaluation.selection import RULES, select
 from svae.files import read_table, write_table
-from svae.jobs import start
-from svae.metrics import read_metrics
-from svae.selection import RULES, select
-from svae.tables import METRICS_COLUMNS, TARGETS_COLUMNS, concatenate, read_tidy
+from svae.workflow.logs import start
 
 start(snakemake.log[0])
 metric = snakemake.params.oracle_metric

@@ -1,8 +1,9 @@
 """Draw one replicate of a simulated dataset, and its truth."""
 
-from svae.datasets import write_dataset
-from svae.jobs import start
-from svae.simulation import simulate, write_truth
+from svae.contracts.dataset import write_dataset
+from svae.contracts.truth import write_truth
+from svae.simulation.simulate import simulate
+from svae.workflow.logs import start
 
 start(snakemake.log[0])
 dataset, truth = simulate(snakemake.params.preset, seed=snakemake.params.seed, **snakemake.params.parameters)

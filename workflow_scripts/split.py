@@ -1,8 +1,9 @@
 """Choose the held-out perturbations of a dataset, and the part of each cell."""
 
-from svae.datasets import read_dataset
-from svae.datasets.splits import read_pathways, split, write_split
-from svae.jobs import start
+from svae.contracts.dataset import read_dataset
+from svae.contracts.split import write_split
+from svae.datasets.splits import read_pathways, split
+from svae.workflow.logs import start
 
 start(snakemake.log[0])
 dataset = read_dataset(snakemake.input.dataset)

@@ -1,9 +1,9 @@
 """Write the first page of the report: what was run, what won, what failed."""
 
 from svae.files import replacing
-from svae.jobs import start
-from svae.plots import Tables
-from svae.summary import summary
+from svae.report.figures.plots import Tables
+from svae.report.first_page import summary
+from svae.workflow.logs import start
 
 start(snakemake.log[0])
 tables = Tables.read(snakemake.input, **snakemake.params.view)

@@ -2,7 +2,7 @@
 
 from svae.errors import BenchmarkError
 from svae.files import read_table, replacing
-from svae.jobs import start
+from svae.workflow.logs import start
 
 start(snakemake.log[0])
 status = read_table(snakemake.input.status)

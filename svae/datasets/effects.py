@@ -6,7 +6,7 @@ import pandas as pd
 from sklearn.decomposition import PCA
 
 from svae.errors import BenchmarkError
-from svae.linear import log_normalised
+from svae.expression import log_normalised
 from svae.words import CONTROL
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 from anndata.utils import make_index_unique
 from scipy import sparse
 
-from svae.datasets.contract import validate_counts, validate_dataset
+from svae.contracts.dataset import validate_counts, validate_dataset
 from svae.errors import BenchmarkError, unknown
 from svae.files import checksum
 from svae.words import CONTROL
@@ -93,7 +93,7 @@ def prepare(
 
     Returns
     -------
-    Cells × genes in the file's order, int32 CSR; see :func:`svae.datasets.validate_dataset`.
+    Cells × genes in the file's order, int32 CSR; see :func:`svae.contracts.dataset.validate_dataset`.
 
     Raises
     ------

@@ -5,9 +5,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from svae import fits
+from svae.contracts import fit as fits
+from svae.contracts.fit import Fit, Run
 from svae.errors import BenchmarkError
-from svae.fits import Fit, Run
 
 CELLS = pd.Index(["a", "b", "c", "d"])
 TARGETS = pd.DataFrame([[1.0, 0.0], [0.5, 0.25]], index=["control", "p1"], columns=["z1", "z2"])

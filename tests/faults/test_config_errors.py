@@ -5,8 +5,8 @@ import copy
 import pytest
 from checkout import METHODS, TINY
 
-from svae.config import Scope
 from svae.errors import BenchmarkError
+from svae.workflow.scope import Scope
 
 
 def changed(path: str, value: object) -> dict:

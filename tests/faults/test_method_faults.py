@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 from checkout import METHODS, TINY, Checkout, once
 
-from svae import fits
+from svae.contracts import fit as fits
 from svae.errors import BenchmarkError
-from svae.guard import guarded
+from svae.workflow.guard import guarded
 
 CELLS = pd.Index(["a", "b", "c"])
 SETTINGS = ("x=1", "x=2")

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from svae.metrics import read_metrics
-from svae.metrics.registry import METRICS_TABLE
-from svae.plots import Tables
-from svae.selection import ORACLE
-from svae.tables import leaderboard, read_methods
+from svae.evaluation.leaderboard import leaderboard
+from svae.evaluation.metrics.registry import METRICS_TABLE, read_metrics
+from svae.evaluation.selection import ORACLE
+from svae.report.figures.plots import Tables
+from svae.report.methods_table import read_methods
 
 PENALTIES = {"svae_plus": (10, 30, 70, 200, 1000), "svae": (1, 10, 100)}
 SKILL = {

@@ -3,8 +3,8 @@ import copy
 import pytest
 import yaml
 
-from svae.config import ROOT, Run, Scope
 from svae.errors import BenchmarkError
+from svae.workflow.scope import ROOT, Run, Scope
 
 SCOPE = {
     "scope": "x",

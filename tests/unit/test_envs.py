@@ -5,7 +5,7 @@ import importlib.util
 import pytest
 import yaml
 
-from svae.config import ROOT
+from svae.workflow.scope import ROOT
 
 spec = importlib.util.spec_from_file_location("generate", ROOT / "envs" / "generate.py")
 generate = importlib.util.module_from_spec(spec)

@@ -2,8 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from svae.evaluation import agreement_of_restarts, read_fit
-from svae.fits import Fit, write
+from svae.contracts.fit import Fit, write
+from svae.evaluation.evaluate import agreement_of_restarts, read_fit
 
 CELLS = pd.Index([f"cell{i}" for i in range(60)], name="cell")
 

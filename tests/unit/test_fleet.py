@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 import torch
 
-from svae.fleet import Cells, train
-from svae.module import PerturbationVAE
-from svae.priors import SpikeAndSlabShift
-from svae.training import TrainingPlan
+from svae.models.module import PerturbationVAE
+from svae.models.priors import SpikeAndSlabShift
+from svae.training.cells import Cells
+from svae.training.fleet import train
+from svae.training.plan import TrainingPlan
 
 PLAN = TrainingPlan(
     max_epochs=2, learning_rate=3e-3, eps=1e-6, batch_size=32, warmup_epochs=2, weight_decay=1e-4, decay=0.5

@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 
 import svae
+from svae.contracts.fit import LIKELIHOODS, validate
 from svae.datasets.splits import split
 from svae.errors import BenchmarkError
-from svae.fits import LIKELIHOODS, validate
-from svae.grid import Setting, fit_grid
-from svae.simulation import simulate
+from svae.methods.grid import Setting, fit_grid
+from svae.simulation.simulate import simulate
 
 SHORT = {"n_latent": 3, "n_hidden": 16, "max_epochs": 3, "refit_epochs": 1}
 

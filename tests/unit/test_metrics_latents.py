@@ -3,8 +3,8 @@ import warnings
 import numpy as np
 import pytest
 
+from svae.evaluation.metrics.latents import correlations, dci, match_latents, mcc, r2
 from svae.files import read_anndata
-from svae.metrics.latents import correlations, dci, match_latents, mcc, r2
 
 
 @pytest.fixture

@@ -2,9 +2,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from svae.fits import Fit
-from svae.metrics import evaluate
-from svae.metrics.likelihood import inll, reconstruction
+from svae.contracts.fit import Fit
+from svae.evaluation.metrics import evaluate
+from svae.evaluation.metrics.likelihood import inll, reconstruction
 
 
 def series(values, prefix="cell"):

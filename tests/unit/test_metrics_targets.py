@@ -3,11 +3,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from svae.contracts.fit import Fit, Run
 from svae.errors import BenchmarkError
+from svae.evaluation.metrics import evaluate
+from svae.evaluation.metrics.targets import target_scores, two_largest
 from svae.files import read_anndata
-from svae.fits import Fit, Run
-from svae.metrics import evaluate
-from svae.metrics.targets import target_scores, targets_from_shifts, two_largest, within_spread
+from svae.targets import targets_from_shifts, within_spread
 
 LATENTS = [f"z{j + 1}" for j in range(5)]
 

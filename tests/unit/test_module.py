@@ -4,8 +4,8 @@ from scvi import REGISTRY_KEYS
 from scvi.distributions import NegativeBinomial
 from torch import nn
 
-from svae.module import PerturbationVAE
-from svae.priors import MaskedShift, SpikeAndSlabShift, StandardNormal
+from svae.models.module import PerturbationVAE
+from svae.models.priors import MaskedShift, SpikeAndSlabShift, StandardNormal
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@ import pytest
 from scipy.special import logsumexp
 
 from svae.errors import BenchmarkError
-from svae.oracle import Cells, importance_sample, posterior_modes, score_cells
-from svae.simulation import Generator, simulate
+from svae.simulation.posterior import Cells, importance_sample, posterior_modes, score_cells
+from svae.simulation.simulate import Generator, simulate
 
 SIZES = {"perturbations": 6, "cells_per_perturbation": 5, "hidden": 8, "genes": 20}
 

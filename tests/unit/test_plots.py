@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 from fake_tables import fake_tables
 
-from svae import plots
 from svae.errors import BenchmarkError
+from svae.evaluation.selection import ORACLE
 from svae.files import write_table
-from svae.selection import ORACLE
+from svae.report.figures import plots
 
 CAPTIONS = Path(__file__).resolve().parents[2] / "reports" / "captions"
 SMALL = ["mcc_pearson", "r2", "target_f1", "target_precision", "target_recall", "inll_clean"]

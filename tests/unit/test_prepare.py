@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from svae.datasets import validate_dataset
+from svae.contracts.dataset import validate_dataset
 from svae.datasets.prepare import prepare
 from svae.errors import BenchmarkError
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from svae.priors import DenseShift, MaskedShift, SpikeAndSlabShift, StandardNormal
+from svae.models.priors import DenseShift, MaskedShift, SpikeAndSlabShift, StandardNormal
 
 
 def test_standard_normal_ignores_the_perturbation():

@@ -5,9 +5,8 @@ import numpy as np
 import pytest
 
 from svae.errors import BenchmarkError
-from svae.metrics import choose_metrics, needs_met, read_metrics
-from svae.metrics.evidence import COMPUTE
-from svae.metrics.registry import METRICS_TABLE
+from svae.evaluation.comparison import COMPUTE
+from svae.evaluation.metrics.registry import METRICS_TABLE, choose_metrics, needs_met, read_metrics
 
 
 def altered(tmp_path, old, new):
@@ -61,7 +60,8 @@ def test_needs():
 
 def test_evaluation_loads_no_deep_learning():
     program = (
-        "import sys, svae.metrics, svae.selection, svae.statistics, svae.tables;"
+        "import sys, svae.evaluation.metrics, svae.evaluation.selection;"
+        "import svae.evaluation.statistics, svae.evaluation.leaderboard;"
         "sys.exit(', '.join({'torch', 'scvi', 'scanpy', 'lightning'} & set(sys.modules)) or 0)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from svae.rotation import sparse_rotation
+from svae.models.rotation import sparse_rotation
 
 
 @pytest.fixture

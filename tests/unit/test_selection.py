@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from svae.errors import BenchmarkError
-from svae.selection import select, udr
+from svae.evaluation.selection import select, udr
 
 
 def grid(method="svae_plus", replicate=0, **columns):

@@ -2,9 +2,11 @@ import anndata as ad
 import numpy as np
 import pytest
 
-from svae.datasets import read_dataset, write_dataset
+from svae.contracts.dataset import read_dataset, write_dataset
+from svae.contracts.truth import read_truth, validate_truth, write_truth
 from svae.errors import BenchmarkError
-from svae.simulation import PRESETS, Generator, read_truth, simulate, validate_truth, write_truth
+from svae.simulation.presets import PRESETS
+from svae.simulation.simulate import Generator, simulate
 
 SMALL = {"perturbations": 12, "cells_per_perturbation": 20, "latents": 4, "hidden": 8, "genes": 30}
 

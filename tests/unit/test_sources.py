@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from svae.datasets.sources import TABLE, Source, download, read_sources, source
+from svae.datasets.download import TABLE, Source, download, read_sources, source
 from svae.errors import BenchmarkError
 
 CONTENT = b"counts of cells " * 1000

@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from svae.datasets.splits import read_pathways, read_split, split, validate_split, write_split
+from svae.contracts.split import read_split, validate_split, write_split
+from svae.datasets.splits import read_pathways, split
 from svae.errors import BenchmarkError
 
 

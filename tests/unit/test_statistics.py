@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from svae.statistics import bootstrap_interval, compare
+from svae.evaluation.statistics import bootstrap_interval, compare
 
 
 def test_interval_holds_the_mean_and_follows_the_seed():

@@ -8,7 +8,7 @@ import pytest
 from docutils.core import publish_string
 from fake_tables import fake_tables
 
-from svae.summary import leaderboard_html, summary
+from svae.report.first_page import leaderboard_html, summary
 
 CAPTIONS = Path(__file__).resolve().parents[2] / "reports" / "captions"
 METRICS = ["mcc_pearson", "target_f1", "inll_clean"]

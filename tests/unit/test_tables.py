@@ -5,20 +5,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from svae.errors import BenchmarkError
-from svae.files import write_table
-from svae.metrics import read_metrics
-from svae.metrics.registry import METRICS_TABLE
-from svae.tables import (
+from svae.contracts.tables import (
     LEADERBOARD_COLUMNS,
     METRICS_COLUMNS,
     SELECTED_COLUMNS,
     concatenate,
-    leaderboard,
-    read_methods,
     read_tidy,
     with_run,
 )
+from svae.errors import BenchmarkError
+from svae.evaluation.leaderboard import leaderboard
+from svae.evaluation.metrics.registry import METRICS_TABLE, read_metrics
+from svae.files import write_table
+from svae.report.methods_table import read_methods
 
 METHODS_TABLE: Path = METRICS_TABLE.with_name("methods.tsv")
 MCC = {

@@ -1,7 +1,8 @@
 import pytest
 
 from svae.errors import BenchmarkError
-from svae.training import PRESETS, TrainingPlan, named_preset, plan_with
+from svae.training.plan import TrainingPlan
+from svae.training.presets import PRESETS, named_preset, plan_with
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 import torch
 
-from svae import transfer
-from svae.fleet import Cells
-from svae.module import PerturbationVAE
-from svae.priors import DenseShift
+from svae.models import transfer
+from svae.models.module import PerturbationVAE
+from svae.models.priors import DenseShift
+from svae.training.cells import Cells
 
 
 @pytest.fixture

@@ -3,10 +3,10 @@
 import pandas as pd
 import pytest
 
-from svae.dependencies import package_files
 from svae.errors import BenchmarkError, unknown
 from svae.files import checksum, read_anndata, read_table, replacing, write_table
 from svae.seeds import seed_from
+from svae.workflow.dependencies import package_files
 
 
 def test_an_unknown_name_gets_the_nearest_valid_one():
@@ -60,10 +60,10 @@ def test_seeds_come_from_names_and_their_places():
 
 def test_dependencies_are_found_through_imports(tmp_path):
     script = tmp_path / "script.py"
-    script.write_text("def later():\n    from svae.transfer import adapted_shifts\n")
+    script.write_text("def later():\n    from svae.models.transfer import adapted_shifts\n")
     files = package_files(script)
-    assert {"svae/transfer.py", "svae/fleet.py", "svae/module.py", "svae/priors.py"} <= set(files)
-    assert "svae/plots.py" not in files
+    assert {"svae/models/transfer.py", "svae/models/module.py", "svae/models/priors.py"} <= set(files)
+    assert "svae/report/figures/plots.py" not in files
     notebook = tmp_path / "notebook.py"
     notebook.write_text("import svae\n")
-    assert "svae/models.py" in package_files(notebook), "the model classes are loaded on first use"
+    assert "svae/models/classes.py" in package_files(notebook), "the model classes are loaded on first use"

@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 from checkout import METHODS, ROOT, TINY, Checkout
 
-from svae import fits
-from svae.config import Scope
-from svae.datasets import read_dataset
-from svae.plots import COLUMNS
+from svae.contracts import fit as fits
+from svae.contracts.dataset import read_dataset
+from svae.report.figures.plots import COLUMNS
+from svae.workflow.scope import Scope
 
 pytestmark = pytest.mark.workflow
 

@@ -1,0 +1,140 @@
+"""Evaluate the fits of one method on one replicate: metrics, how they ended, curves and targets."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+
+from svae.contracts import fit as fits
+from svae.contracts.fit import Fit
+from svae.errors import BenchmarkError
+from svae.evaluation.metrics import evaluate
+from svae.evaluation.metrics.latents import match_latents
+from svae.evaluation.metrics.targets import THRESHOLD
+from svae.evaluation.selection import udr
+
+STATUS_FIELDS = ("status", "message", "seconds", "peak_memory_mb", "device", "seed")
+
+
+class Evaluation(NamedTuple):
+    """Tidy tables of one fit.
+
+    Attributes
+    ----------
+    metrics
+        ``metric``, ``value``.
+    status
+        One row: how the run ended, what it cost, and its label-free scores.
+    history
+        ``epoch``, ``train``, ``validation``; empty if the method has no learning curve.
+    targets
+        ``perturbation``, ``part``, ``latent``, ``probability``, ``shift``, ``true``; latents in the order of
+        the true ones they match, where there is a truth.
+    """
+
+    metrics: pd.DataFrame
+    status: pd.DataFrame
+    history: pd.DataFrame
+    targets: pd.DataFrame
+
+
+def read_fit(path: str | Path, split: pd.DataFrame) -> Fit:
+    """Read a fit; one that breaks the contract counts as failed, with the reason."""
+    cells = pd.Index(split["cell"].astype(str))
+    try:
+        return fits.read(path, cells)
+    except BenchmarkError as error:
+        return Fit.failed(cells, "failed", str(error))
+
+
+def evaluate_fit(
+    fit: Fit,
+    split: pd.DataFrame,
+    truth: ad.AnnData | None,
+    metrics: pd.DataFrame,
+    seed: int,
+) -> Evaluation:
+    """Evaluate a fit; one that cannot be evaluated counts as failed, with the reason.
+
+    Parameters are those of :func:`svae.evaluation.metrics.evaluate`.
+    """
+    try:
+        values = evaluate(fit, split, truth, metrics, seed)
+    except BenchmarkError as error:
+        fit = Fit.failed(fit.cells, "failed", str(error))
+        values = evaluate(fit, split, truth, metrics, seed)
+    run = {field: getattr(fit.run, field) for field in STATUS_FIELDS}
+    empty = pd.DataFrame(columns=["epoch", "train", "validation"])
+    return Evaluation(
+        metrics=values,
+        status=pd.DataFrame([run | dict(fit.selection)]),
+        history=empty if fit.history is None else fit.history,
+        targets=_targets(fit, split, truth),
+    )
+
+
+def agreement_of_restarts(restarts: Mapping[str, Fit], split: pd.DataFrame) -> dict[str, float]:
+    """How well each of some restarts agrees with the others (:func:`svae.evaluation.selection.udr`).
+
+    Parameters
+    ----------
+    restarts
+        Fits that differ in their random start alone, by setting; those that failed are left out.
+    split
+        Latents are compared on its validation cells, targets on all perturbations that are not held out.
+
+    Returns
+    -------
+    By setting; empty if there are less than two fits to compare.
+    """
+    ok = {setting: fit for setting, fit in restarts.items() if fit.run.status == "ok"}
+    if len(ok) < 2:
+        return {}
+    validation = (split["part"] == "validation").to_numpy()
+    trained = split.loc[split["part"].isin(["train", "validation"]), "perturbation"].unique()
+    latents = [fit.latents[validation] for fit in ok.values() if fit.latents is not None]
+    named = [fit.targets.reindex(trained) > THRESHOLD for fit in ok.values() if fit.targets is not None]
+    targets = [table.to_numpy() for table in named] if len(named) == len(ok) else None
+    return dict(zip(ok, udr(latents, targets).tolist(), strict=True))
+
+
+def _targets(fit: Fit, split: pd.DataFrame, truth: ad.AnnData | None) -> pd.DataFrame:
+    """Targets and shifts in long form, next to the true targets of the matched latents."""
+    columns = ["perturbation", "part", "latent", "probability", "shift", "true"]
+    table = fit.targets if fit.targets is not None else fit.shifts
+    if fit.run.status != "ok" or fit.latents is None or table is None:
+        return pd.DataFrame(columns=columns)
+    order = np.arange(fit.latents.shape[1])
+    true = pd.DataFrame(index=table.index)
+    if truth is not None:
+        seen = split["part"].isin(["train", "validation"]).to_numpy()
+        latents = np.asarray(truth.obsm["latents"])[seen]
+        _, matched_true, matched = match_latents(latents, fit.latents[seen])
+        order = np.concatenate([matched, np.setdiff1d(order, matched)])
+        true = truth.uns["targets"].iloc[:, matched_true].reindex(table.index)
+    held_out = set(split.loc[split["part"].isin(["adapt", "test"]), "perturbation"])
+    parts = [
+        _long(fit.targets, order, "probability"),
+        _long(fit.shifts, order, "shift"),
+        _long(true, np.arange(true.shape[1]), "true"),
+    ]
+    keys = ["perturbation", "latent"]
+    long = parts[0].merge(parts[1], on=keys, how="outer").merge(parts[2], on=keys, how="left")
+    part = np.where(long["perturbation"].isin(held_out), "held_out", "trained")
+    return long.assign(part=part)[columns]
+
+
+def _long(table: pd.DataFrame | None, order: np.ndarray, name: str) -> pd.DataFrame:
+    """Perturbation × latent to one row each; latents are numbered from 1 in the given order."""
+    if table is None or table.shape[1] == 0:
+        return pd.DataFrame(columns=["perturbation", "latent", name])
+    values = table.iloc[:, order].set_axis(np.arange(1, len(order) + 1), axis=1)
+    long = (
+        values.rename_axis("perturbation")
+        .reset_index()
+        .melt("perturbation", var_name="latent", value_name=name)
+    )
+    return long.astype({"perturbation": str, "latent": int})

@@ -1,0 +1,1 @@
+"""Methods: what fits a dataset and writes a fit file."""

@@ -1,0 +1,1 @@
+"""Models: neural networks with the conventions of scvi-tools."""

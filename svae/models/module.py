@@ -1,0 +1,222 @@
+"""The one module behind every model: encoder, decoder, likelihood and loss around a given prior.
+
+All randomness enters as arguments (:meth:`PerturbationVAE.draw_noise`), never from a global
+generator. That is what lets a fleet of modules run under ``torch.func.vmap`` and still give each
+replica exactly the numbers it would see alone.
+"""
+
+from collections.abc import Mapping
+
+import torch
+from scvi import REGISTRY_KEYS
+from scvi.module.base import BaseModuleClass, LossOutput, auto_move_data
+from torch import Tensor, nn
+from torch.distributions import Normal
+from torch.nn import functional as F
+
+from svae.models.priors import DenseShift, MaskedShift, StandardNormal
+
+Noise = Mapping[str, Tensor]
+
+
+class Hidden(nn.Module):
+    """Fully connected layers with BatchNorm and ReLU, as in ``scvi.nn.FCLayers``.
+
+    Two things differ: dropout takes its noise as an argument (see the module's docstring), and the
+    batch covariate arrives one-hot, concatenated to the input of every layer.
+    """
+
+    def __init__(self, n_in: int, n_hidden: int, n_layers: int, n_batch: int = 0, dropout_rate: float = 0.0):
+        super().__init__()
+        widths = [n_in] + [n_hidden] * n_layers
+        # No bias: BatchNorm takes the mean away, and would leave it to drift on rounding errors.
+        self.linear = nn.ModuleList(nn.Linear(w + n_batch, n_hidden, bias=False) for w in widths[:-1])
+        self.norm = nn.ModuleList(nn.BatchNorm1d(n_hidden, momentum=0.01, eps=1e-3) for _ in widths[:-1])
+        self.dropout_rate = dropout_rate
+
+    def forward(self, h: Tensor, batch: Tensor | None = None, keep: Tensor | None = None) -> Tensor:
+        """Map cells × n_in to cells × n_hidden; `keep` is uniform noise, cells × layers × n_hidden."""
+        for i, (linear, norm) in enumerate(zip(self.linear, self.norm, strict=True)):
+            h = F.relu(norm(linear(h if batch is None else torch.cat([h, batch], dim=-1))))
+            if keep is not None:
+                h = h * (keep[:, i] > self.dropout_rate) / (1 - self.dropout_rate)
+        return h
+
+    def rotate_input(self, rotation: Tensor, origin: Tensor) -> None:
+        """Take Qᵀh − c for input from now on, and answer as before; the batch covariate is left alone."""
+        first, norm = self.linear[0], self.norm[0]
+        assert isinstance(first, nn.Linear)
+        assert isinstance(norm, nn.BatchNorm1d)
+        assert norm.running_mean is not None
+        weight = first.weight[:, : len(rotation)]  # the batch comes after it
+        weight.copy_(weight @ rotation)
+        norm.running_mean.sub_(weight @ origin)
+
+
+class PerturbationVAE(BaseModuleClass):
+    """Variational auto-encoder of counts whose prior depends on the perturbation.
+
+    The encoder sees log(1 + x) only, never the perturbation or the batch; the decoder sees the
+    latents and the batch, never the perturbation (Lopez et al. 2023, and its released code).
+
+    Parameters
+    ----------
+    n_genes
+        Number of genes G.
+    prior
+        One of :mod:`svae.models.priors`.
+    n_batch
+        Number of batches; 0 or 1 means none.
+    n_hidden, n_layers
+        Width and depth of encoder and decoder.
+    dropout_rate
+        Dropout in the encoder.
+    beta
+        Weight of the KL divergence (Higgins et al. 2017).
+    """
+
+    prior: StandardNormal
+    beta: Tensor
+
+    def __init__(
+        self,
+        n_genes: int,
+        prior: StandardNormal,
+        n_batch: int = 0,
+        n_hidden: int = 128,
+        n_layers: int = 2,
+        dropout_rate: float = 0.1,
+        beta: float = 1.0,
+    ):
+        super().__init__()
+        self.n_batch = n_batch if n_batch > 1 else 0
+        self.dropout_rate = dropout_rate
+        self.prior = prior
+        self.encoder = Hidden(n_genes, n_hidden, n_layers, dropout_rate=dropout_rate)
+        self.posterior = nn.Linear(n_hidden, 2 * prior.n_latent)  # means, then log variances
+        self.decoder = Hidden(prior.n_latent, n_hidden, n_layers, n_batch=self.n_batch)
+        self.expression_logit = nn.Linear(n_hidden, n_genes)
+        self.log_dispersion = nn.Parameter(torch.randn(n_genes))
+        self.register_buffer("beta", torch.tensor(float(beta)))
+
+    def draw_noise(self, n_cells: int, generator: torch.Generator) -> dict[str, Tensor]:
+        """Draw what one training step on `n_cells` needs; the first axis is the cell."""
+        device = generator.device
+        noise = {"z": torch.randn(n_cells, self.prior.n_latent, generator=generator, device=device)}
+        if isinstance(self.prior, MaskedShift):
+            noise["mask"] = torch.rand(n_cells, self.prior.n_latent, generator=generator, device=device)
+        if self.dropout_rate > 0:
+            shape = (n_cells, len(self.encoder.linear), self.posterior.in_features)
+            noise["keep"] = torch.rand(shape, generator=generator, device=device)
+        return noise
+
+    def encode(self, x: Tensor, keep: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation of q(z | x), both cells × latents, of counts `x`."""
+        mean, log_variance = self.posterior(self.encoder(torch.log1p(x), keep=keep)).chunk(2, dim=-1)
+        return mean, (torch.exp(log_variance) + 1e-4).sqrt()
+
+    def decode(self, z: Tensor, batch: Tensor) -> Tensor:
+        """Logits of the expected share of each gene, cells × genes; `batch` holds integer codes."""
+        one_hot = F.one_hot(batch, self.n_batch).to(z.dtype) if self.n_batch else None
+        return self.expression_logit(self.decoder(z, batch=one_hot))
+
+    def log_probability(self, x: Tensor, logit: Tensor) -> Tensor:
+        """Log p(x | z) of each cell in nats: negative binomial with mean library · softmax(logit).
+
+        The parts of the density that do not depend on `logit` are in
+        :meth:`log_probability_constant`; the likelihood computes them once for all its samples.
+        """
+        return self.log_probability_constant(x) + self.log_probability_kernel(x, logit)
+
+    def log_probability_constant(self, x: Tensor) -> Tensor:
+        """Sum over genes of the terms of log NB(x) that do not depend on its mean; one per cell."""
+        dispersion = self.log_dispersion.exp()
+        terms = torch.lgamma(x + dispersion) - torch.lgamma(x + 1)
+        return (terms + dispersion * self.log_dispersion - torch.lgamma(dispersion)).sum(-1)
+
+    def log_probability_kernel(self, x: Tensor, logit: Tensor) -> Tensor:
+        """Sum over genes of x log μ − (x + θ) log(μ + θ); leading axes of `logit` broadcast over `x`."""
+        dispersion = self.log_dispersion.exp()
+        library = x.sum(-1, keepdim=True)
+        log_mean = F.log_softmax(logit, dim=-1) + torch.log(library)
+        return (x * log_mean - (x + dispersion) * torch.log(log_mean.exp() + dispersion)).sum(-1)
+
+    def elbo_terms(self, x: Tensor, batch: Tensor, prior_mean: Tensor, noise: Noise) -> tuple[Tensor, Tensor]:
+        """Reconstruction error −log p(x | z) and KL(q(z | x) ‖ Normal(prior_mean, I)), nats, one per cell.
+
+        ELBO = −(reconstruction + KL); z = mean + sd · noise["z"].
+        """
+        mean, sd = self.encode(x, noise.get("keep"))
+        logit = self.decode(mean + sd * noise["z"], batch)
+        reconstruction = -self.log_probability(x, logit)
+        kl = 0.5 * (sd**2 + (mean - prior_mean) ** 2 - 1).sum(-1) - sd.log().sum(-1)
+        return reconstruction, kl
+
+    def objective(
+        self, x: Tensor, perturbation: Tensor, batch: Tensor, noise: Noise, kl_weight: float, n_cells: int
+    ) -> Tensor:
+        """Loss per cell of a batch: reconstruction + kl_weight · β · KL + penalty; a scalar in nats."""
+        prior_mean = self.prior.mean(perturbation, noise.get("mask"))
+        reconstruction, kl = self.elbo_terms(x, batch, prior_mean, noise)
+        return (reconstruction + kl_weight * self.beta * kl).mean() + self.prior.penalty(n_cells, kl_weight)
+
+    @torch.no_grad()
+    def rotate_to_sparse_shifts(self, seed: int) -> None:
+        """Turn the latents, z' = Qᵀz − c, to axes along which the shifts are sparse.
+
+        Densities stay what they were, but for the posterior's variances: those of a rotated Normal with
+        diagonal covariance are no longer independent, and what is kept is their mean on a log scale.
+        A module that has diverged is left as it is.
+        """
+        prior = self.prior
+        assert isinstance(prior, DenseShift)
+        if not prior.shift.isfinite().all():
+            return
+        rotation, origin = prior.sparse_rotation(seed)
+        prior.shift.copy_(prior.shift @ rotation - origin)
+        mean, log_variance = self.posterior.weight.chunk(2)
+        self.posterior.weight.copy_(torch.cat([rotation.T @ mean, rotation.T**2 @ log_variance]))
+        mean, log_variance = self.posterior.bias.chunk(2)
+        self.posterior.bias.copy_(torch.cat([rotation.T @ mean - origin, rotation.T**2 @ log_variance]))
+        self.decoder.rotate_input(rotation, origin)
+
+    # What follows is the interface that the Lightning trainer of scvi-tools calls.
+
+    def _get_inference_input(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        return {"x": tensors[REGISTRY_KEYS.X_KEY]}
+
+    def _get_generative_input(
+        self, tensors: dict[str, Tensor], inference_outputs: dict[str, Tensor]
+    ) -> dict[str, Tensor]:
+        return {
+            "z": inference_outputs["z"],
+            "batch": tensors[REGISTRY_KEYS.BATCH_KEY][:, 0].long(),
+            "perturbation": tensors[REGISTRY_KEYS.LABELS_KEY][:, 0].long(),
+        }
+
+    @auto_move_data
+    def inference(self, x: Tensor) -> dict[str, Tensor | Normal]:
+        """Encode cells with noise from torch's global generator."""
+        noise = self.draw_noise(len(x), torch.default_generator) if self.training else {}
+        mean, sd = self.encode(x, noise.get("keep"))
+        return {"qz": Normal(mean, sd, validate_args=False), "z": mean + sd * torch.randn_like(sd)}
+
+    @auto_move_data
+    def generative(self, z: Tensor, batch: Tensor, perturbation: Tensor) -> dict[str, Tensor | Normal]:
+        """Decode latents, and give the prior of the perturbation."""
+        drawing = self.training and isinstance(self.prior, MaskedShift)
+        mean = self.prior.mean(perturbation, torch.rand_like(z) if drawing else None)
+        return {
+            "logit": self.decode(z, batch),
+            "pz": Normal(mean, torch.ones_like(mean), validate_args=False),
+        }
+
+    def loss(
+        self, tensors, inference_outputs, generative_outputs, kl_weight: float = 1.0, n_obs: int = 1
+    ) -> LossOutput:
+        """Return the same loss as :meth:`objective`, from the pieces the Lightning trainer carries along."""
+        reconstruction = -self.log_probability(tensors[REGISTRY_KEYS.X_KEY], generative_outputs["logit"])
+        kl = torch.distributions.kl_divergence(inference_outputs["qz"], generative_outputs["pz"]).sum(-1)
+        penalty = self.prior.penalty(n_obs, kl_weight)
+        loss = (reconstruction + kl_weight * self.beta * kl).mean() + penalty
+        return LossOutput(loss=loss, reconstruction_loss=reconstruction, kl_local=kl, kl_global=penalty)

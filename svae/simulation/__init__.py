@@ -1,0 +1,1 @@
+"""Simulation: screens whose truth is known."""

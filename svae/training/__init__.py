@@ -1,0 +1,1 @@
+"""Training: fleets of modules, and every number of their optimisation."""

@@ -1,0 +1,78 @@
+"""How a model is trained: every number of the optimisation in one place.
+
+`PRESETS` holds the released code's choices (``paper``) beside ours (``tuned``, docs/training.md).
+"""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+SMALLEST_BATCH = 64  # below it, the statistics of BatchNorm are mostly noise
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """Optimiser, schedule and stages of one training.
+
+    Attributes
+    ----------
+    max_epochs, refit_epochs
+        Epochs of the first stage, and of the second one with binarised masks.
+    learning_rate, mask_learning_rate
+        Adam's step size, and the one of the mask logits (the same where ``None``).
+    eps, weight_decay
+        Adam's other constants; the decay is added to the gradient.
+    batch_size, min_steps
+        Cells per step, and steps per epoch at the least: see :meth:`cells_per_step`. An incomplete last
+        batch of an epoch is left out.
+    warmup_epochs, refit_warmup_epochs
+        Epochs over which the weight of the KL terms grows linearly from 0 to 1.
+    dense, decay
+        First fraction of the first stage, in which all masks stay open; then the latents are rotated to
+        where their shifts are sparsest (:mod:`svae.models.rotation`), and only then the masks begin to move.
+        Last fraction of a stage, over which the learning rate falls linearly towards 0.
+    patience
+        Epochs without a better validation −ELBO before a replica stops; ``None`` never stops.
+    keep
+        Weights to end with: those of the ``last`` epoch or of the ``best`` one in validation.
+    objective
+        ``mean`` minimises the loss per cell, ``sum`` the one of all cells. Adam does not care
+        about the scale of a loss except through `eps` and `weight_decay`.
+    """
+
+    max_epochs: int = 200
+    refit_epochs: int = 60
+    learning_rate: float = 1e-3
+    mask_learning_rate: float | None = None
+    eps: float = 1e-8
+    weight_decay: float = 0.0
+    batch_size: int = 128
+    min_steps: int = 1
+    warmup_epochs: int = 50
+    refit_warmup_epochs: int = 1
+    dense: float = 0.0
+    decay: float = 0.0
+    patience: int | None = None
+    keep: Literal["last", "best"] = "last"
+    objective: Literal["mean", "sum"] = "mean"
+
+    def per_cell(self, n_cells: int) -> "TrainingPlan":
+        """Return the plan that minimises the loss per cell and takes the very same steps."""
+        if self.objective == "mean":
+            return self
+        return replace(
+            self, objective="mean", eps=self.eps / n_cells, weight_decay=self.weight_decay / n_cells
+        )
+
+    def cells_per_step(self, n_cells: int) -> int:
+        """Batch size for `n_cells` to train on: smaller for few, so that epochs have enough steps."""
+        return min(self.batch_size, max(SMALLEST_BATCH, n_cells // self.min_steps), n_cells)
+
+    def for_refit(self) -> "TrainingPlan":
+        """Return the plan of the second stage: masks no longer move, so there is nothing to warm up to."""
+        return replace(
+            self,
+            max_epochs=self.refit_epochs,
+            warmup_epochs=self.refit_warmup_epochs,
+            dense=0.0,
+            mask_learning_rate=0.0,
+        )

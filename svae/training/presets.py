@@ -1,0 +1,64 @@
+"""Presets: the released code's choices beside ours (docs/training.md)."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from svae.errors import unknown
+from svae.training.plan import TrainingPlan
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A training plan, and the choices of architecture that belong to it."""
+
+    plan: TrainingPlan
+    dropout_rate: float
+    initial_logit: float
+
+
+PRESETS = {
+    # Lopez et al. (2023), released code: Adam with eps 0.01, early stopping that keeps the last weights.
+    "paper": Preset(
+        TrainingPlan(
+            max_epochs=300,
+            refit_epochs=300,
+            learning_rate=1e-3,
+            eps=0.01,
+            weight_decay=1e-6,
+            warmup_epochs=50,
+            patience=45,
+        ),
+        dropout_rate=0.1,
+        initial_logit=5.0,
+    ),
+    "tuned": Preset(
+        TrainingPlan(
+            max_epochs=120,
+            refit_epochs=30,
+            learning_rate=1e-2,
+            eps=1e-6,
+            batch_size=512,
+            min_steps=32,
+            warmup_epochs=20,
+            dense=0.4,
+            decay=0.6,
+        ),
+        dropout_rate=0.0,
+        initial_logit=5.0,
+    ),
+}
+
+
+def named_preset(name: str) -> Preset:
+    """Return the preset called `name`, or raise naming the nearest one."""
+    if name not in PRESETS:
+        raise unknown("preset", name, PRESETS, "preset")
+    return PRESETS[name]
+
+
+def plan_with(plan: TrainingPlan, **changes: Any) -> TrainingPlan:
+    """Return `plan` with some fields changed; an unknown field is an error that names the nearest one."""
+    for field in changes:
+        if field not in TrainingPlan.__dataclass_fields__:
+            raise unknown("training option", field, TrainingPlan.__dataclass_fields__, "training")
+    return replace(plan, **changes)

@@ -1,0 +1,1 @@
+"""Workflow: the only room that knows that there is a workflow."""

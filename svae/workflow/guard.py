@@ -1,0 +1,151 @@
+"""Let a method fail without taking the benchmark along.
+
+A method runs in a child process. However that ends (an exception, a signal, a time-out, a file that
+breaks the contract), every fit it owed is there afterwards: the method's own, or one that says why
+there is none. Python scripts use :func:`guarded`, commands of any language `workflow_scripts/guard.py`.
+"""
+
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from svae.contracts import fit as fits
+from svae.errors import BenchmarkError
+from svae.words import Status
+
+OUT_OF_MEMORY = 77
+"""Exit code of a child that met a MemoryError (also that of a GPU)."""
+
+
+def guarded(
+    work: Callable[[], None],
+    outputs: Sequence[str | Path],
+    settings: Sequence[str],
+    cells: pd.Index,
+    timeout_minutes: float | None = None,
+) -> list[Status]:
+    """Run `work` in a child process, and leave a valid fit at each of `outputs`.
+
+    Parameters
+    ----------
+    work
+        Writes one fit per setting; called after a fork, so import heavy libraries inside of it.
+    outputs, settings
+        Where each setting's fit has to be.
+    cells
+        Cells of the dataset, in order.
+    timeout_minutes
+        The child is killed after so long.
+
+    Returns
+    -------
+    list[Status]
+        The status of each fit.
+    """
+    for path in outputs:
+        Path(path).unlink(missing_ok=True)
+    ending = _run(work, timeout_minutes)
+    ending.seconds /= max(1, len(outputs))
+    return [_settle(path, setting, cells, ending) for path, setting in zip(outputs, settings, strict=True)]
+
+
+@dataclass
+class _Ending:
+    """How the child ended, and what it cost."""
+
+    status: Status
+    message: str
+    seconds: float
+    peak_memory_mb: float
+
+
+def _run(work: Callable[[], None], timeout_minutes: float | None) -> _Ending:
+    """Fork, work, and tell how the child ended; its last words come through a pipe."""
+    reading, writing = os.pipe()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    start = time.monotonic()
+    child = os.fork()
+    if child == 0:
+        os.close(reading)
+        os.setpgid(0, 0)  # so that a time-out ends the child's own children too
+        os._exit(_child(work, writing))
+    os.close(writing)
+    try:
+        code, peak_memory_mb = _wait(child, timeout_minutes)
+    finally:  # also if interrupted: nothing may be left running, which would hold the pipe open, too
+        with suppress(ProcessLookupError):
+            os.killpg(child, signal.SIGKILL)
+    with os.fdopen(reading, encoding="utf-8") as pipe:
+        message = pipe.read().strip()
+    cost = time.monotonic() - start, peak_memory_mb
+    if code is None:
+        return _Ending("timeout", f"ended after {timeout_minutes:g} minutes", *cost)
+    if code == 0:
+        return _Ending("ok", "", *cost)
+    if code == OUT_OF_MEMORY or code == -signal.SIGKILL:
+        killed = "killed by the system, which most often means out of memory"
+        return _Ending("out_of_memory", message or killed, *cost)
+    return _Ending("failed", message or f"exit code {code}", *cost)
+
+
+def _child(work: Callable[[], None], writing: int) -> int:
+    try:
+        work()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        return 0
+    except BaseException as error:
+        if not isinstance(error, BenchmarkError):
+            traceback.print_exc()
+        last = f"{type(error).__name__}: {error}" if not isinstance(error, BenchmarkError) else str(error)
+        print(last, file=sys.stderr, flush=True)
+        os.write(writing, last.strip().partition("\n")[0][:1000].encode())
+        out_of_memory = isinstance(error, MemoryError) or "OutOfMemory" in type(error).__name__
+        return OUT_OF_MEMORY if out_of_memory else 1
+
+
+def _wait(child: int, timeout_minutes: float | None) -> tuple[int | None, float]:
+    """Exit code of the child (negative: its signal; None: out of time), and its peak memory in MB."""
+    deadline = float("inf") if timeout_minutes is None else time.monotonic() + 60 * timeout_minutes
+    pause = 0.01
+    while True:
+        pid, status, usage = os.wait4(child, os.WNOHANG)
+        if pid:
+            return os.waitstatus_to_exitcode(status), usage.ru_maxrss / 1024
+        if time.monotonic() > deadline:
+            os.killpg(child, signal.SIGKILL)
+            _, _, usage = os.wait4(child, 0)
+            return None, usage.ru_maxrss / 1024
+        time.sleep(pause)
+        pause = min(1.0, 2 * pause)
+
+
+def _settle(path: str | Path, setting: str, cells: pd.Index, ending: _Ending) -> Status:
+    """Keep the fit at `path` if it is one, with what it cost; else write one that says why not."""
+    status, message = ending.status, ending.message
+    if Path(path).exists():
+        try:
+            fit = fits.read(path, cells)
+            if not np.isfinite(fit.run.seconds):  # methods in other languages need not measure themselves
+                fit.run.seconds, fit.run.peak_memory_mb = ending.seconds, ending.peak_memory_mb
+                fits.write(fit, path)
+            return fit.run.status
+        except BenchmarkError as error:
+            status, message = "failed", f"the fit breaks its contract: {error}"
+    elif status == "ok":
+        status, message = "failed", "the method ended well but wrote no fit"
+    print(f"{setting}: {status}: {message}", file=sys.stderr, flush=True)
+    fit = fits.Fit.failed(cells, status, message, setting=setting)
+    fit.run.seconds, fit.run.peak_memory_mb = ending.seconds, ending.peak_memory_mb
+    fits.write(fit, path)
+    return status
