@@ -1,6 +1,6 @@
 """Measure what a training preset gives on one simulated dataset of the paper's size.
 
-With preset `paper` it tells whether our models behave like the released code (`make fidelity`), with
+With preset `original` it tells whether our models behave like the released code (`make fidelity`), with
 `tuned` what better training is worth (`make tuned`), and with `--options` what anything else would be.
 Data: the paper's simulator, seed 0; perturbations p80 to p99 are held out. Writes one row per number:
 method, penalty, epochs (of the first stage), seed (of the model), metric, value; label-free scores are
@@ -29,7 +29,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("output", help="table to write")
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS, help="what to fit")
-    parser.add_argument("--preset", default="paper", help="training preset")
+    parser.add_argument("--preset", default="original", help="training preset")
     parser.add_argument("--penalty", type=float, default=100.0, help="s of sVAE+")
     parser.add_argument("--restarts", type=int, default=3, help="seeds of the models: 0, 1, …")
     parser.add_argument(

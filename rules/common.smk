@@ -9,7 +9,7 @@ import snakemake
 from snakemake.exceptions import WorkflowError
 
 import svae
-from svae.workflow.scope import Run, Scope
+from svae.workflow.scope import Job, Scope
 from svae.workflow.dependencies import package_files
 from svae.errors import BenchmarkError
 
@@ -101,11 +101,11 @@ def jobs_of(method, options=None):
     """Return a function of the wildcards: settings with their seeds, and the options that they share."""
 
     def jobs(wildcards):
-        run = Run(wildcards.dataset, wildcards.split, int(wildcards.replicate), method)
+        job = Job(wildcards.dataset, wildcards.split, int(wildcards.replicate), method)
         return [
             {
                 "name": point.name,
-                "seed": scope.model_seed(run, point),
+                "seed": scope.model_seed(job, point),
                 "options": (options or {"n_latent": scope.latents}) | point.options,
                 "restart": point.restart,
             }
@@ -147,7 +147,7 @@ def gpus(wildcards):
 
 
 def truth_of(wildcards):
-    """The truth of a dataset, for controls and evaluation; real data have none."""
+    """The truth of a dataset, for the oracle and evaluation; real data have none."""
     return [TRUTH] if wildcards.dataset in scope.simulated else []
 
 
@@ -225,7 +225,7 @@ def run_of(wildcards):
 
 def evaluations(suffix):
     """Tables of all jobs, one kind of them."""
-    return [f"{METRICS}{suffix}".format(**run._asdict()) for run in scope.runs]
+    return [f"{METRICS}{suffix}".format(**job._asdict()) for job in scope.jobs]
 
 
 def title_of(figure):

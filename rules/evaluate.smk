@@ -90,7 +90,7 @@ rule select_settings:
     params:
         rule=scope.rule,
         fixed=scope.config.get("selection", {}).get("fixed", {}),
-        oracle_metric=scope.oracle_metric,
+        hindsight_metric=scope.hindsight_metric,
     script:
         "../workflow_scripts/select_settings.py"
 

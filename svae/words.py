@@ -11,5 +11,5 @@ Part = Literal["train", "validation", "adapt", "test"]
 Status = Literal["ok", "failed", "timeout", "out_of_memory", "diverged", "not_applicable"]
 """How a fit ended."""
 
-PROTOCOLS = ("zero_shot", "paper", "clean")
+PROTOCOLS = ("zero_shot", "same_cells", "clean")
 """How the shifts of a held-out perturbation are set before its cells are scored."""

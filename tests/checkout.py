@@ -41,7 +41,7 @@ TINY: Mapping[str, Any] = {
             "parameters": {
                 "perturbations": 10,
                 "cells_per_perturbation": 40,
-                "controls": 40,
+                "control_cells": 40,
                 "latents": 3,
                 "hidden": 10,
                 "genes": 20,

@@ -1,4 +1,4 @@
-"""Write the positive control: the truth itself, and the likelihood of the generator that drew the cells."""
+"""Write the upper anchor: the truth itself, and the likelihood of the generator that drew the cells."""
 
 from svae.contracts.dataset import read_dataset
 from svae.contracts.fit import write

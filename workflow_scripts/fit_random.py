@@ -1,4 +1,4 @@
-"""Write the negative control: latents, targets and shifts by chance."""
+"""Write the lower anchor: latents, targets and shifts by chance."""
 
 from svae.contracts.dataset import read_dataset
 from svae.contracts.fit import write

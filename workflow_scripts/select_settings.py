@@ -7,7 +7,7 @@ from svae.files import read_table, write_table
 from svae.workflow.logs import start
 
 start(snakemake.log[0])
-metric = snakemake.params.oracle_metric
+metric = snakemake.params.hindsight_metric
 selected = select(
     read_table(snakemake.input.status, dtype={"setting": str}),
     RULES,

@@ -2,7 +2,7 @@ rule fit_oracle:
     input:
         dataset=DATASET,
         split=SPLIT,
-        truth=truth_of,  # a control: no method may read this
+        truth=truth_of,  # an anchor: no method may read this
         code=code("fit_oracle"),
     output:
         fits_of("oracle"),

@@ -5,10 +5,10 @@ A fit is an h5ad file without ``X`` whose ``obs_names`` are the cells of the dat
 =============================== ==================================================================
 ``obsm["latents"]``             float32, cells × latents; finite
 ``obs["log_likelihood_*"]``     optional, nats; log p(x | perturbation) of held-out cells, NaN elsewhere:
-                                ``zero_shot`` (before adaptation), ``paper`` (adapted on the scored
+                                ``zero_shot`` (before adaptation), ``same_cells`` (adapted on the scored
                                 cells), ``clean`` (adapted on the other half)
 ``obs["reconstruction"]``       optional, nats; −E[log p(x | z)] under the posterior, held-out cells
-``obs["effective_samples"]``    optional; effective sample size of ``log_likelihood_paper``, held-out cells
+``obs["effective_samples"]``    optional; effective sample size of the same-cells estimate, held-out cells
 ``uns["targets"]``              optional table, perturbation × latent, probability in [0, 1]
 ``uns["shifts"]``               optional table, perturbation × latent, mean shift
 ``uns["history"]``              optional table, one row per epoch: epoch, train, validation (nats per cell)

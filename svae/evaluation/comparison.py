@@ -19,7 +19,7 @@ NEEDS = ("truth", "latents", "targets", "shifts", *CELL_COLUMNS)
 
 
 @dataclass(frozen=True)
-class Evidence:
+class Comparison:
     """A fit, the split it was trained on, the truth where there is one; slices of them are cut once.
 
     Latents are compared on the cells of the trained perturbations (parts train and validation), as in
@@ -144,39 +144,39 @@ def _rows(table: pd.DataFrame, perturbations: pd.Index, owner: str) -> pd.DataFr
     return table.loc[perturbations]
 
 
-def _mcc(evidence: Evidence, method: latents.Correlation) -> float:
-    return latents.mcc(evidence.true_latents, evidence.latents, method)
+def _mcc(comparison: Comparison, method: latents.Correlation) -> float:
+    return latents.mcc(comparison.true_latents, comparison.latents, method)
 
 
-def _r2(evidence: Evidence) -> float:
-    return latents.r2(evidence.true_latents, evidence.latents)
+def _r2(comparison: Comparison) -> float:
+    return latents.r2(comparison.true_latents, comparison.latents)
 
 
-def _dci(evidence: Evidence, score: str) -> float:
-    return evidence.dci[score]
+def _dci(comparison: Comparison, score: str) -> float:
+    return comparison.dci[score]
 
 
-def _target(evidence: Evidence, score: str) -> float:
-    return evidence.targets[score]
+def _target(comparison: Comparison, score: str) -> float:
+    return comparison.targets[score]
 
 
-def _target_original(evidence: Evidence, score: str) -> float:
-    return evidence.targets_original[score]
+def _target_original(comparison: Comparison, score: str) -> float:
+    return comparison.targets_original[score]
 
 
-def _inll(evidence: Evidence, protocol: str) -> float:
-    return likelihood.inll(*evidence.scored(f"log_likelihood_{protocol}"))
+def _inll(comparison: Comparison, protocol: str) -> float:
+    return likelihood.inll(*comparison.scored(f"log_likelihood_{protocol}"))
 
 
-def _reconstruction(evidence: Evidence) -> float:
-    return likelihood.reconstruction(*evidence.scored("reconstruction"))
+def _reconstruction(comparison: Comparison) -> float:
+    return likelihood.reconstruction(*comparison.scored("reconstruction"))
 
 
-def _effective_samples(evidence: Evidence) -> float:
-    return likelihood.effective_samples(*evidence.scored("effective_samples"))
+def _effective_samples(comparison: Comparison) -> float:
+    return likelihood.effective_samples(*comparison.scored("effective_samples"))
 
 
-COMPUTE: dict[str, Callable[[Evidence], float]] = {
+COMPUTE: dict[str, Callable[[Comparison], float]] = {
     "mcc_pearson": partial(_mcc, method="pearson"),
     "mcc_spearman": partial(_mcc, method="spearman"),
     "r2": _r2,
@@ -191,7 +191,7 @@ COMPUTE: dict[str, Callable[[Evidence], float]] = {
     "target_recall_original": partial(_target_original, score="recall"),
     "target_f1_original": partial(_target_original, score="f1"),
     "inll_zero_shot": partial(_inll, protocol="zero_shot"),
-    "inll_paper": partial(_inll, protocol="paper"),
+    "inll_same_cells": partial(_inll, protocol="same_cells"),
     "inll_clean": partial(_inll, protocol="clean"),
     "reconstruction": _reconstruction,
     "effective_samples": _effective_samples,

@@ -5,7 +5,7 @@ import pandas as pd
 
 from svae.contracts.tables import LEADERBOARD_COLUMNS, RUN_COLUMNS
 from svae.errors import unknown
-from svae.evaluation.selection import ORACLE
+from svae.evaluation.selection import HINDSIGHT
 from svae.evaluation.statistics import bootstrap_interval, compare
 from svae.seeds import seed_from
 
@@ -31,7 +31,7 @@ def leaderboard(
     registry
         Metrics, see :func:`svae.evaluation.metrics.read_metrics`; those that it lacks are left out.
     methods
-        See :func:`read_methods`. Controls bound the metrics: they are not ranked and not tested.
+        See :func:`read_methods`. Anchors bound the metrics: they are not ranked and not tested.
     reference
         The method that the others are tested against, see :func:`svae.evaluation.statistics.compare`; Holm's
         correction spans the methods of one (dataset, split, metric, rule).
@@ -42,7 +42,7 @@ def leaderboard(
     -------
     One row per dataset, split, metric, method and rule: ``mean`` with its 95 % interval ``low`` to ``high``,
     over ``n`` of ``planned`` replicates; ``rank`` (1 is best, equals share the better rank; NaN for
-    controls, for the rule ``oracle``, and where there is no value); ``p_adjusted``.
+    anchors, for the rule ``hindsight``, and where there is no value); ``p_adjusted``.
 
     Raises
     ------
@@ -53,9 +53,9 @@ def leaderboard(
     if reference not in known:
         raise unknown("method", reference, known, "leaderboard: reference")
     chosen = _chosen_values(metrics, selected, registry)
-    controls = set(methods.index[methods["control"]])
+    anchors = set(methods.index[methods["anchor"]])
     families = [
-        _family(family, key, registry.loc[key[2], "direction"], controls, reference, seed)
+        _family(family, key, registry.loc[key[2], "direction"], anchors, reference, seed)
         for key, family in chosen.groupby(["dataset", "split", "metric", "rule"], sort=False)
     ]
     if not families:
@@ -76,7 +76,7 @@ def _family(
     family: pd.DataFrame,
     key: tuple[str, str, str, str],
     direction: str,
-    controls: set[str],
+    anchors: set[str],
     reference: str,
     seed: int,
 ) -> pd.DataFrame:
@@ -87,8 +87,8 @@ def _family(
     table["planned"] = family.groupby("method").size()
     intervals = [bootstrap_interval(values[m], seed=seed_from(seed, *key, m)) for m in values]
     table["low"], table["high"] = np.array(intervals).T
-    competing = [method for method in values if method not in controls]
-    if key[3] != ORACLE:
+    competing = [method for method in values if method not in anchors]
+    if key[3] != HINDSIGHT:
         table["rank"] = table.loc[competing, "mean"].rank(ascending=direction == "lower", method="min")
     else:
         table["rank"] = np.nan

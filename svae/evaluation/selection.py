@@ -4,7 +4,7 @@
 ``fixed``                 the setting that the scope names for the method, or the first of its grid
 ``validation_likelihood`` the highest likelihood of validation cells
 ``udr``                   the highest agreement between restarts, see :func:`udr`
-``oracle``                the best true metric: no one without the truth can use it, it bounds the others
+``hindsight``             the best true metric: no one without the truth can use it, it bounds the others
 ========================= ===========================================================================
 """
 
@@ -17,9 +17,9 @@ import pandas as pd
 from svae.errors import unknown
 from svae.evaluation.metrics.latents import match_latents
 
-ORACLE = "oracle"
+HINDSIGHT = "hindsight"
 SCORES = ("validation_likelihood", "udr")  # label-free, higher is better
-RULES = ("fixed", *SCORES, ORACLE)
+RULES = ("fixed", *SCORES, HINDSIGHT)
 
 RUN = ["dataset", "split", "replicate", "method"]
 
@@ -69,8 +69,8 @@ def select(
     rules: Iterable[str],
     fixed: Mapping[str, str] | None = None,
     metrics: pd.DataFrame | None = None,
-    oracle_metric: str = "mcc_pearson",
-    oracle_direction: str = "higher",
+    hindsight_metric: str = "mcc_pearson",
+    hindsight_direction: str = "higher",
 ) -> pd.DataFrame:
     """Choose a setting for each rule and each (dataset, split, replicate, method).
 
@@ -81,14 +81,14 @@ def select(
         ``replicate``, ``method``, ``setting``, ``status``, and the label-free scores that the fits
         carry (``validation_likelihood``, ``udr``); higher is better.
     rules
-        Any of ``fixed``, ``validation_likelihood``, ``udr``, ``oracle``.
+        Any of ``fixed``, ``validation_likelihood``, ``udr``, ``hindsight``.
     fixed
         The setting per method that ``fixed`` takes; the first of its grid for a method not named.
     metrics
         Tidy table with ``dataset``, ``split``, ``replicate``, ``method``, ``setting``, ``metric``,
-        ``value``; read by the rule ``oracle`` alone.
-    oracle_metric, oracle_direction
-        The metric that ``oracle`` looks at, and whether ``higher`` or ``lower`` is better.
+        ``value``; read by the rule ``hindsight`` alone.
+    hindsight_metric, hindsight_direction
+        The metric that ``hindsight`` looks at, and whether ``higher`` or ``lower`` is better.
 
     Returns
     -------
@@ -106,8 +106,8 @@ def select(
     for rule in rules:
         if rule not in RULES:
             raise unknown("rule", rule, RULES, "selection")
-    if ORACLE in rules:
-        scores = _with_truth(scores, metrics, oracle_metric, oracle_direction)
+    if HINDSIGHT in rules:
+        scores = _with_truth(scores, metrics, hindsight_metric, hindsight_direction)
     rows = [
         (*run, rule, _choose(settings, rule, fixed.get(run[-1])))
         for run, settings in scores.groupby(RUN, sort=False, observed=True)
@@ -135,11 +135,11 @@ def _choose(settings: pd.DataFrame, rule: str, fixed: str | None) -> object:
 def _with_truth(
     scores: pd.DataFrame, metrics: pd.DataFrame | None, metric: str, direction: str
 ) -> pd.DataFrame:
-    """Add a column ``oracle``, higher is better, to `scores`."""
+    """Add a column ``hindsight``, higher is better, to `scores`."""
     if metrics is None:
         return scores
-    known = metrics[metrics["metric"] == metric].rename(columns={"value": ORACLE})
-    known = known[[*RUN, "setting", ORACLE]]
+    known = metrics[metrics["metric"] == metric].rename(columns={"value": HINDSIGHT})
+    known = known[[*RUN, "setting", HINDSIGHT]]
     if direction == "lower":
-        known = known.assign(**{ORACLE: -known[ORACLE]})
+        known = known.assign(**{HINDSIGHT: -known[HINDSIGHT]})
     return scores.merge(known, on=[*RUN, "setting"], how="left", validate="one_to_one")

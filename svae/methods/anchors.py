@@ -1,4 +1,4 @@
-"""Controls: what every metric gives for knowing everything (`oracle`) and for knowing nothing (`random`)."""
+"""Anchors: what every metric gives for knowing everything (`oracle`) and for knowing nothing (`random`)."""
 
 import anndata as ad
 import numpy as np

@@ -138,19 +138,19 @@ def score_held_out(
 ) -> pd.DataFrame:
     """Log-likelihood of held-out cells after each protocol, and their reconstruction error.
 
-    ``zero_shot`` scores all of them without a shift; ``paper`` adapts to the very cells it then
+    ``zero_shot`` scores all of them without a shift; ``same_cells`` adapts to the very cells it then
     scores (Lopez et al. 2023); ``clean`` adapts to the part ``adapt`` and scores the part ``test``.
 
     Returns
     -------
     pandas.DataFrame
         Cells × (log_likelihood_zero_shot, …_paper, …_clean, reconstruction), nats, and effective_samples, the
-    effective sample size of the ``paper`` estimate; NaN where not scored.
+    effective sample size of the ``same_cells`` estimate; NaN where not scored.
     """
     part = split.set_index("cell")["part"].reindex(held_out.obs_names)
     cells, names = model._cells(held_out)
     means = {"zero_shot": model._prior_means(names)}
-    for protocol, adapting in (("paper", None), ("clean", np.flatnonzero(part == "adapt"))):
+    for protocol, adapting in (("same_cells", None), ("clean", np.flatnonzero(part == "adapt"))):
         model.adapted_ = {}
         model.adapt(held_out, adapting)
         means[protocol] = model._prior_means(names)
@@ -160,7 +160,7 @@ def score_held_out(
     scores.loc[part == "adapt", "log_likelihood_clean"] = np.nan
     return scores.assign(
         reconstruction=reconstruction.cpu().numpy(),
-        effective_samples=estimates["paper"].effective_samples.cpu().numpy(),
+        effective_samples=estimates["same_cells"].effective_samples.cpu().numpy(),
     )
 
 

@@ -49,7 +49,7 @@ class PerturbationModel(UnsupervisedTrainingMixin, BaseModelClass):
     control
         Label of unperturbed cells, whose shift is held at 0; ignored where it does not occur.
     preset
-        ``tuned`` or ``paper``: the training plan, and the choices of architecture that belong to it.
+        ``tuned`` or ``original``: the training plan, and the choices of architecture that belong to it.
     n_hidden, n_layers
         Width and depth of encoder and decoder.
     dropout_rate, initial_logit
@@ -138,7 +138,7 @@ class PerturbationModel(UnsupervisedTrainingMixin, BaseModelClass):
     @property
     def _objective(self) -> Literal["mean", "sum"]:
         # The released code multiplies the loss of sVAE+ alone by the number of cells.
-        return self._default_objective if self.preset_ == "paper" else "mean"
+        return self._default_objective if self.preset_ == "original" else "mean"
 
     def train(
         self,

@@ -7,7 +7,7 @@ from html import escape
 import numpy as np
 import pandas as pd
 
-from svae.evaluation.selection import ORACLE
+from svae.evaluation.selection import HINDSIGHT
 from svae.report.figures.plots import FACET, RULES, Tables
 
 HEADLINES = ("mcc_pearson", "target_f1", "inll_zero_shot", "inll_clean")
@@ -41,7 +41,7 @@ table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nu
 th { text-align: left; font-weight: 600; font-size: .85rem; border-bottom: 1px solid #8c8c8c }
 td { border-bottom: 1px solid #e4e4e4 } th, td { padding: .2rem .6rem .2rem 0 }
 td.number, th.number { text-align: right } tr.winner { font-weight: 700 }
-tr.control td, table.oracle td { color: #8c8c8c } table.oracle tr { font-weight: normal }
+tr.anchor td, table.hindsight td { color: #8c8c8c } table.hindsight tr { font-weight: normal }
 i.swatch { display: inline-block; width: .7em; height: .7em; border-radius: 50%; margin-right: .5em }
 details { margin: .3rem 0 } summary { cursor: pointer; color: #6b6b6b; font-size: .85rem }"""
 
@@ -92,8 +92,8 @@ def leaderboard_html(tables: Tables) -> str:
     note = (
         f"Mean over replicates with its 95&nbsp;% bootstrap interval, for the setting chosen by "
         f"{_rule_name(tables.rule)}; other rules fold out. p: paired sign-flip test against {reference}, "
-        f"adjusted by Holm's method within each table. Controls, in grey, bound the metric and are not "
-        f"ranked; the oracle rule, also grey, looks at the truth. A dash: not applicable, or no fit."
+        f"adjusted by Holm's method within each table. Anchors, in grey, bound the metric and are not "
+        f"ranked; the hindsight rule, also grey, looks at the truth. A dash: not applicable, or no fit."
     )
     page = [
         "<!doctype html>",
@@ -114,11 +114,11 @@ def _html_table(tables: Tables, metric: str, rows: pd.DataFrame, rule: str) -> s
         ("number", "n"),
         ("number", "p"),
     )
-    lines = [f'<table class="{"oracle" if rule == ORACLE else "rule"}">']
+    lines = [f'<table class="{"hindsight" if rule == HINDSIGHT else "rule"}">']
     lines.append("<tr>" + "".join(f'<th class="{kind}">{head}</th>' for kind, head in heads) + "</tr>")
-    controls = rows["method"].isin(tables.controls)
-    for row in rows.assign(control=controls).sort_values(["control", "rank"], kind="stable").itertuples():
-        kind = "control" if row.control else "winner" if row.rank == 1 else ""
+    anchors = rows["method"].isin(tables.anchors)
+    for row in rows.assign(anchor=anchors).sort_values(["anchor", "rank"], kind="stable").itertuples():
+        kind = "anchor" if row.anchor else "winner" if row.rank == 1 else ""
         swatch = f'<i class="swatch" style="background: {tables.colour(row.method)}"></i>'
         cells = (
             ("", "—" if np.isnan(row.rank) else f"{row.rank:.0f}"),
@@ -138,14 +138,14 @@ def _what_was_run(tables: Tables) -> str:
     replicates = status.groupby(FACET)["replicate"].nunique()
     least, most = replicates.min(), replicates.max()
     labels = ", ".join(tables.label(method) for method in tables.order)
-    controls = ", ".join(tables.label(method) for method in tables.controls)
+    anchors = ", ".join(tables.label(method) for method in tables.anchors)
     minutes = status["seconds"].sum() / 60
     compute = f"{minutes:.0f} minutes" if minutes < 90 else f"{minutes / 60:.1f} hours"
     facts = {
         "Datasets": ", ".join(_plain(_described(tables, dataset)) for dataset in status["dataset"].unique()),
         "Splits": ", ".join(_plain(split) for split in status["split"].unique()),
         "Replicates": f"{least}" if least == most else f"{least} to {most}",
-        "Methods": _plain(labels) + (f"; controls: {_plain(controls)}" if controls else ""),
+        "Methods": _plain(labels) + (f"; anchors: {_plain(anchors)}" if anchors else ""),
         "Fits": f"{len(status)}, which took {compute} of compute",
         "Setting shown": f"the one chosen by {_rule_name(tables.rule)}",
     }
@@ -252,8 +252,8 @@ def _what_failed(tables: Tables) -> list[str]:
 def _how_to_read() -> str:
     points = (
         "Dots are replicates, bars 95 % bootstrap intervals of their mean; *n = 4 of 5* means that one fit "
-        "is missing, and a dash that the metric does not apply to the method. Controls are grey: *oracle* is "
-        "the truth itself, *random* is noise. What the oracle *rule* would have chosen is greyed out too, "
+        "is missing, and a dash that the metric does not apply to the method. Anchors are grey: *oracle* is "
+        "the truth itself, *random* is noise. What the hindsight rule would have chosen is greyed out too, "
         "because nobody can choose so without the truth."
     )
     listed = "\n".join(f"- **{name}**: {text}." for name, text in READING)
@@ -301,7 +301,7 @@ def _p(p: float) -> str:
 
 
 def _rule_name(rule: str) -> str:
-    names = {"fixed": "the fixed choice of the scope", ORACLE: "the oracle rule (the truth)"}
+    names = {"fixed": "the fixed choice of the scope", HINDSIGHT: "the hindsight rule (the truth)"}
     names |= {
         "validation_likelihood": "the likelihood of validation cells",
         "udr": "the agreement of restarts (UDR)",

@@ -33,7 +33,7 @@ _CHUNK = 400_000  # numbers (cells × samples × genes) held at once: 3 MB stay 
 
 
 @dataclass(frozen=True)
-class Cells:
+class Observed:
     """What is known of some cells: counts (cells × genes), prior means (cells × latents), libraries."""
 
     generator: Generator
@@ -44,9 +44,9 @@ class Cells:
     def __len__(self) -> int:
         return len(self.counts)
 
-    def __getitem__(self, rows: np.ndarray | slice) -> "Cells":
+    def __getitem__(self, rows: np.ndarray | slice) -> "Observed":
         library = None if self.library is None else self.library[rows]
-        return Cells(self.generator, self.counts[rows], self.means[rows], library)
+        return Observed(self.generator, self.counts[rows], self.means[rows], library)
 
     def log_joint(self, z: np.ndarray) -> np.ndarray:
         """Log p(x | z) + log N(z; mean, I) in nats; `z` is cells × latents."""
@@ -163,7 +163,7 @@ def importance_sample(
     ):
         if got != wanted:
             raise BenchmarkError(f"oracle: {name} have shape {got}, but must have {wanted}")
-    cells = Cells(generator, counts, means, library)
+    cells = Observed(generator, counts, means, library)
     random = np.random.default_rng(seed)
     size = max(1, _CHUNK // (n_samples * generator.genes))
     chunks = [slice(start, start + size) for start in range(0, len(counts), size)]
@@ -173,7 +173,7 @@ def importance_sample(
     return OracleScore(log_likelihood, effective, latents, modes)
 
 
-def posterior_modes(cells: Cells) -> tuple[np.ndarray, np.ndarray]:
+def posterior_modes(cells: Observed) -> tuple[np.ndarray, np.ndarray]:
     """Find a mode of log p(x | z) + log N(z; mean, I), from z = mean, for all cells at once.
 
     Gauss–Newton steps (Newton steps for Poisson counts normalised over cells: the network is piecewise
@@ -191,7 +191,7 @@ def posterior_modes(cells: Cells) -> tuple[np.ndarray, np.ndarray]:
     return modes, np.concatenate([cells[rows].derivatives(modes[rows])[1] for rows in chunks])
 
 
-def _climb(cells: Cells) -> np.ndarray:
+def _climb(cells: Observed) -> np.ndarray:
     """Modes of a chunk of cells."""
     z = cells.means.copy()
     value, damping = cells.log_joint(z), np.zeros(len(z))
@@ -221,7 +221,11 @@ def _climb(cells: Cells) -> np.ndarray:
 
 
 def _estimate(
-    cells: Cells, modes: np.ndarray, precisions: np.ndarray, n_samples: int, random: np.random.Generator
+    cells: Observed,
+    modes: np.ndarray,
+    precisions: np.ndarray,
+    n_samples: int,
+    random: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Log-likelihood, effective sample size and posterior mean of a chunk of cells."""
     location, covariance = modes, np.linalg.inv(precisions)
@@ -236,7 +240,11 @@ def _estimate(
 
 
 def _propose(
-    cells: Cells, location: np.ndarray, covariance: np.ndarray, n_samples: int, random: np.random.Generator
+    cells: Observed,
+    location: np.ndarray,
+    covariance: np.ndarray,
+    n_samples: int,
+    random: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draw z (cells × samples × latents) of a Student-t, and log p(x, z) / q(z) (cells × samples)."""
     n_cells, latents = location.shape

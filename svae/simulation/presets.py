@@ -14,7 +14,7 @@ _SHARED: dict[str, Any] = {
 PRESETS: dict[str, dict[str, Any]] = {
     "lopez2023": _SHARED | {"depth": 1e6},
     "corrected": _SHARED
-    | {"controls": 1000, "library_mean": 4000.0, "library_sd": 1600.0, "dispersion": None},
+    | {"control_cells": 1000, "library_mean": 4000.0, "library_sd": 1600.0, "dispersion": None},
 }
 """Parameters of each preset and their defaults.
 

@@ -27,7 +27,7 @@ SLOPE = 0.2
 """Slope of the LeakyReLU below zero."""
 
 _SIZES = ("perturbations", "cells_per_perturbation", "latents", "hidden", "genes")
-_MAY_BE_ZERO = ("controls", "shift_sd", "library_sd")
+_MAY_BE_ZERO = ("control_cells", "shift_sd", "library_sd")
 
 
 @dataclass(frozen=True, eq=False)
@@ -219,10 +219,10 @@ def simulate(preset: str = "lopez2023", seed: int = 0, **parameters: Any) -> Sim
     labels = _labels(setting["perturbations"])
     targets, shifts = _draw_shifts(setting, random, with_replacement=not corrected)
     drawn = np.repeat(np.arange(len(labels)), setting["cells_per_perturbation"])
-    if setting.get("controls", 0):
+    if setting.get("control_cells", 0):
         labels = [*labels, CONTROL]
         targets, shifts = (np.vstack([table, np.zeros_like(table[:1])]) for table in (targets, shifts))
-        drawn = np.append(drawn, np.full(setting["controls"], len(labels) - 1))
+        drawn = np.append(drawn, np.full(setting["control_cells"], len(labels) - 1))
     z = shifts[drawn] + random.standard_normal((len(drawn), setting["latents"]))
 
     weights = _draw_weights(setting, random)
@@ -279,12 +279,12 @@ def _setting(preset: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
         number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
         if not number or not np.isfinite(value):
             raise BenchmarkError(f"{where}: {name} is {value!r}, but must be a number")
-        if name in (*_SIZES, "controls") and value != int(value):
+        if name in (*_SIZES, "control_cells") and value != int(value):
             raise BenchmarkError(f"{where}: {name} is {value}, but must be a whole number")
         if value < 0 or (value == 0 and name not in _MAY_BE_ZERO):
             raise BenchmarkError(f"{where}: {name} is {value}, but must be positive")
     setting = {**PRESETS[preset], **parameters}
-    setting |= {name: int(setting[name]) for name in (*_SIZES, "controls") if name in setting}
+    setting |= {name: int(setting[name]) for name in (*_SIZES, "control_cells") if name in setting}
     for smaller, larger in (("latents", "hidden"), ("hidden", "genes")):
         if setting[smaller] > setting[larger]:
             # Only then is every layer injective, so that the latents can be told from the rates.

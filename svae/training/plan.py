@@ -1,7 +1,4 @@
-"""How a model is trained: every number of the optimisation in one place.
-
-`PRESETS` holds the released code's choices (``paper``) beside ours (``tuned``, docs/training.md).
-"""
+"""How a model is trained: every number of the optimisation in one place."""
 
 from dataclasses import dataclass, replace
 from typing import Literal

@@ -18,7 +18,7 @@ class Preset:
 
 PRESETS = {
     # Lopez et al. (2023), released code: Adam with eps 0.01, early stopping that keeps the last weights.
-    "paper": Preset(
+    "original": Preset(
         TrainingPlan(
             max_epochs=300,
             refit_epochs=300,

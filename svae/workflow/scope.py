@@ -30,7 +30,7 @@ PREPARATION = (
 """Keys of a dataset that are arguments of :func:`svae.datasets.prepare.prepare`."""
 
 
-class Run(NamedTuple):
+class Job(NamedTuple):
     """One job that fits: a method on one replicate of one split of one dataset."""
 
     dataset: str
@@ -154,10 +154,10 @@ class Scope:
         return {key: value for key, value in self.dataset(dataset).items() if key in PREPARATION}
 
     @cached_property
-    def runs(self) -> list[Run]:
+    def jobs(self) -> list[Job]:
         """All jobs that fit."""
         return [
-            Run(dataset, split, replicate, method)
+            Job(dataset, split, replicate, method)
             for dataset, entry in self.config["datasets"].items()
             for split in entry.get("splits", self.config["splits"])
             for replicate in range(self.replicates)
@@ -165,9 +165,9 @@ class Scope:
         ]
 
     @property
-    def oracle_metric(self) -> str:
-        """Metric that the rule `oracle` looks at."""
-        return self.config.get("selection", {}).get("oracle_metric", "mcc_pearson")
+    def hindsight_metric(self) -> str:
+        """Metric that the rule `hindsight` looks at."""
+        return self.config.get("selection", {}).get("hindsight_metric", "mcc_pearson")
 
     def settings(self, method: str) -> list[Point]:
         """Return the grid of a method times its restarts, in the order of the config."""
@@ -191,9 +191,9 @@ class Scope:
         """Seed of a split."""
         return seed_from(self.seed, dataset, split, replicate)
 
-    def model_seed(self, run: Run, point: Point) -> int:
+    def model_seed(self, job: Job, point: Point) -> int:
         """Seed of a model's weights, noise and order of data."""
-        return seed_from(self.seed, *run, point.without_restart, point.restart)
+        return seed_from(self.seed, *job, point.without_restart, point.restart)
 
     def _check_methods(self) -> None:
         available = {path.stem for path in METHOD_RULES.glob("[!_]*.smk")}
@@ -234,8 +234,7 @@ class Scope:
     def _check_selection(self) -> None:
         known = _names(METRICS)
         self._among("metric", self.config.get("metrics", []), known, "metrics")
-        oracle_metric = self.config.get("selection", {}).get("oracle_metric")
-        self._among("metric", [oracle_metric] if oracle_metric else [], known, "selection: oracle_metric")
+        self._among("metric", [self.hindsight_metric], known, "selection: hindsight_metric")
 
     def _among(self, kind: str, names: Iterable[str], valid: Iterable[str], key: str) -> None:
         for name in names:

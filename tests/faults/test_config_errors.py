@@ -38,8 +38,8 @@ MISTAKES = {
     "reference": (changed("reference", "svae_pls"), ["reference", "'svae_pls'", "'svae_plus'"]),
     "selection rule": (changed("selection", {"rule": "urd"}), ["selection: rule", "'urd'", "'udr'"]),
     "oracle metric": (
-        changed("selection", {"oracle_metric": "target_f2"}),
-        ["selection: oracle_metric", "'target_f2'", "'target_f1'"],
+        changed("selection", {"hindsight_metric": "target_f2"}),
+        ["selection: hindsight_metric", "'target_f2'", "'target_f1'"],
     ),
     "fixed setting of a method": (
         changed("selection", {"fixed": {"vea": "default"}}),

@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from svae.errors import BenchmarkError
-from svae.workflow.scope import ROOT, Run, Scope
+from svae.workflow.scope import ROOT, Job, Scope
 
 SCOPE = {
     "scope": "x",
@@ -24,11 +24,11 @@ def config():
 
 
 def test_runs_are_all_combinations_unless_a_dataset_says_otherwise(config):
-    assert len(Scope(config).runs) == 2 * 2 * 2 * 2
+    assert len(Scope(config).jobs) == 2 * 2 * 2 * 2
     config["datasets"]["b"] |= {"splits": ["t"], "methods": ["vae"]}
-    runs = Scope(config).runs
+    runs = Scope(config).jobs
     assert len(runs) == 2 * 2 * 2 + 2
-    assert Run("b", "t", 1, "vae") in runs
+    assert Job("b", "t", 1, "vae") in runs
 
 
 def test_settings_are_the_grid_times_the_restarts(config):
@@ -45,7 +45,7 @@ def test_settings_are_the_grid_times_the_restarts(config):
 
 def test_seeds_do_not_depend_on_what_else_is_run(config):
     def model_seed(scope):
-        return scope.model_seed(Run("b", "s", 0, "svae_plus"), scope.settings("svae_plus")[0])
+        return scope.model_seed(Job("b", "s", 0, "svae_plus"), scope.settings("svae_plus")[0])
 
     before = Scope(config)
     config["methods"]["pca"] = None
@@ -59,7 +59,7 @@ def test_seeds_do_not_depend_on_what_else_is_run(config):
 
 def test_seeds_differ_between_restarts(config):
     scope = Scope(config)
-    run = Run("b", "s", 0, "svae_plus")
+    run = Job("b", "s", 0, "svae_plus")
     assert len({scope.model_seed(run, point) for point in scope.settings("svae_plus")}) == 4
 
 

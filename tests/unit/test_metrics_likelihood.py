@@ -36,14 +36,14 @@ def test_each_protocol_scores_its_own_cells():
     split = pd.DataFrame({"cell": [f"cell{i}" for i in range(60)], "part": parts})
     split["perturbation"] = np.where(split["part"] == "train", "a", "b")
     scores = pd.DataFrame({"part": split["part"]})
-    for column in ("log_likelihood_paper", "log_likelihood_clean", "reconstruction"):
+    for column in ("log_likelihood_same_cells", "log_likelihood_clean", "reconstruction"):
         scores[column] = scores["part"].map({"train": -1000.0, "adapt": -1.0, "test": -3.0})
     scores["log_likelihood_zero_shot"] = np.nan
     scores["effective_samples"] = scores["part"].map({"train": 0.0, "adapt": 10.0, "test": 30.0})
     cells = pd.Index(split["cell"])
     fit = Fit(cells, np.zeros((60, 2)), scores.drop(columns="part").set_axis(cells))
     values = evaluate(fit, split.sample(frac=1, random_state=0)).set_index("metric")["value"]
-    assert values["inll_paper"] == pytest.approx(2)
+    assert values["inll_same_cells"] == pytest.approx(2)
     assert values["inll_clean"] == pytest.approx(3)
     assert values["reconstruction"] == pytest.approx(-2)
     assert values["effective_samples"] == pytest.approx(20)

@@ -23,7 +23,7 @@ def screen():
         genes=20,
         hidden=8,
         cells_per_perturbation=40,
-        controls=40,
+        control_cells=40,
     ).dataset
     dataset.obs["lane"] = pd.Categorical(np.where(np.arange(dataset.n_obs) % 2, "a", "b"))
     dataset.layers["counts"] = dataset.X.copy()
@@ -141,7 +141,7 @@ def test_perturbations_without_training_cells_are_held_out(screen):
 
 
 def test_the_lightning_trainer_trains_too(parts):
-    model = build("SVAEPlus", parts[0].copy(), epochs=0, preset="paper")
+    model = build("SVAEPlus", parts[0].copy(), epochs=0, preset="original")
     before = model.get_latent_representation() if model.is_trained else None
     model.train(max_epochs=2, trainer="lightning", accelerator="cpu")
     assert before is None
@@ -150,14 +150,14 @@ def test_the_lightning_trainer_trains_too(parts):
 
 
 def test_the_paper_preset_is_that_of_the_released_code(parts):
-    model = build("SVAEPlus", parts[0].copy(), epochs=0, preset="paper")
+    model = build("SVAEPlus", parts[0].copy(), epochs=0, preset="original")
     plan = model.training_plan()
     assert (plan.learning_rate, plan.eps, plan.weight_decay) == (1e-3, 0.01, 1e-6)
     assert (plan.max_epochs, plan.warmup_epochs, plan.patience, plan.keep) == (300, 50, 45, "last")
     assert (plan.batch_size, plan.objective) == (128, "sum")
     assert model.module.dropout_rate == 0.1
     assert (model.module.prior.logit == 5).all()
-    assert build("SVAE", parts[0].copy(), epochs=0, preset="paper").training_plan().objective == "mean"
+    assert build("SVAE", parts[0].copy(), epochs=0, preset="original").training_plan().objective == "mean"
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_the_paper_preset_is_that_of_the_released_code(parts):
         (lambda m, a: m.get_elbo(_relabelled(a)), ["unknown batch 'z'"]),
         (lambda m, a: m.train(max_epochz=1), ["max_epochz", "did you mean 'max_epochs'"]),
         (lambda m, a: m.train(max_epochs=1, accelerator="cud"), ["accelerator", "'cud'"]),
-        (lambda m, a: type(m)(a, preset="papr"), ["papr", "did you mean 'paper'"]),
+        (lambda m, a: type(m)(a, preset="orignal"), ["orignal", "did you mean 'original'"]),
     ],
 )
 def test_bad_input_is_one_sentence(action, words, parts):

@@ -3,7 +3,7 @@ import pytest
 from scipy.special import logsumexp
 
 from svae.errors import BenchmarkError
-from svae.simulation.posterior import Cells, importance_sample, posterior_modes, score_cells
+from svae.simulation.posterior import Observed, importance_sample, posterior_modes, score_cells
 from svae.simulation.simulate import Generator, simulate
 
 SIZES = {"perturbations": 6, "cells_per_perturbation": 5, "hidden": 8, "genes": 20}
@@ -47,7 +47,7 @@ def test_modes_are_stationary_and_better_than_the_truth():
     dataset, truth = simulate("lopez2023", seed=1, perturbations=10, cells_per_perturbation=20)
     means = truth.uns["shifts"].loc[dataset.obs["perturbation"].astype(str)].to_numpy()
     generator = Generator.from_dict(truth.uns["generator"])
-    cells = Cells(generator, dataset.X.toarray().astype(float), means, None)
+    cells = Observed(generator, dataset.X.toarray().astype(float), means, None)
     modes, precisions = posterior_modes(cells)
     assert (np.linalg.eigvalsh(precisions) >= 1 - 1e-9).all()
     assert (cells.log_joint(modes) > cells.log_joint(truth.obsm["latents"].astype(float))).mean() > 0.95

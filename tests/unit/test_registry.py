@@ -22,7 +22,7 @@ def test_the_table_and_the_code_name_the_same_metrics():
     assert set(table.index) == set(COMPUTE)
     assert set(table["direction"]) == {"higher", "lower"}
     assert table.loc["mcc_pearson", ["low", "high"]].tolist() == [0, 1]
-    assert np.isnan(table.loc["inll_paper", "low"])
+    assert np.isnan(table.loc["inll_same_cells", "low"])
     assert table.index[table["original"]].str.endswith("_original").all()
 
 

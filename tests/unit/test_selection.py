@@ -24,13 +24,18 @@ def test_each_rule_looks_at_its_own_score():
     scores = grid(validation_likelihood=[-369.0, -370, -371], udr=[0.5, 0.9, 0.8])
     picks = chosen(
         scores,
-        ["fixed", "validation_likelihood", "udr", "oracle"],
+        ["fixed", "validation_likelihood", "udr", "hindsight"],
         metrics=truth_of(scores, [0.5, 0.8, 0.9]),
     )
-    assert picks.to_dict() == {"fixed": "s10", "validation_likelihood": "s10", "udr": "s70", "oracle": "s100"}
+    assert picks.to_dict() == {
+        "fixed": "s10",
+        "validation_likelihood": "s10",
+        "udr": "s70",
+        "hindsight": "s100",
+    }
 
 
-def test_the_truth_moves_the_oracle_only():
+def test_the_truth_moves_hindsight_only():
     scores = grid(validation_likelihood=[1.0, 2, 3], udr=[3.0, 2, 1])
     rules = ["fixed", "validation_likelihood", "udr"]
     pd.testing.assert_frame_equal(
@@ -38,13 +43,13 @@ def test_the_truth_moves_the_oracle_only():
     )
 
 
-def test_a_lower_metric_is_better_for_the_oracle_if_so_said():
+def test_a_lower_metric_is_better_for_hindsight_if_so_said():
     scores = grid()
     metrics = truth_of(scores, [3.0, 1.0, 2.0], "target_shd")
-    kwargs = {"metrics": metrics, "oracle_metric": "target_shd"}
-    assert chosen(scores, ["oracle"], oracle_direction="lower", **kwargs)["oracle"] == "s70"
-    assert chosen(scores, ["oracle"], oracle_direction="higher", **kwargs)["oracle"] == "s10"
-    assert pd.isna(chosen(scores, ["oracle"], metrics=truth_of(scores, np.nan))["oracle"])
+    kwargs = {"metrics": metrics, "hindsight_metric": "target_shd"}
+    assert chosen(scores, ["hindsight"], hindsight_direction="lower", **kwargs)["hindsight"] == "s70"
+    assert chosen(scores, ["hindsight"], hindsight_direction="higher", **kwargs)["hindsight"] == "s10"
+    assert pd.isna(chosen(scores, ["hindsight"], metrics=truth_of(scores, np.nan))["hindsight"])
 
 
 def test_fixed_takes_the_named_setting():
@@ -59,7 +64,7 @@ def test_only_what_ended_well_is_chosen():
     assert chosen(scores, ["udr"])["udr"] == "s100"
     assert pd.isna(chosen(scores, ["fixed"], fixed={"svae_plus": "s70"})["fixed"])
     scores["status"] = "failed"
-    assert chosen(scores, ["fixed", "udr", "oracle"]).isna().all()
+    assert chosen(scores, ["fixed", "udr", "hindsight"]).isna().all()
 
 
 def test_the_first_of_equals_wins_in_grid_order():
@@ -72,7 +77,7 @@ def test_without_the_score_only_a_single_setting_is_chosen():
     assert pd.isna(chosen(grid(), ["udr"])["udr"])
     assert pd.isna(chosen(grid(udr=np.nan), ["udr"])["udr"])
     only = grid().iloc[:1]
-    picks = chosen(only, ["udr", "oracle"], metrics=truth_of(only, np.nan))
+    picks = chosen(only, ["udr", "hindsight"], metrics=truth_of(only, np.nan))
     assert picks.tolist() == ["s10", "s10"]
 
 

@@ -67,14 +67,14 @@ def test_shifts_are_five_on_the_targets_and_zero_elsewhere():
 
 
 def test_latents_are_normal_around_the_shift_of_the_cells_own_label():
-    dataset, truth = simulate("corrected", seed=2, **SMALL, controls=40)
+    dataset, truth = simulate("corrected", seed=2, **SMALL, control_cells=40)
     residual = truth.obsm["latents"] - truth.uns["shifts"].loc[dataset.obs["perturbation"].astype(str)]
     assert residual.to_numpy().mean() == pytest.approx(0, abs=0.1)
     assert residual.to_numpy().std() == pytest.approx(1, abs=0.1)
 
 
 def test_corrected_has_controls_libraries_and_rates_that_sum_to_them():
-    dataset, truth = simulate("corrected", seed=4, **SMALL, controls=2000)
+    dataset, truth = simulate("corrected", seed=4, **SMALL, control_cells=2000)
     assert (dataset.obs["perturbation"] == "control").sum() == 2000
     assert (truth.uns["shifts"].loc["control"] == 0).all()
     library = truth.obs["library"].to_numpy()
@@ -89,7 +89,7 @@ def test_corrected_has_controls_libraries_and_rates_that_sum_to_them():
 
 
 def test_dispersion_gives_the_variance_of_a_negative_binomial():
-    dataset, truth = simulate("corrected", seed=4, **SMALL, controls=2000, dispersion=3.0)
+    dataset, truth = simulate("corrected", seed=4, **SMALL, control_cells=2000, dispersion=3.0)
     generator = Generator.from_dict(truth.uns["generator"])
     rates = np.exp(generator.log_rates(truth.obsm["latents"].astype(float), truth.obs["library"].to_numpy()))
     pearson = (dataset.X.toarray() - rates) / np.sqrt(rates + rates**2 / 3.0)
@@ -163,7 +163,7 @@ def test_files_give_back_what_was_drawn(preset, tmp_path):
     [
         ("lopez2032", {}, "unknown preset 'lopez2032', did you mean 'lopez2023'"),
         ("lopez2023", {"latent": 3}, "unknown parameter 'latent', did you mean 'latents'"),
-        ("lopez2023", {"controls": 3}, "unknown parameter 'controls'"),
+        ("lopez2023", {"control_cells": 3}, "unknown parameter 'control_cells'"),
         ("lopez2023", {"latents": 41}, r"latents \(41\) must not exceed hidden \(40\)"),
         ("corrected", {"genes": 39}, r"hidden \(40\) must not exceed genes \(39\)"),
         ("corrected", {"perturbations": 0}, "perturbations is 0, but must be positive"),

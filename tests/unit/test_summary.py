@@ -99,12 +99,12 @@ def test_the_leaderboard_is_well_formed(page):
     assert checker.open == []
 
 
-def test_the_leaderboard_shows_the_winner_in_bold_controls_in_grey_and_the_main_rule_first(page, tables):
+def test_the_leaderboard_shows_the_winner_in_bold_anchors_in_grey_and_the_main_rule_first(page, tables):
     rows = re.findall(r'<tr class="(\w*)">.*?</i>(.*?)</td>(.*?)</tr>', page)
     assert rows[0][:2] == ("winner", "sVAE+")
-    assert ("control", "Oracle") in {row[:2] for row in rows}
+    assert ("anchor", "Oracle") in {row[:2] for row in rows}
     assert page.index("</table>") < page.index("<details>")
-    assert 'table class="oracle"' in page[page.index("<details>") :]
+    assert 'table class="hindsight"' in page[page.index("<details>") :]
     svae = tables.leaderboard.query("rule == 'udr' and metric == 'mcc_pearson' and method == 'svae'").iloc[0]
     assert next(rest for _, label, rest in rows if label == "sVAE").count(f"{svae['mean']:.3f} [") == 1
     assert "2 of 3" in page

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.workflow
 
 SCOPE = Scope(TINY)
 SUFFIXES = {"metrics": "tsv.gz", "history": "tsv.gz", "targets": "tsv.gz"}
-CONTROLS = {"oracle", "random"}
+ANCHORS = {"oracle", "random"}
 FIGURES = sorted(path.stem for path in (ROOT / "reports" / "captions").glob("*.rst"))
 FIGURES = [figure for figure in FIGURES if figure not in ("leaderboard", "status")]
 
@@ -74,7 +74,7 @@ def test_figure_is_there_with_its_numbers(tiny_run, figure):
 
 @pytest.mark.parametrize("figure", ["latent_recovery", "cost"])
 def test_every_method_is_in_the_figure(tiny_run, figure):
-    assert set(METHODS) - CONTROLS <= set(tiny_run.table(f"figures/{figure}.tsv")["method"])
+    assert set(METHODS) - ANCHORS <= set(tiny_run.table(f"figures/{figure}.tsv")["method"])
 
 
 def test_only_the_oracle_sees_the_truth(tiny_run):

@@ -6,7 +6,7 @@ import pandas as pd
 
 from svae.contracts.fit import Fit
 from svae.errors import BenchmarkError
-from svae.evaluation.comparison import COMPUTE, Evidence
+from svae.evaluation.comparison import COMPUTE, Comparison
 from svae.evaluation.metrics.registry import choose_metrics, needs_met, read_metrics
 
 __all__ = ["choose_metrics", "evaluate", "needs_met", "read_metrics"]
@@ -51,9 +51,9 @@ def evaluate(
                 f"the split: column '{column}' is missing (columns: {', '.join(split.columns)})"
             )
     registry = read_metrics() if metrics is None else metrics
-    evidence = Evidence(fit, split, truth, seed)
+    comparison = Comparison(fit, split, truth, seed)
     values = [
-        COMPUTE[metric](evidence) if needs_met(needs, evidence.available) else np.nan
+        COMPUTE[metric](comparison) if needs_met(needs, comparison.available) else np.nan
         for metric, needs in registry["needs"].items()
     ]
     return pd.DataFrame({"metric": registry.index, "value": np.asarray(values, dtype=float)})

@@ -31,7 +31,7 @@ from svae.contracts.tables import (
 )
 from svae.errors import unknown
 from svae.evaluation.metrics.registry import METRICS_TABLE, read_metrics
-from svae.evaluation.selection import ORACLE
+from svae.evaluation.selection import HINDSIGHT
 from svae.evaluation.statistics import bootstrap_interval
 from svae.files import replacing, write_table
 from svae.report.methods_table import read_methods
@@ -40,7 +40,7 @@ from svae.words import CONTROL
 
 LATENTS = ("mcc_pearson", "mcc_spearman", "r2", "dci_disentanglement")
 TARGETS = ("target_precision", "target_recall", "target_f1", "target_average_precision")
-LIKELIHOOD = ("inll_zero_shot", "inll_paper", "inll_clean")
+LIKELIHOOD = ("inll_zero_shot", "inll_same_cells", "inll_clean")
 MAIN = ("mcc_pearson", "target_f1")
 SPARSE = "svae_plus"  # the method whose penalty is the s of a Beta(1, s) prior
 
@@ -64,7 +64,7 @@ RULES = {
     "fixed": ("fixed setting", "s", "#333333"),
     "validation_likelihood": ("validation likelihood", "o", "#0072b2"),
     "udr": ("UDR", "^", "#009e73"),
-    ORACLE: ("oracle rule", "D", GREY),
+    HINDSIGHT: ("hindsight rule", "D", GREY),
 }
 RUN, FACET, SPREAD = list(RUN_COLUMNS), ["dataset", "split"], ["mean", "low", "high", "n", "planned"]
 
@@ -109,15 +109,15 @@ class Tables:
 
     @property
     def order(self) -> list[str]:
-        """The methods of the run without the controls, in the order of the table of methods."""
+        """The methods of the run without the anchors, in the order of the table of methods."""
         run = set(self.selected["method"])
-        return [m for m in self.methods.index if m in run and not self.methods.loc[m, "control"]]
+        return [m for m in self.methods.index if m in run and not self.methods.loc[m, "anchor"]]
 
     @property
-    def controls(self) -> list[str]:
-        """The controls of the run."""
+    def anchors(self) -> list[str]:
+        """The anchors of the run."""
         run = set(self.selected["method"])
-        return [m for m in self.methods.index if m in run and self.methods.loc[m, "control"]]
+        return [m for m in self.methods.index if m in run and self.methods.loc[m, "anchor"]]
 
     def label(self, method: str) -> str:
         """Name of a method as it is shown."""
@@ -289,8 +289,8 @@ def cost(tables: Tables) -> Drawn:
 
 
 def _chosen(tables: Tables, metrics: Iterable[str]) -> pd.DataFrame:
-    """Values of the settings that the main and the oracle rule chose: one row per planned run and metric."""
-    rules = [tables.rule, ORACLE] if tables.rule != ORACLE else [ORACLE]
+    """Values of what the main rule and hindsight chose: one row per planned run and metric."""
+    rules = [tables.rule, HINDSIGHT] if tables.rule != HINDSIGHT else [HINDSIGHT]
     planned = tables.selected[tables.selected["rule"].isin(rules)]
     planned = planned.astype({"setting": object}).merge(pd.DataFrame({"metric": list(metrics)}), how="cross")
     keys = [*FACET, "metric", "method", "rule"]
@@ -393,7 +393,7 @@ def _dots(ax: Axes, table: pd.DataFrame, tables: Tables) -> None:
             [first["low"], first["high"]], [row, row], color=colour, lw=1.5, zorder=3, solid_capstyle="butt"
         )
         ax.scatter(first["mean"], row, s=26, color=colour, ec="white", lw=0.6, zorder=4)
-        best = of_method.loc[(of_method["rule"] == ORACLE) & (tables.rule != ORACLE), "mean"]
+        best = of_method.loc[(of_method["rule"] == HINDSIGHT) & (tables.rule != HINDSIGHT), "mean"]
         ax.scatter(best[:1], [row] * len(best[:1]), s=15, marker="D", fc="none", ec=GREY, lw=0.7, zorder=1)
         if first["n"] < first["planned"]:
             ax.annotate(
@@ -407,8 +407,8 @@ def _dots(ax: Axes, table: pd.DataFrame, tables: Tables) -> None:
 
 
 def _bounds(ax: Axes, table: pd.DataFrame, tables: Tables, oracle_name: str | None) -> None:
-    """Draw the controls as grey lines; what the oracle is called here is written along its line."""
-    for method, dashes in zip(tables.controls, _line_styles(), strict=False):
+    """Draw the anchors as grey lines; what the oracle is called here is written along its line."""
+    for method, dashes in zip(tables.anchors, _line_styles(), strict=False):
         mean = table.loc[(table["method"] == method) & (table["rule"] == tables.rule), "mean"].dropna()
         if len(mean):
             ax.axvline(mean.iloc[0], color=tables.colour(method), lw=0.9, ls=dashes, zorder=1)
@@ -437,12 +437,12 @@ def _legend_of_dots(figure: matplotlib.figure.Figure, tables: Tables, table: pd.
         Line2D([], [], marker="o", ms=3, color=INK, alpha=0.45, mew=0, ls="", label="replicate"),
         Line2D([], [], marker="o", ms=5, color=INK, mec="white", lw=1.5, label="mean, 95 % interval"),
     ]
-    if (with_value["rule"] == ORACLE).any() and tables.rule != ORACLE:
+    if (with_value["rule"] == HINDSIGHT).any() and tables.rule != HINDSIGHT:
         label = "mean if the truth chose the setting"
         handles.append(Line2D([], [], marker="D", ms=3.5, mfc="none", color=GREY, ls="", label=label))
-    for method, dashes in zip(tables.controls, _line_styles(), strict=False):
+    for method, dashes in zip(tables.anchors, _line_styles(), strict=False):
         if (with_value["method"] == method).any():
-            label = f"{tables.label(method)} (control)"
+            label = f"{tables.label(method)} (anchor)"
             handles.append(Line2D([], [], color=tables.colour(method), lw=0.9, ls=dashes, label=label))
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), columnspacing=1.4)
 
@@ -557,7 +557,7 @@ def _rule_strip(ax: Axes, chosen: pd.DataFrame, rules: list[str], tables: Tables
     most = max(chosen["chosen"], default=1)
     for row, rule in enumerate(rules):
         of_rule = chosen[chosen["rule"] == rule]
-        colour = tables.colour(SPARSE) if rule == tables.rule else GREY if rule == ORACLE else INK
+        colour = tables.colour(SPARSE) if rule == tables.rule else GREY if rule == HINDSIGHT else INK
         ax.axhline(row, color=PALE, lw=0.5, zorder=0)
         ax.scatter(of_rule["x"], [row] * len(of_rule), s=40 * of_rule["chosen"] / most, color=colour, lw=0)
     ax.set_yticks(range(len(rules)), [RULES[rule][0] for rule in rules], fontsize=SMALL)
@@ -595,8 +595,8 @@ def _number(tables: Tables, dataset: str, parameter: str) -> float:
     return float(pd.to_numeric(row["value"], errors="coerce").iloc[0]) if len(row) else np.nan
 
 
-def _against_oracle(tables: Tables) -> pd.DataFrame:
-    """Value under each rule minus that under the oracle rule, paired by replicate."""
+def _against_hindsight(tables: Tables) -> pd.DataFrame:
+    """Value under each rule minus that under the hindsight rule, paired by replicate."""
     metrics = [metric for metric in (*MAIN, "inll_clean") if metric in set(tables.metrics["metric"])]
     several = tables.status.groupby("method")["setting"].nunique()
     planned = tables.selected.astype({"setting": object}).merge(
@@ -607,20 +607,20 @@ def _against_oracle(tables: Tables) -> pd.DataFrame:
     values = planned.merge(
         tables.metrics.astype({"setting": object}), on=[*RUN, "setting", "metric"], how="left"
     )
-    best = values.loc[values["rule"] == ORACLE, [*keys, "value"]]
-    values = values[values["rule"] != ORACLE].merge(best, on=keys, suffixes=("", "_oracle"))
-    values["value"] -= values.pop("value_oracle")
+    best = values.loc[values["rule"] == HINDSIGHT, [*keys, "value"]]
+    values = values[values["rule"] != HINDSIGHT].merge(best, on=keys, suffixes=("", "_hindsight"))
+    values["value"] -= values.pop("value_hindsight")
     return _summarise(values, [*FACET, "metric", "method", "rule"])
 
 
-def _has_oracle_rule(tables: Tables) -> bool:
-    return bool(_against_oracle(tables)["mean"].notna().any())
+def _has_hindsight(tables: Tables) -> bool:
+    return bool(_against_hindsight(tables)["mean"].notna().any())
 
 
-@_figure(_has_oracle_rule, "the oracle rule, and so the truth, and a method with several settings")
+@_figure(_has_hindsight, "the hindsight rule, and so the truth, and a method with several settings")
 def selection_rules(tables: Tables) -> Drawn:
     """Draw what is lost where the setting is chosen without the truth."""
-    table = _against_oracle(tables)
+    table = _against_hindsight(tables)
     metrics = [metric for metric, rows in table.groupby("metric", sort=False) if rows["mean"].notna().any()]
     rules = [rule for rule in RULES if rule in set(table["rule"])]
     methods = [method for method in tables.order if method in set(table["method"])]
@@ -654,7 +654,7 @@ def selection_rules(tables: Tables) -> Drawn:
         Line2D([], [], marker=marker, color=colour, mec="white", ms=5, lw=1.2, label=label)
         for label, marker, colour in (RULES[rule] for rule in rules)
     ]
-    handles.append(Line2D([], [], color=GREY, lw=0.9, label="oracle rule"))
+    handles.append(Line2D([], [], color=GREY, lw=0.9, label="hindsight rule"))
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
     return Drawn(figure, table)
 
@@ -663,7 +663,7 @@ def selection_rules(tables: Tables) -> Drawn:
 
 
 def _trained_targets(tables: Tables) -> pd.DataFrame:
-    """Targets of the trained perturbations, in replicates and methods that have them; never of controls."""
+    """Targets of the trained perturbations, in replicates and methods that have them; never of anchors."""
     targets = tables.targets
     kept = (
         targets["method"].isin(tables.order) & (targets["part"] == "trained") & targets["probability"].notna()
@@ -918,7 +918,7 @@ def sweep(tables: Tables) -> Drawn:
     size = (min(WIDTH, 2.9 * columns + 0.6), lines * (1.7 * len(metrics) + 0.3) + 0.5)
     figure = matplotlib.figure.Figure(figsize=size)
     grid = figure.subplots(lines * len(metrics), columns, sharey="row", squeeze=False)
-    methods = [method for method in [*tables.order, *tables.controls] if method in set(table["method"])]
+    methods = [method for method in [*tables.order, *tables.anchors] if method in set(table["method"])]
     for place, ((parameter, panel), group) in enumerate(panels):
         line, column = divmod(place, columns)
         for offset, metric in enumerate(metrics):
