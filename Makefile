@@ -37,6 +37,7 @@ lint: setup  ## format, lint and types
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 	$(BIN)/snakemake --lint --configfile config/demo.yaml
 
 format: setup  ## rewrite the code in the one format

@@ -14,13 +14,17 @@ LOCK = ENVS.parent / "requirements.lock"
 ROOTS = {
     "analysis": [
         "anndata",
-        "jsonschema",
+        "jinja2",
+        "pooch",
+        "pydantic",
         "pyyaml",
         "scanpy",
         "scikit-learn",
         "scikit-misc",
         "seaborn",
         "statsmodels",
+        "tabulate",
+        "tqdm",
     ],
     "models": ["anndata", "scikit-learn", "scvi-tools", "torch"],
 }
