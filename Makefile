@@ -11,7 +11,7 @@ SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --configfile config/$(SCOPE).yaml
 export OMP_NUM_THREADS := 1
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help setup report test lint format fidelity tuned bench lock envs clean
+.PHONY: help setup report test lint format docs fidelity tuned bench lock envs clean
 
 help:  ## what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -44,6 +44,9 @@ format: setup  ## rewrite the code in the one format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/snakefmt Snakefile rules
+
+docs: setup  ## write what is generated from the code: the schema and the reference page of config files
+	$(BIN)/python -m svae.workflow.reference config/schemas/scope.schema.yaml docs/scope-reference.md
 
 fidelity: setup  ## does preset `paper` behave like the released code? (about an hour)
 	$(BIN)/python -W ignore benchmarks/fidelity.py reports/reference/fidelity.tsv

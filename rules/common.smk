@@ -4,17 +4,22 @@ import json
 import os
 import re
 import sys
+from dataclasses import asdict
 
 import snakemake
 from snakemake.exceptions import WorkflowError
 
 import svae
-from svae.workflow.scope import Job, Scope
-from svae.workflow.dependencies import package_files
+from svae.contracts.job import Job
 from svae.errors import BenchmarkError
+from svae.workflow.dependencies import package_files
+from svae.workflow.names import check_names
+from svae.workflow.scope import Scope
 
+CONFIG_FILES = ", ".join(map(str, workflow.configfiles))
 try:
-    scope = Scope(config, ", ".join(map(str, workflow.configfiles)))
+    scope = Scope.check(config, CONFIG_FILES)
+    check_names(scope, workflow.basedir, CONFIG_FILES)
 except BenchmarkError as error:
     # WorkflowError prints its message alone; anything else would come with a traceback.
     raise WorkflowError(str(error)) from None
@@ -39,11 +44,11 @@ TABLES = {
     "settings": f"{RESULTS}/settings.tsv",
     "datasets": f"{RESULTS}/datasets.tsv",
 }
-VIEW = {"rule": scope.rule, "reference": scope.reference}
+VIEW = {"rule": scope.selection.rule, "reference": scope.reference}
 PROVENANCE = {
-    "title": scope.config.get("title", scope.name),
+    "title": scope.title,
     "seed": scope.seed,
-    "selection rule": scope.rule,
+    "selection rule": scope.selection.rule,
     "svae": svae.__version__,
     "snakemake": snakemake.__version__,
 }
@@ -72,14 +77,11 @@ def code(script):
 # --- what a method rule needs --------------------------------------------------------------------
 
 
-def settings_of(method):
-    """Settings of a method: name, options, restart; empty for a method outside of the scope."""
-    return scope.settings(method) if method in scope.methods else []
-
-
 def names_of(method):
-    """Names of the settings of a method."""
-    return [point.name for point in settings_of(method)]
+    """Names of the settings of a method; none for a method outside of the scope."""
+    if method not in scope.methods:
+        return []
+    return [setting.name for setting in scope.settings(method)]
 
 
 def fits_of(method):
@@ -97,29 +99,21 @@ def benchmark_of(method):
     return f"{RESULTS}/benchmarks/{JOB}/{method}.jsonl"
 
 
-def jobs_of(method, options=None):
-    """Return a function of the wildcards: settings with their seeds, and the options that they share."""
+def settings_of(method, shared_options=None):
+    """Return a function of the wildcards: the settings of a job, with all their options and their seeds."""
 
-    def jobs(wildcards):
+    def settings(wildcards):
         job = Job(wildcards.dataset, wildcards.split, int(wildcards.replicate), method)
-        return [
-            {
-                "name": point.name,
-                "seed": scope.model_seed(job, point),
-                "options": (options or {"n_latent": scope.latents}) | point.options,
-                "restart": point.restart,
-            }
-            for point in settings_of(method)
-        ]
+        return [asdict(setting) for setting in scope.settings_of(job, shared_options)]
 
-    return jobs
+    return settings
 
 
-def as_json(jobs):
-    """What `jobs_of` returns as one line of JSON, for commands of any language."""
+def as_json(settings):
+    """What `settings_of` returns as one line of JSON, for commands of any language."""
 
     def line(wildcards):
-        return json.dumps(jobs(wildcards))
+        return json.dumps(settings(wildcards))
 
     return line
 
@@ -130,7 +124,7 @@ GUARD = f"PYTHONPATH={workflow.basedir} {sys.executable} {workflow.basedir}/work
 
 def timeout_minutes(wildcards, resources):
     """A method may run so long: as the scope says, else a little less than the scheduler allows."""
-    return scope.config.get("timeout_minutes", 0.95 * resources.runtime)
+    return scope.timeout_minutes or 0.95 * resources.runtime
 
 
 def memory_mb(wildcards, attempt):
@@ -154,7 +148,7 @@ def truth_of(wildcards):
 def settings_to_evaluate(wildcards):
     """Settings of a job's method, in the order of its fits, and the grid point that each is a start of."""
     return {
-        point.name: point.without_restart for point in settings_of(wildcards.method)
+        setting.name: setting.grid_point for setting in scope.settings(wildcards.method)
     }
 
 
@@ -177,50 +171,45 @@ def seed_of_split(wildcards):
 
 def simulator_of(wildcards):
     """Preset of a simulated dataset."""
-    return scope.dataset(wildcards.dataset)["simulator"]
+    return scope.simulated[wildcards.dataset].simulator
 
 
 def simulation_parameters(wildcards):
     """What a simulated dataset changes in its preset."""
-    return scope.dataset(wildcards.dataset).get("parameters", {})
+    return scope.simulated[wildcards.dataset].parameters
 
 
 def file_to_prepare(wildcards):
     """A local file, or the one that a download rule fetches."""
-    entry = scope.dataset(wildcards.dataset)
-    return entry.get("path") or f"resources/{entry['source']}.h5ad"
+    entry = scope.real[wildcards.dataset]
+    return entry.path or f"resources/{entry.source}.h5ad"
 
 
 def gene_lists_of(wildcards):
     """File of perturbations and genes to keep, where a dataset names one."""
-    entry = scope.dataset(wildcards.dataset)
-    return [entry["gene_lists"]] if "gene_lists" in entry else []
+    gene_lists = scope.real[wildcards.dataset].gene_lists
+    return [gene_lists] if gene_lists else []
 
 
 def preparation_of(wildcards):
     """What to keep of a real screen."""
-    return scope.preparation(wildcards.dataset)
+    return scope.real[wildcards.dataset].preparation.model_dump(exclude_defaults=True)
 
 
 def pathways_of(wildcards):
     """File of pathways, where a split names one."""
-    entry = scope.split(wildcards.split)
-    return [entry["pathways"]] if "pathways" in entry else []
+    pathways = scope.splits[wildcards.split].pathways
+    return [pathways] if pathways else []
 
 
-def split_options(wildcards):
+def split_plan(wildcards):
     """What a split holds out, and how."""
-    return {
-        key: value
-        for key, value in scope.split(wildcards.split).items()
-        if key != "pathways"
-    }
+    return scope.splits[wildcards.split].model_dump(exclude_defaults=True)
 
 
 def run_of(wildcards):
     """Columns that name a job in the tables."""
-    names = ("dataset", "split", "replicate", "method")
-    return {name: getattr(wildcards, name) for name in names}
+    return {name: getattr(wildcards, name) for name in Job._fields}
 
 
 def evaluations(suffix):
@@ -235,7 +224,4 @@ def title_of(figure):
 
 def first_replicates():
     """One file per dataset, to describe it."""
-    return [
-        DATASET.format(dataset=dataset, replicate=0)
-        for dataset in scope.config["datasets"]
-    ]
+    return [DATASET.format(dataset=dataset, replicate=0) for dataset in scope.datasets]

@@ -52,7 +52,7 @@ rule split:
         mem_mb=4000,
         runtime=15,
     params:
-        options=split_options,
+        plan=split_plan,
         seed=seed_of_split,
     script:
         "../workflow_scripts/split.py"

@@ -27,7 +27,7 @@ rule evaluate:
     params:
         run=run_of,
         settings=settings_to_evaluate,
-        metrics=scope.config.get("metrics"),
+        metrics=scope.metrics,
         seed=seed_of_split,
     script:
         "../workflow_scripts/evaluate.py"
@@ -45,7 +45,7 @@ rule describe:
     conda:
         "../envs/analysis.yaml"
     params:
-        config=scope.config,
+        config=config,
     script:
         "../workflow_scripts/describe.py"
 
@@ -88,9 +88,9 @@ rule select_settings:
     conda:
         "../envs/analysis.yaml"
     params:
-        rule=scope.rule,
-        fixed=scope.config.get("selection", {}).get("fixed", {}),
-        hindsight_metric=scope.hindsight_metric,
+        rule=scope.selection.rule,
+        fixed=scope.selection.fixed,
+        hindsight_metric=scope.selection.hindsight_metric,
     script:
         "../workflow_scripts/select_settings.py"
 

@@ -6,6 +6,6 @@ from svae.workflow.logs import start
 from svae.workflow.scope import Scope
 
 start(snakemake.log[0])
-scope = Scope(snakemake.params.config)
+scope = Scope.check(snakemake.params.config)
 write_table(describe_datasets(scope, snakemake.input.datasets), snakemake.output.datasets)
 write_table(describe_settings(scope), snakemake.output.settings)

@@ -2,13 +2,15 @@
 
 from svae.contracts.dataset import read_dataset
 from svae.contracts.fit import write
+from svae.contracts.setting import Setting
 from svae.contracts.split import read_split
 from svae.workflow.guard import guarded
 from svae.workflow.logs import start
 
 start(snakemake.log[0])
 dataset = read_dataset(snakemake.input.dataset)
-settings = [point["name"] for point in snakemake.params.settings]
+settings = [Setting(**setting) for setting in snakemake.params.settings]
+names = [setting.name for setting in settings]
 
 
 def decompose():
@@ -16,13 +18,11 @@ def decompose():
     from svae.methods.linear import fit_linear
 
     split = read_split(snakemake.input.split, dataset.obs["perturbation"])
-    for point, path in zip(snakemake.params.settings, snakemake.output, strict=True):
-        options = dict(point["options"])
+    for setting, path in zip(settings, snakemake.output, strict=True):
+        options = dict(setting.options)
         n_latent = options.pop("n_latent")
-        fit = fit_linear(
-            snakemake.params.method, dataset, split, n_latent, point["name"], point["seed"], options
-        )
-        write(fit, path)
+        method = snakemake.params.method
+        write(fit_linear(method, dataset, split, n_latent, setting.name, setting.seed, options), path)
 
 
-guarded(decompose, snakemake.output, settings, dataset.obs_names, snakemake.params.timeout_minutes)
+guarded(decompose, snakemake.output, names, dataset.obs_names, snakemake.params.timeout_minutes)

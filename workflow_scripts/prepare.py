@@ -13,6 +13,7 @@ from svae.workflow.logs import start
 start(snakemake.log[0])
 options = dict(snakemake.params.options)
 if snakemake.input.gene_lists:
+    del options["gene_lists"]
     options |= read_gene_lists(snakemake.input.gene_lists[0])
 dataset = prepare(snakemake.input.file, name=snakemake.wildcards.dataset, **options)
 first, *others = snakemake.output

@@ -7,7 +7,8 @@ from svae.workflow.logs import start
 
 start(snakemake.log[0])
 dataset = read_dataset(snakemake.input.dataset)
-options = dict(snakemake.params.options)
+options = dict(snakemake.params.plan)
+options.pop("pathways", None)
 if snakemake.input.pathways:
     options["pathways"] = read_pathways(snakemake.input.pathways[0])
 if options["kind"] == "largest_effect":

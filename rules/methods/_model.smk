@@ -19,6 +19,6 @@ rule fit_model:
         timeout_minutes=timeout_minutes,
         likelihood_samples=scope.likelihood_samples,
         accelerator=scope.accelerator,
-        fleet_size=scope.config.get("fleet_size"),
+        fleet_size=scope.fleet_size,
     script:
         "../../workflow_scripts/fit_model.py"

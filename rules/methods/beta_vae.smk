@@ -7,4 +7,4 @@ use rule fit_model as fit_beta_vae with:
         benchmark_of("beta_vae")
     params:
         model="BetaVAE",
-        settings=jobs_of("beta_vae", scope.training),
+        settings=settings_of("beta_vae", scope.training),

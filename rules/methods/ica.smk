@@ -16,7 +16,7 @@ rule fit_ica:
         runtime=60,
     params:
         method="ica",
-        settings=jobs_of("ica"),
+        settings=settings_of("ica"),
         timeout_minutes=timeout_minutes,
     script:
         "../../workflow_scripts/fit_linear.py"

@@ -7,4 +7,4 @@ use rule fit_model as fit_ivae with:
         benchmark_of("ivae")
     params:
         model="IVAE",
-        settings=jobs_of("ivae", scope.training),
+        settings=settings_of("ivae", scope.training),

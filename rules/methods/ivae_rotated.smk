@@ -7,4 +7,4 @@ use rule fit_model as fit_ivae_rotated with:
         benchmark_of("ivae_rotated")
     params:
         model="RotatedIVAE",
-        settings=jobs_of("ivae_rotated", scope.training),
+        settings=settings_of("ivae_rotated", scope.training),

@@ -16,7 +16,7 @@ rule fit_oracle:
         mem_mb=8000,
         runtime=60,
     params:
-        settings=jobs_of("oracle"),
+        settings=settings_of("oracle"),
         likelihood_samples=scope.likelihood_samples,
         timeout_minutes=timeout_minutes,
     script:

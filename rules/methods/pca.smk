@@ -16,7 +16,7 @@ rule fit_pca:
         runtime=60,
     params:
         method="pca",
-        settings=jobs_of("pca"),
+        settings=settings_of("pca"),
         timeout_minutes=timeout_minutes,
     script:
         "../../workflow_scripts/fit_linear.py"

@@ -15,7 +15,7 @@ rule fit_random:
         mem_mb=4000,
         runtime=15,
     params:
-        settings=jobs_of("random"),
+        settings=settings_of("random"),
         timeout_minutes=timeout_minutes,
     script:
         "../../workflow_scripts/fit_random.py"

@@ -7,4 +7,4 @@ use rule fit_model as fit_svae with:
         benchmark_of("svae")
     params:
         model="SVAE",
-        settings=jobs_of("svae", scope.training),
+        settings=settings_of("svae", scope.training),

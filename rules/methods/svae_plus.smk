@@ -7,4 +7,4 @@ use rule fit_model as fit_svae_plus with:
         benchmark_of("svae_plus")
     params:
         model="SVAEPlus",
-        settings=jobs_of("svae_plus", scope.training),
+        settings=settings_of("svae_plus", scope.training),

@@ -7,4 +7,4 @@ use rule fit_model as fit_vae with:
         benchmark_of("vae")
     params:
         model="VAE",
-        settings=jobs_of("vae", scope.training),
+        settings=settings_of("vae", scope.training),

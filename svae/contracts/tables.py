@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from svae.contracts.job import Job
 from svae.errors import BenchmarkError
 from svae.files import read_table
 
-RUN_COLUMNS = ("dataset", "split", "replicate", "method")
+RUN_COLUMNS = Job._fields
 
 
 METRICS_COLUMNS = (*RUN_COLUMNS, "setting", "metric", "value")

@@ -8,15 +8,16 @@ import pandas as pd
 from svae.contracts.dataset import read_dataset
 from svae.words import CONTROL
 from svae.workflow.scope import Scope
+from svae.workflow.sections import SimulatedDataset
 
 
 def describe_settings(scope: Scope) -> pd.DataFrame:
     """Options of every setting of a scope: ``method``, ``setting``, ``parameter``, ``value``."""
     rows = [
-        (method, point.name, parameter, value)
+        (method, setting.name, parameter, value)
         for method in scope.methods
-        for point in scope.settings(method)
-        for parameter, value in {**point.options, "restart": point.restart}.items()
+        for setting in scope.settings(method)
+        for parameter, value in {**setting.options, "restart": setting.restart}.items()
     ]
     return pd.DataFrame(rows, columns=["method", "setting", "parameter", "value"])
 
@@ -30,17 +31,17 @@ def describe_datasets(scope: Scope, paths: Iterable[str | Path]) -> pd.DataFrame
         One file per dataset, in the order of the scope.
     """
     rows: list[tuple[str, str, object]] = []
-    for name, path in zip(scope.config["datasets"], paths, strict=True):
-        entry, dataset = scope.dataset(name), read_dataset(path)
+    for (name, entry), path in zip(scope.datasets.items(), paths, strict=True):
+        dataset = read_dataset(path)
         perturbations = set(dataset.obs["perturbation"]) - {CONTROL}
-        facts = {
+        facts: dict[str, object] = {
             "kind": "simulated" if name in scope.simulated else "real",
             "cells": dataset.n_obs,
             "genes": dataset.n_vars,
             "perturbations": len(perturbations),
             "citation": dataset.uns.get("dataset", {}).get("citation", ""),
-            "simulator": entry.get("simulator", ""),
-            **entry.get("parameters", {}),
         }
+        if isinstance(entry, SimulatedDataset):
+            facts |= {"simulator": entry.simulator, **entry.parameters}
         rows += [(name, parameter, value) for parameter, value in facts.items()]
     return pd.DataFrame(rows, columns=["dataset", "parameter", "value"])

@@ -3,9 +3,10 @@
 import copy
 
 import pytest
-from checkout import METHODS, TINY
+from checkout import METHODS, ROOT, TINY
 
 from svae.errors import BenchmarkError
+from svae.workflow.names import check_names
 from svae.workflow.scope import Scope
 
 
@@ -69,15 +70,38 @@ MISTAKES = {
         changed("datasets/simulated/parameters/gens", 20),
         ["datasets: simulated: parameters", "'gens'", "'genes'"],
     ),
+    "name of a dataset": (
+        changed("datasets", {"my screen": {"path": "x.h5ad", "label": "guide"}}),
+        ["datasets: my screen"],
+    ),
+    "bound of a filter": (
+        real(filters={"mito": {"above": 1}}),
+        ["datasets: screen: filters: mito", "unknown key 'above'", "min"],
+    ),
+    "value of a filter": (real(filters={"mito": None}), ["datasets: screen: filters: mito", "None"]),
+    "half a number": (
+        changed("datasets/simulated/seeds", [0, 1.5]),
+        ["datasets: simulated: seeds: 1", "1.5"],
+    ),
+    "accelerator": (changed("accelerator", "gpu"), ["accelerator", "'gpu'", "cuda"]),
+    "dataset from two places": (
+        changed("datasets/simulated/path", "x.h5ad"),
+        ["datasets: simulated", "path"],
+    ),
     "type": (changed("replicates", "two"), ["replicates", "'two'"]),
     "range": (changed("replicates", 0), ["replicates", "0"]),
 }
 
 
+def check(config: dict, where: str) -> None:
+    """Check a config as the workflow does."""
+    check_names(Scope.check(config, where), ROOT, where)
+
+
 @pytest.mark.parametrize(("config", "named"), MISTAKES.values(), ids=MISTAKES)
 def test_mistake_is_told_in_one_sentence(config, named):
     with pytest.raises(BenchmarkError) as error:
-        Scope(config, "config/mine.yaml")
+        check(config, "config/mine.yaml")
     said = str(error.value)
     assert said.startswith("config/mine.yaml: ")
     assert "\n" not in said
@@ -87,13 +111,13 @@ def test_mistake_is_told_in_one_sentence(config, named):
 
 
 def test_the_tiny_scope_has_no_mistake():
-    Scope(TINY)
-    Scope(real())
+    check(TINY, "tiny.yaml")
+    check(real(), "tiny.yaml")
 
 
 def test_missing_key():
     with pytest.raises(BenchmarkError, match=r"mine\.yaml: 'splits' is a required property"):
-        Scope({key: value for key, value in TINY.items() if key != "splits"}, "mine.yaml")
+        Scope.check({key: value for key, value in TINY.items() if key != "splits"}, "mine.yaml")
 
 
 @pytest.mark.workflow

@@ -1,10 +1,16 @@
 import copy
+import subprocess
+import sys
 
 import pytest
 import yaml
+from checkout import ROOT
 
+from svae.contracts.job import Job
 from svae.errors import BenchmarkError
-from svae.workflow.scope import ROOT, Job, Scope
+from svae.workflow.names import check_names
+from svae.workflow.reference import page_text, schema_text
+from svae.workflow.scope import Scope
 
 SCOPE = {
     "scope": "x",
@@ -24,48 +30,50 @@ def config():
 
 
 def test_runs_are_all_combinations_unless_a_dataset_says_otherwise(config):
-    assert len(Scope(config).jobs) == 2 * 2 * 2 * 2
+    assert len(Scope.check(config).jobs) == 2 * 2 * 2 * 2
     config["datasets"]["b"] |= {"splits": ["t"], "methods": ["vae"]}
-    runs = Scope(config).jobs
+    runs = Scope.check(config).jobs
     assert len(runs) == 2 * 2 * 2 + 2
     assert Job("b", "t", 1, "vae") in runs
 
 
 def test_settings_are_the_grid_times_the_restarts(config):
-    points = Scope(config).settings("svae_plus")
-    assert [point.name for point in points] == [
+    settings = Scope.check(config).settings("svae_plus")
+    assert [setting.name for setting in settings] == [
         "penalty=1.r0",
         "penalty=1.r1",
         "penalty=2.r0",
         "penalty=2.r1",
     ]
-    assert points[2].options == {"beta": 3, "penalty": 2}
-    assert [point.name for point in Scope(config).settings("vae")] == ["default"]
+    assert settings[2].options == {"beta": 3, "penalty": 2}
+    assert [setting.name for setting in Scope.check(config).settings("vae")] == ["default"]
 
 
 def test_seeds_do_not_depend_on_what_else_is_run(config):
     def model_seed(scope):
         return scope.model_seed(Job("b", "s", 0, "svae_plus"), scope.settings("svae_plus")[0])
 
-    before = Scope(config)
+    before = Scope.check(config)
     config["methods"]["pca"] = None
     config["methods"]["svae_plus"]["grid"]["penalty"].append(9)
     config["methods"]["svae_plus"]["restarts"] = 5
-    after = Scope(config)
+    after = Scope.check(config)
     assert model_seed(before) == model_seed(after)
     assert before.data_seed("b", 1) == after.data_seed("b", 1) != before.data_seed("b", 0)
     assert [before.data_seed("a", r) for r in range(2)] == [5, 6]
 
 
 def test_seeds_differ_between_restarts(config):
-    scope = Scope(config)
+    scope = Scope.check(config)
     run = Job("b", "s", 0, "svae_plus")
-    assert len({scope.model_seed(run, point) for point in scope.settings("svae_plus")}) == 4
+    assert len({scope.model_seed(run, setting) for setting in scope.settings("svae_plus")}) == 4
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "config").glob("*.yaml")), ids=lambda path: path.stem)
 def test_the_scopes_that_are_shipped_are_valid(path):
-    assert Scope.read(path).name == path.stem
+    scope = Scope.read(path)
+    assert scope.name == path.stem
+    check_names(scope, ROOT, str(path))
 
 
 def test_every_key_of_the_schema_is_described():
@@ -76,10 +84,58 @@ def test_every_key_of_the_schema_is_described():
 
 def test_a_local_path_takes_the_place_of_a_download(config):
     config["datasets"]["b"]["source"] = "papalexi2021"
-    assert Scope(config).real == ["b"]
+    assert list(Scope.check(config).real) == ["b"]
 
 
 def test_a_simulator_and_a_path_exclude_each_other(config):
     config["datasets"]["a"]["path"] = "a.h5ad"
     with pytest.raises(BenchmarkError, match="datasets: a: give one of"):
-        Scope(config)
+        Scope.check(config)
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [("config/schemas/scope.schema.yaml", schema_text), ("docs/scope-reference.md", page_text)],
+)
+def test_what_is_generated_from_the_types_is_in_step(path, text):
+    assert (ROOT / path).read_text(encoding="utf-8") == text(), "run `make docs`"
+
+
+def test_every_key_on_the_reference_page_has_a_meaning():
+    rows = [line.split("|") for line in page_text().splitlines() if line.startswith("| `")]
+    assert len(rows) > 40
+    assert [row[1] for row in rows if not row[-2].strip()] == []
+
+
+def test_defaults_are_those_of_the_types(config):
+    scope = Scope.check(config)
+    assert (scope.title, scope.reference, scope.latents) == ("x", "svae_plus", 15)
+    assert scope.selection.rule == "validation_likelihood"
+
+
+def test_the_settings_of_a_job_have_their_seeds_and_all_options(config):
+    scope = Scope.check(config)
+    job = Job("b", "s", 0, "svae_plus")
+    settings = scope.settings_of(job, {"preset": "tuned", "beta": 1})
+    assert settings[0].options == {"n_latent": 15, "preset": "tuned", "beta": 3, "penalty": 1}
+    assert [setting.seed for setting in settings] == [
+        scope.model_seed(job, setting) for setting in scope.settings("svae_plus")
+    ]
+    assert {setting.grid_point for setting in settings} == {"penalty=1", "penalty=2"}
+
+
+def test_seeds_are_those_of_earlier_runs():
+    """Results that are committed were made with these seeds."""
+    scope = Scope.read(ROOT / "config" / "demo.yaml")
+    [setting, *_] = scope.settings_of(Job("simulated", "random", 0, "svae_plus"), scope.training)
+    assert (setting.name, setting.seed) == ("penalty=10", 644198543)
+    assert setting.options == {
+        "n_latent": 5, "preset": "tuned", "max_epochs": 100, "refit_epochs": 20, "penalty": 10
+    }  # fmt: skip
+
+
+def test_reading_a_scope_loads_nothing_heavy():
+    heavy = ("torch", "scvi", "scanpy", "matplotlib")
+    script = "import sys, svae.workflow.names, svae.workflow.scope; print(*sys.modules)"
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert [name for name in heavy if name in run.stdout.split()] == []

@@ -4,8 +4,7 @@ import importlib.util
 
 import pytest
 import yaml
-
-from svae.workflow.scope import ROOT
+from checkout import ROOT
 
 spec = importlib.util.spec_from_file_location("generate", ROOT / "envs" / "generate.py")
 generate = importlib.util.module_from_spec(spec)

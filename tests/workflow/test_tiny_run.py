@@ -14,7 +14,7 @@ from svae.workflow.scope import Scope
 
 pytestmark = pytest.mark.workflow
 
-SCOPE = Scope(TINY)
+SCOPE = Scope.check(TINY)
 SUFFIXES = {"metrics": "tsv.gz", "history": "tsv.gz", "targets": "tsv.gz"}
 ANCHORS = {"oracle", "random"}
 FIGURES = sorted(path.stem for path in (ROOT / "reports" / "captions").glob("*.rst"))

@@ -1,0 +1,99 @@
+"""Whether the names in a scope exist: methods, datasets, splits, metrics, simulators and selection rules."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from svae.errors import BenchmarkError, unknown
+from svae.evaluation.selection import RULES
+from svae.simulation.presets import PRESETS
+from svae.workflow.scope import Scope
+from svae.workflow.sections import RealDataset, SimulatedDataset
+
+
+def check_names(scope: Scope, root: str | Path, where: str = "config") -> None:
+    """Raise a :class:`BenchmarkError` for the first name in `scope` that does not exist.
+
+    Parameters
+    ----------
+    scope
+        The scope to check.
+    root
+        Folder of the repository, with `config/` and `rules/`.
+    where
+        Name of the config file, for the error message.
+    """
+    repository = Repository(Path(root))
+    _check_methods(scope, repository, where)
+    for name, entry in scope.datasets.items():
+        place = f"{where}: datasets: {name}"
+        _among("split", entry.splits or [], scope.splits, place)
+        _among("method", entry.methods or [], scope.methods, place)
+        if isinstance(entry, SimulatedDataset):
+            _check_simulated(entry, scope.replicates, place)
+        else:
+            _check_real(entry, repository, place)
+    _check_selection(scope, repository, where)
+
+
+@dataclass(frozen=True)
+class Repository:
+    """What a scope can name that lies beside the package."""
+
+    root: Path
+
+    @property
+    def methods(self) -> set[str]:
+        """Methods that have a rule file."""
+        return {path.stem for path in (self.root / "rules" / "methods").glob("[!_]*.smk")}
+
+    @property
+    def sources(self) -> list[str]:
+        """Studies that can be downloaded."""
+        return _first_column(self.root / "config" / "datasets.tsv")
+
+    @property
+    def metrics(self) -> list[str]:
+        """Metrics that can be computed."""
+        return _first_column(self.root / "config" / "metrics.tsv")
+
+
+def _check_methods(scope: Scope, repository: Repository, where: str) -> None:
+    for method in scope.methods:
+        if method not in repository.methods:
+            error = unknown("method", method, repository.methods, f"{where}: methods")
+            raise BenchmarkError(f"{error}; a method needs a rule file rules/methods/{method}.smk")
+    _among("method", [scope.reference], scope.methods, f"{where}: reference")
+
+
+def _check_simulated(entry: SimulatedDataset, replicates: int, where: str) -> None:
+    _among("simulator", [entry.simulator], PRESETS, f"{where}: simulator")
+    _among("parameter", entry.parameters, PRESETS[entry.simulator], f"{where}: parameters")
+    if entry.seeds is not None and len(entry.seeds) < replicates:
+        raise BenchmarkError(f"{where}: seeds has fewer entries than there are replicates")
+
+
+def _check_real(entry: RealDataset, repository: Repository, where: str) -> None:
+    if entry.source is not None and entry.path is None:
+        _among("source", [entry.source], repository.sources, f"{where}: source")
+
+
+def _check_selection(scope: Scope, repository: Repository, where: str) -> None:
+    selection = scope.selection
+    _among("rule", [selection.rule], RULES, f"{where}: selection: rule")
+    _among("method", selection.fixed, scope.methods, f"{where}: selection: fixed")
+    _among("metric", scope.metrics or [], repository.metrics, f"{where}: metrics")
+    _among(
+        "metric", [selection.hindsight_metric], repository.metrics, f"{where}: selection: hindsight_metric"
+    )
+
+
+def _among(kind: str, names: Iterable[str], valid: Iterable[str], where: str) -> None:
+    for name in names:
+        if name not in valid:
+            raise unknown(kind, name, valid, where)
+
+
+def _first_column(table: Path) -> list[str]:
+    """Read the names in a table without its other columns, which are checked where they are used."""
+    return [line.split("\t")[0] for line in table.read_text(encoding="utf-8").splitlines()[1:]]
