@@ -11,10 +11,10 @@ SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --configfile config/$(SCOPE).yaml
 export OMP_NUM_THREADS := 1
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help setup report test lint format docs fidelity tuned bench lock envs clean
+.PHONY: help setup report test test-fast lint format docs fidelity tuned limits bench lock envs clean
 
 help:  ## what can be made
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 setup: .venv/installed  ## the environment in .venv, from requirements.lock
 
@@ -32,6 +32,9 @@ report: setup  ## run SCOPE (demo) and write reports/SCOPE.html, whatever failed
 test: setup lint  ## lint, then all tests
 	$(BIN)/python -m pytest -n $(CORES)
 
+test-fast: setup  ## the tests that run no workflow
+	$(BIN)/python -m pytest -n $(CORES) -m "not workflow"
+
 lint: setup  ## format, lint and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -45,10 +48,11 @@ format: setup  ## rewrite the code in the one format
 	$(BIN)/ruff format .
 	$(BIN)/snakefmt Snakefile rules
 
-docs: setup  ## write what is generated from the code: the schema and the reference page of config files
+docs: setup  ## write what is generated: the config schema and its page, tables and drawings in README and docs/
 	$(BIN)/python -m svae.workflow.reference config/schemas/scope.schema.yaml docs/scope-reference.md
+	$(BIN)/python -m docs.generate
 
-fidelity: setup  ## does preset `paper` behave like the released code? (about an hour)
+fidelity: setup  ## does preset `original` behave like the released code? (about an hour)
 	$(BIN)/python -W ignore benchmarks/fidelity.py reports/reference/fidelity.tsv
 
 tuned: setup  ## what preset `tuned` gives sVAE+ on the same data, with and without rotation (about 10 minutes)
@@ -56,6 +60,9 @@ tuned: setup  ## what preset `tuned` gives sVAE+ on the same data, with and with
 	  --preset tuned --restarts 5 --methods svae_plus
 	$(BIN)/python -W ignore benchmarks/fidelity.py reports/reference/tuned_without_rotation.tsv \
 	  --preset tuned --restarts 5 --methods svae_plus --options dense=0
+
+limits: setup  ## how well the true latents can be recovered at all (about 3 minutes)
+	$(BIN)/python -W ignore benchmarks/limits.py reports/reference/limits.tsv
 
 bench: setup  ## what fleets and batched likelihoods are worth, as ratios
 	$(BIN)/python -W ignore benchmarks/speed.py reports/reference/benchmarks.tsv

@@ -1,14 +1,10 @@
 """The conda environments are what the lock says."""
 
-import importlib.util
-
 import pytest
 import yaml
 from checkout import ROOT
 
-spec = importlib.util.spec_from_file_location("generate", ROOT / "envs" / "generate.py")
-generate = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(generate)
+from envs import generate
 
 
 @pytest.mark.parametrize("name", generate.ROOTS)

@@ -1,0 +1,17 @@
+"""What `make docs` writes into README.md and docs/: tables and drawings of what other files already say."""
+
+from docs.generate import drawings, results
+
+WRITERS = {
+    "results of simulation": results.of_simulation,
+    "results of papalexi": results.of_papalexi,
+    "distance to the limits": results.distance_to_the_limits,
+    "failed starts": results.failed_starts,
+    "fidelity": results.fidelity,
+    "presets": results.presets,
+    "speed": results.speed,
+    "rules": drawings.rules,
+    "rooms": drawings.rooms,
+    "what each room is": drawings.what_each_room_is,
+}
+"""Function that writes the text of a generated block, by the name that pages give to the block."""
