@@ -15,8 +15,8 @@ import torch
 
 import svae
 from svae.datasets.splits import split
-from svae.evaluation.evaluate import agreement_of_restarts
-from svae.evaluation.metrics import evaluate
+from svae.evaluation.evaluate import compute_metrics
+from svae.evaluation.restarts import agreement_of_restarts
 from svae.files import write_table
 from svae.methods.grid import Setting, fit_grid
 from svae.simulation.simulate import simulate
@@ -54,7 +54,7 @@ def rows(method: str, dataset, truth, parts: pd.DataFrame, chosen: argparse.Name
         keys = {"method": method, "penalty": penalty.get("penalty", ""), "epochs": len(fit.history)}
         label_free = fit.selection | {"udr": agreement.get(setting.name, float("nan"))}
         scores = pd.DataFrame({"metric": label_free.keys(), "value": label_free.values()})
-        values = pd.concat([evaluate(fit, parts, truth).dropna(), scores])
+        values = pd.concat([compute_metrics(fit, parts, truth).dropna(), scores])
         tables.append(values.assign(**keys, seed=setting.seed)[[*keys, "seed", "metric", "value"]])
     return pd.concat(tables)
 

@@ -10,7 +10,6 @@ rule evaluate:
         fits=fits_to_evaluate,
         split=SPLIT,
         truth=truth_of,
-        registry=here("config/metrics.tsv"),
         code=code("evaluate"),
     output:
         metrics=f"{METRICS}.tsv",
@@ -78,7 +77,6 @@ rule select_settings:
         metrics=TABLES["metrics"],
         status=TABLES["status"],
         targets=evaluations(".targets.tsv.gz"),
-        registry=here("config/metrics.tsv"),
         code=code("select_settings"),
     output:
         selected=TABLES["selected"],
@@ -99,7 +97,6 @@ rule rank:
     input:
         metrics=TABLES["metrics"],
         selected=TABLES["selected"],
-        registry=here("config/metrics.tsv"),
         methods=here("config/methods.tsv"),
         code=code("rank"),
     output:

@@ -7,7 +7,6 @@ for figure in FIGURES:
             f"draw_{figure}"
         input:
             **TABLES,
-            registry=here("config/metrics.tsv"),
             methods=here("config/methods.tsv"),
             code=code("figure"),
         output:

@@ -7,7 +7,6 @@ localrules:
 rule summary:
     input:
         **TABLES,
-        registry=here("config/metrics.tsv"),
         methods=here("config/methods.tsv"),
         code=code("summary"),
     output:
@@ -27,7 +26,6 @@ rule summary:
 rule leaderboard:
     input:
         **TABLES,
-        registry=here("config/metrics.tsv"),
         methods=here("config/methods.tsv"),
         code=code("leaderboard"),
     output:

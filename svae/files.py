@@ -1,16 +1,21 @@
 """Files that are either whole or absent: written under a temporary name, then renamed."""
 
+from __future__ import annotations
+
 import gzip
 import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import anndata as ad
 import pandas as pd
 
 from svae.errors import BenchmarkError
+
+if TYPE_CHECKING:
+    import anndata as ad
 
 
 @contextmanager
@@ -29,6 +34,8 @@ def replacing(path: str | Path) -> Iterator[Path]:
 
 def read_anndata(path: str | Path) -> ad.AnnData:
     """Read an h5ad file; a missing, truncated or wrong-kind file is one sentence, not a traceback."""
+    import anndata as ad  # here, because it takes a second that readers of tables need not pay
+
     path = Path(path)
     if not path.is_file():
         raise BenchmarkError(f"{path}: no such file")

@@ -2,7 +2,9 @@
 
 import numpy as np
 import pandas as pd
-from sklearn.mixture import GaussianMixture
+
+THRESHOLD = 0.5
+"""A latent is a target above this probability (Lopez et al. 2023)."""
 
 
 def targets_from_shifts(shifts: pd.DataFrame, scale: np.ndarray | None = None) -> pd.DataFrame:
@@ -27,6 +29,8 @@ def targets_from_shifts(shifts: pd.DataFrame, scale: np.ndarray | None = None) -
     Perturbation × latent, posterior probability of the component with the larger mean; zeros if all
     shifts are equally large, so that none stands out.
     """
+    from sklearn.mixture import GaussianMixture
+
     size = (shifts - shifts.median()).abs().to_numpy(dtype=float)
     if scale is not None:
         size = np.divide(size, scale, out=np.zeros_like(size), where=np.asarray(scale) > 0)

@@ -13,3 +13,7 @@ Status = Literal["ok", "failed", "timeout", "out_of_memory", "diverged", "not_ap
 
 PROTOCOLS = ("zero_shot", "same_cells", "clean")
 """How the shifts of a held-out perturbation are set before its cells are scored."""
+
+Outcome = Literal["chosen", "fallback", "failed", "not_applicable"]
+"""How a selection rule came to its setting: it chose; it had nothing to choose by, and the fixed setting was
+taken instead; no fit that it could take ended well; or there is nothing that it could apply to."""

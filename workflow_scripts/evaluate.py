@@ -7,14 +7,14 @@ import pandas as pd
 from svae.contracts.split import read_split
 from svae.contracts.tables import with_run
 from svae.contracts.truth import read_truth
-from svae.evaluation.evaluate import agreement_of_restarts, evaluate_fit, read_fit
-from svae.evaluation.metrics.registry import choose_metrics, read_metrics
+from svae.evaluation.evaluate import evaluate_fit, read_fit
+from svae.evaluation.metrics import METRICS, choose_metrics
+from svae.evaluation.restarts import agreement_of_restarts
 from svae.files import write_table
 from svae.workflow.logs import start
 
 start(snakemake.log[0])
-registry = read_metrics(snakemake.input.registry)
-metrics = choose_metrics(registry, snakemake.params.metrics or registry.index, "config: metrics")
+metrics = choose_metrics(snakemake.params.metrics or METRICS, "config: metrics")
 split = read_split(snakemake.input.split)
 truth = read_truth(snakemake.input.truth[0]) if snakemake.input.truth else None
 run = dict(snakemake.params.run)

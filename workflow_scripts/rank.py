@@ -2,7 +2,6 @@
 
 from svae.contracts.tables import METRICS_COLUMNS, SELECTED_COLUMNS, read_tidy
 from svae.evaluation.leaderboard import leaderboard
-from svae.evaluation.metrics.registry import read_metrics
 from svae.files import write_table
 from svae.report.methods_table import read_methods
 from svae.workflow.logs import start
@@ -12,7 +11,6 @@ selected = read_tidy(snakemake.input.selected, SELECTED_COLUMNS)
 table = leaderboard(
     read_tidy(snakemake.input.metrics, METRICS_COLUMNS),
     selected,
-    read_metrics(snakemake.input.registry),
     read_methods(snakemake.input.methods, selected["method"]),
     snakemake.params.reference,
     snakemake.params.seed,

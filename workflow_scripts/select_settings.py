@@ -1,23 +1,19 @@
 """Choose a setting per method by every rule, and keep the targets of those that the main rule chose."""
 
 from svae.contracts.tables import METRICS_COLUMNS, TARGETS_COLUMNS, concatenate, read_tidy
-from svae.evaluation.metrics.registry import read_metrics
-from svae.evaluation.selection import RULES, select
+from svae.evaluation.selection import select
 from svae.files import read_table, write_table
 from svae.workflow.logs import start
 
 start(snakemake.log[0])
-metric = snakemake.params.hindsight_metric
 selected = select(
     read_table(snakemake.input.status, dtype={"setting": str}),
-    RULES,
-    snakemake.params.fixed,
     read_tidy(snakemake.input.metrics, METRICS_COLUMNS),
-    metric,
-    read_metrics(snakemake.input.registry).loc[metric, "direction"],
+    fixed=snakemake.params.fixed,
+    hindsight_metric=snakemake.params.hindsight_metric,
 )
 write_table(selected, snakemake.output.selected)
 
-chosen = selected[selected["rule"] == snakemake.params.rule].drop(columns="rule")
+chosen = selected[selected["rule"] == snakemake.params.rule].drop(columns=["rule", "outcome"])
 targets = concatenate(snakemake.input.targets, TARGETS_COLUMNS)
 write_table(targets.merge(chosen)[list(TARGETS_COLUMNS)], snakemake.output.targets)

@@ -25,7 +25,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import get_args
 
-import anndata as ad
 import numpy as np
 import pandas as pd
 
@@ -84,6 +83,8 @@ class Fit:
 
 def write(fit: Fit, path: str | Path) -> None:
     """Validate `fit` and write it to `path` in one piece."""
+    import anndata as ad  # here, because it takes a second that users of the column names need not pay
+
     validate(fit, path)
     adata = ad.AnnData(obs=pd.DataFrame(index=fit.cells.astype(str)))
     if fit.latents is not None:

@@ -15,7 +15,7 @@ RUN_COLUMNS = Job._fields
 METRICS_COLUMNS = (*RUN_COLUMNS, "setting", "metric", "value")
 
 
-SELECTED_COLUMNS = (*RUN_COLUMNS, "rule", "setting")
+SELECTED_COLUMNS = (*RUN_COLUMNS, "rule", "setting", "outcome")
 
 
 STATUS_COLUMNS = (*RUN_COLUMNS, "setting", "status", "message", "seconds", "peak_memory_mb", "device", "seed")
@@ -32,11 +32,11 @@ TARGETS_COLUMNS = (
 
 LEADERBOARD_COLUMNS = (
     *("dataset", "split", "metric", "method", "rule"),
-    *("mean", "low", "high", "n", "planned", "rank", "p_adjusted"),
+    *("mean", "low", "high", "n", "planned", "fallbacks", "failed", "rank", "p_adjusted"),
 )
 
 
-_TEXT = ("dataset", "split", "method", "setting", "rule", "metric", "status", "message", "device")
+_TEXT = ("dataset", "split", "method", "setting", "rule", "metric", "status", "message", "device", "outcome")
 
 
 def read_tidy(path: str | Path, columns: Iterable[str]) -> pd.DataFrame:

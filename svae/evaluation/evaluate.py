@@ -1,6 +1,6 @@
 """Evaluate the fits of one method on one replicate: metrics, how they ended, curves and targets."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,10 +11,10 @@ import pandas as pd
 from svae.contracts import fit as fits
 from svae.contracts.fit import Fit
 from svae.errors import BenchmarkError
-from svae.evaluation.metrics import evaluate
-from svae.evaluation.metrics.latents import match_latents
-from svae.evaluation.metrics.targets import THRESHOLD
-from svae.evaluation.selection import udr
+from svae.evaluation.comparison import Comparison
+from svae.evaluation.matching import match_latents
+from svae.evaluation.metric import Metric
+from svae.evaluation.metrics import METRICS
 
 STATUS_FIELDS = ("status", "message", "seconds", "peak_memory_mb", "device", "seed")
 
@@ -50,22 +50,69 @@ def read_fit(path: str | Path, split: pd.DataFrame) -> Fit:
         return Fit.failed(cells, "failed", str(error))
 
 
+def compute_metrics(
+    fit: Fit,
+    split: pd.DataFrame,
+    truth: ad.AnnData | None = None,
+    metrics: Iterable[Metric] = tuple(METRICS.values()),
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Compute metrics of one fit.
+
+    Parameters
+    ----------
+    fit
+        As read by :func:`svae.contracts.fit.read`.
+    split
+        One row per cell: ``cell``, ``perturbation``, ``part`` (train, validation, adapt or test).
+    truth
+        What only a simulator knows: ``obs_names`` = cells, ``obsm["latents"]`` (cells × p),
+        ``uns["targets"]`` (perturbation × p). None for real data.
+    metrics
+        What to compute; by default all there are.
+    seed
+        Of the subsample and forests behind DCI, and of the random starts in ``*_original``.
+
+    Returns
+    -------
+    Columns ``metric`` and ``value``, in the order of `metrics`. A metric that needs what the fit or the
+    truth lacks is not applicable: NaN, never 0; so are all metrics of a fit that did not end well.
+
+    Raises
+    ------
+    BenchmarkError
+        If cells or perturbations of the split are missing from the fit or the truth.
+    """
+    for column in ("cell", "perturbation", "part"):
+        if column not in split:
+            raise BenchmarkError(
+                f"the split: column '{column}' is missing (columns: {', '.join(split.columns)})"
+            )
+    comparison = Comparison(fit, split, truth, seed)
+    values = {
+        metric.name: metric.compute(comparison) if metric.is_applicable(comparison.available) else np.nan
+        for metric in metrics
+    }
+    return pd.DataFrame({"metric": list(values), "value": np.asarray(list(values.values()), dtype=float)})
+
+
 def evaluate_fit(
     fit: Fit,
     split: pd.DataFrame,
     truth: ad.AnnData | None,
-    metrics: pd.DataFrame,
+    metrics: Iterable[Metric],
     seed: int,
 ) -> Evaluation:
     """Evaluate a fit; one that cannot be evaluated counts as failed, with the reason.
 
-    Parameters are those of :func:`svae.evaluation.metrics.evaluate`.
+    Parameters are those of :func:`compute_metrics`.
     """
+    metrics = list(metrics)
     try:
-        values = evaluate(fit, split, truth, metrics, seed)
+        values = compute_metrics(fit, split, truth, metrics, seed)
     except BenchmarkError as error:
         fit = Fit.failed(fit.cells, "failed", str(error))
-        values = evaluate(fit, split, truth, metrics, seed)
+        values = compute_metrics(fit, split, truth, metrics, seed)
     run = {field: getattr(fit.run, field) for field in STATUS_FIELDS}
     empty = pd.DataFrame(columns=["epoch", "train", "validation"])
     return Evaluation(
@@ -74,31 +121,6 @@ def evaluate_fit(
         history=empty if fit.history is None else fit.history,
         targets=_targets(fit, split, truth),
     )
-
-
-def agreement_of_restarts(restarts: Mapping[str, Fit], split: pd.DataFrame) -> dict[str, float]:
-    """How well each of some restarts agrees with the others (:func:`svae.evaluation.selection.udr`).
-
-    Parameters
-    ----------
-    restarts
-        Fits that differ in their random start alone, by setting; those that failed are left out.
-    split
-        Latents are compared on its validation cells, targets on all perturbations that are not held out.
-
-    Returns
-    -------
-    By setting; empty if there are less than two fits to compare.
-    """
-    ok = {setting: fit for setting, fit in restarts.items() if fit.run.status == "ok"}
-    if len(ok) < 2:
-        return {}
-    validation = (split["part"] == "validation").to_numpy()
-    trained = split.loc[split["part"].isin(["train", "validation"]), "perturbation"].unique()
-    latents = [fit.latents[validation] for fit in ok.values() if fit.latents is not None]
-    named = [fit.targets.reindex(trained) > THRESHOLD for fit in ok.values() if fit.targets is not None]
-    targets = [table.to_numpy() for table in named] if len(named) == len(ok) else None
-    return dict(zip(ok, udr(latents, targets).tolist(), strict=True))
 
 
 def _targets(fit: Fit, split: pd.DataFrame, truth: ad.AnnData | None) -> pd.DataFrame:

@@ -1,21 +1,23 @@
-"""The tables of a run: read, put together, and summed up as a leaderboard."""
+"""The leaderboard: the replicates of every method summed up, with intervals, ranks and tests."""
 
-import numpy as np
+from collections.abc import Collection
+
 import pandas as pd
 
 from svae.contracts.tables import LEADERBOARD_COLUMNS, RUN_COLUMNS
 from svae.errors import unknown
-from svae.evaluation.selection import HINDSIGHT
+from svae.evaluation.metrics import METRICS
+from svae.evaluation.selection import RULES
 from svae.evaluation.statistics import bootstrap_interval, compare
 from svae.seeds import seed_from
 
-# Names stay text even where they look like numbers ("1e-3", "10") or like missing values ("none").
+FAMILY_COLUMNS = ["dataset", "split", "metric", "rule"]
+"""Methods are ranked, and tested against the reference, among the rows that share these."""
 
 
 def leaderboard(
     metrics: pd.DataFrame,
     selected: pd.DataFrame,
-    registry: pd.DataFrame,
     methods: pd.DataFrame,
     reference: str,
     seed: int = 0,
@@ -25,13 +27,13 @@ def leaderboard(
     Parameters
     ----------
     metrics
-        ``dataset``, ``split``, ``replicate``, ``method``, ``setting``, ``metric``, ``value``.
+        ``dataset``, ``split``, ``replicate``, ``method``, ``setting``, ``metric``, ``value``; values of
+        names that are no metrics are left out.
     selected
-        ``dataset``, ``split``, ``replicate``, ``method``, ``rule``, ``setting``; one row per planned run.
-    registry
-        Metrics, see :func:`svae.evaluation.metrics.read_metrics`; those that it lacks are left out.
+        As :func:`svae.evaluation.selection.select` gives it; one row per planned run and rule.
     methods
-        See :func:`read_methods`. Anchors bound the metrics: they are not ranked and not tested.
+        Indexed by method, with the boolean column ``anchor``. Anchors bound the metrics: they are not
+        ranked and not tested.
     reference
         The method that the others are tested against, see :func:`svae.evaluation.statistics.compare`; Holm's
         correction spans the methods of one (dataset, split, metric, rule).
@@ -41,8 +43,9 @@ def leaderboard(
     Returns
     -------
     One row per dataset, split, metric, method and rule: ``mean`` with its 95 % interval ``low`` to ``high``,
-    over ``n`` of ``planned`` replicates; ``rank`` (1 is best, equals share the better rank; NaN for
-    anchors, for the rule ``hindsight``, and where there is no value); ``p_adjusted``.
+    over ``n`` of ``planned`` replicates, in ``fallbacks`` of which the rule made no choice and the fixed
+    setting was taken, while ``failed`` of them ended without a fit; ``rank`` (1 is best, equals share the
+    better rank; NaN for anchors, for rules that see the truth, and where there is no value); ``p_adjusted``.
 
     Raises
     ------
@@ -52,46 +55,61 @@ def leaderboard(
     known = list(dict.fromkeys([*methods.index, *selected["method"]]))
     if reference not in known:
         raise unknown("method", reference, known, "leaderboard: reference")
-    chosen = _chosen_values(metrics, selected, registry)
     anchors = set(methods.index[methods["anchor"]])
     families = [
-        _family(family, key, registry.loc[key[2], "direction"], anchors, reference, seed)
-        for key, family in chosen.groupby(["dataset", "split", "metric", "rule"], sort=False)
+        _summary(rows, seed).assign(
+            rank=_ranks(rows, anchors),
+            p_adjusted=compare(_competing(rows, anchors), reference, seed)["p_adjusted"],
+        )
+        for _, rows in _chosen_values(metrics, selected).groupby(FAMILY_COLUMNS, sort=False)
     ]
     if not families:
         return pd.DataFrame(columns=list(LEADERBOARD_COLUMNS))
-    return pd.concat(families, ignore_index=True)[list(LEADERBOARD_COLUMNS)]
+    table = pd.concat([family.rename_axis("method").reset_index() for family in families], ignore_index=True)
+    return table[list(LEADERBOARD_COLUMNS)]
 
 
-def _chosen_values(metrics: pd.DataFrame, selected: pd.DataFrame, registry: pd.DataFrame) -> pd.DataFrame:
+def _chosen_values(metrics: pd.DataFrame, selected: pd.DataFrame) -> pd.DataFrame:
     """One row per planned run, rule and metric; value NaN where nothing was chosen or computed."""
-    names = [metric for metric in registry.index if metric in set(metrics["metric"])]
-    planned = selected.merge(pd.DataFrame({"metric": names}, dtype=object), how="cross")
+    computed = set(metrics["metric"])
+    names = pd.DataFrame({"metric": [name for name in METRICS if name in computed]}, dtype=object)
+    planned = selected.merge(names, how="cross")
     planned["setting"] = planned["setting"].astype(object)  # it is of numbers if no run has a choice
     keys = [*RUN_COLUMNS, "setting", "metric"]
     return planned.merge(metrics[[*keys, "value"]], on=keys, how="left", validate="many_to_one")
 
 
-def _family(
-    family: pd.DataFrame,
-    key: tuple[str, str, str, str],
-    direction: str,
-    anchors: set[str],
-    reference: str,
-    seed: int,
-) -> pd.DataFrame:
-    """Rows of the leaderboard for one (dataset, split, metric, rule)."""
-    values = family.pivot(index="replicate", columns="method", values="value").astype(float)
-    values = values[family["method"].unique()]  # in the order of the run, not of the alphabet
-    table = pd.DataFrame({"mean": values.mean(), "n": values.count()})
-    table["planned"] = family.groupby("method").size()
-    intervals = [bootstrap_interval(values[m], seed=seed_from(seed, *key, m)) for m in values]
-    table["low"], table["high"] = np.array(intervals).T
-    competing = [method for method in values if method not in anchors]
-    if key[3] != HINDSIGHT:
-        table["rank"] = table.loc[competing, "mean"].rank(ascending=direction == "lower", method="min")
-    else:
-        table["rank"] = np.nan
-    table["p_adjusted"] = compare(values[competing], reference, seed)["p_adjusted"]
-    table[["dataset", "split", "metric", "rule"]] = key
-    return table.rename_axis("method").reset_index()
+def _summary(rows: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """Mean, interval and counts of the methods of one family, indexed by method in the order of the run."""
+    family = rows[FAMILY_COLUMNS].iloc[0]
+    summaries = {}
+    for method, of_method in rows.groupby("method", sort=False):
+        values = of_method["value"].astype(float)
+        low, high = bootstrap_interval(values, seed=seed_from(seed, *family, method))
+        summaries[method] = {
+            **family,
+            "mean": values.mean(),
+            "low": low,
+            "high": high,
+            "n": values.count(),
+            "planned": len(of_method),
+            "fallbacks": (of_method["outcome"] == "fallback").sum(),
+            "failed": (of_method["outcome"] == "failed").sum(),
+        }
+    return pd.DataFrame.from_dict(summaries, orient="index")
+
+
+def _competing(rows: pd.DataFrame, anchors: Collection[str]) -> pd.DataFrame:
+    """Values of the methods of one family that are ranked and tested, replicate × method."""
+    competing = rows[~rows["method"].isin(anchors)]
+    values = competing.pivot(index="replicate", columns="method", values="value").astype(float)
+    return values[competing["method"].unique()]  # in the order of the run, not of the alphabet
+
+
+def _ranks(rows: pd.DataFrame, anchors: Collection[str]) -> pd.Series:
+    """Ranks of the methods of one family by their means; empty for a rule that sees the truth."""
+    metric, rule = rows["metric"].iloc[0], rows["rule"].iloc[0]
+    if RULES[rule].sees_truth:
+        return pd.Series(dtype=float)
+    lower_is_better = METRICS[metric].direction == "lower"
+    return _competing(rows, anchors).mean().rank(ascending=lower_is_better, method="min")

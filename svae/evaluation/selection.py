@@ -1,145 +1,214 @@
-"""Which setting of a method is shown, chosen once per (dataset, split, replicate, method).
+"""Selection rules: which setting of a method is shown, chosen once per (dataset, split, replicate, method).
 
-========================= ===========================================================================
-``fixed``                 the setting that the scope names for the method, or the first of its grid
-``validation_likelihood`` the highest likelihood of validation cells
-``udr``                   the highest agreement between restarts, see :func:`udr`
-``hindsight``             the best true metric: no one without the truth can use it, it bounds the others
-========================= ===========================================================================
+A function that is decorated with :func:`rule` is a rule. It is handed the candidates of one run, and returns
+the setting that it takes, or None if it has nothing to choose by.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import combinations
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from svae.errors import unknown
-from svae.evaluation.metrics.latents import match_latents
-
-HINDSIGHT = "hindsight"
-SCORES = ("validation_likelihood", "udr")  # label-free, higher is better
-RULES = ("fixed", *SCORES, HINDSIGHT)
-
-RUN = ["dataset", "split", "replicate", "method"]
+from svae.contracts.tables import RUN_COLUMNS, SELECTED_COLUMNS
+from svae.errors import BenchmarkError, unknown
+from svae.evaluation.metrics import choose_metrics
+from svae.words import Outcome
 
 
-def udr(latents: Sequence[np.ndarray], targets: Sequence[np.ndarray] | None = None) -> np.ndarray:
-    """Score restarts by how well each agrees with the others: unsupervised disentanglement ranking.
+@dataclass(frozen=True)
+class Candidates:
+    """The settings of one run that ended well.
 
-    Models that found the true latents agree up to order and sign; those that did not, went wrong
-    each in its own way (Duan et al. 2020, who also weight latents by their informativeness). Where a
-    method names targets, restarts have to agree on those as well: too weak a penalty leaves needless
-    targets, which differ from start to start though the latents are the same.
+    Attributes
+    ----------
+    fits
+        Their rows of the table of statuses, indexed by setting, in the order of the grid.
+    fixed
+        The setting that the scope names for the method, or the first of its grid; None if that one did
+        not end well.
+    truth
+        The metric that hindsight looks at, indexed by setting; higher is better. NaN where it is not known.
+    """
+
+    fits: pd.DataFrame
+    fixed: str | None
+    truth: pd.Series
+
+    def score(self, name: str) -> pd.Series:
+        """Return a label-free score of the fits, indexed by setting; NaN where a fit has none."""
+        return self.fits[name] if name in self.fits else pd.Series(np.nan, self.fits.index)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A selection rule and its description; see :func:`rule` for the attributes."""
+
+    name: str
+    choose: Callable[[Candidates], str | None]
+    label: str
+    sentence: str
+    sees_truth: bool
+
+
+RULES: dict[str, Rule] = {}
+"""All selection rules by name, in the order of the report."""
+
+
+def rule(
+    *, label: str, sentence: str, sees_truth: bool = False
+) -> Callable[[Callable[[Candidates], str | None]], Callable[[Candidates], str | None]]:
+    """Make a function of the candidates a selection rule, which is known by the function's name.
 
     Parameters
     ----------
-    latents
-        One cells × q array per restart, on the same cells.
-    targets
-        One boolean perturbations × q array per restart, of the same perturbations.
-
-    Returns
-    -------
-    Per restart, in [0, 1]: how well at least half of the others agree with it (their upper median, so
-    that one bad start in three does not spoil the score of the two good ones). The agreement of two
-    restarts is the mean |correlation| of their latents, matched one to one; with targets, the mean of
-    that and of the F1 score of the one's targets against the other's. NaN if there is only one restart.
+    label
+        What axes and legends call it.
+    sentence
+        What completes "the setting was chosen by …".
+    sees_truth
+        Whether it looks at the truth. Such a rule bounds the others, and is neither ranked nor tested.
     """
-    count = len(latents)
-    agreement = np.full((count, count), np.nan)  # the diagonal stays NaN
-    for i, j in combinations(range(count), 2):
-        similarity, rows, columns = match_latents(latents[i], latents[j])
-        scores = [similarity[rows, columns].mean()]
-        if targets is not None:
-            scores.append(_f1(targets[i][:, rows], targets[j][:, columns]))
-        agreement[i, j] = agreement[j, i] = np.mean(scores)
-    if count < 2:
-        return np.full(count, np.nan)
-    return np.nanquantile(agreement, 0.5, axis=1, method="higher")
+
+    def register(choose: Callable[[Candidates], str | None]) -> Callable[[Candidates], str | None]:
+        name = choose.__name__
+        if name in RULES:
+            raise BenchmarkError(f"rule '{name}': the name is taken, in {RULES[name].choose.__module__}")
+        RULES[name] = Rule(name, choose, label, sentence, sees_truth)
+        return choose
+
+    return register
 
 
-def _f1(first: np.ndarray, second: np.ndarray) -> float:
-    """2 |A ∩ B| / (|A| + |B|) of two boolean arrays, which is symmetric; 0 if both are empty."""
-    return 2 * np.sum(first & second) / max(1, np.sum(first) + np.sum(second))
+def highest(scores: pd.Series) -> str | None:
+    """Return the setting with the highest of `scores`, the first of equals; None if all are NaN."""
+    known = scores.dropna()
+    return None if known.empty else str(known.index[known.argmax()])
+
+
+@rule(label="fixed setting", sentence="the fixed choice of the scope")
+def fixed(candidates: Candidates) -> str | None:
+    """Take the setting that the scope names for the method, or the first of its grid."""
+    return candidates.fixed
+
+
+@rule(label="validation likelihood", sentence="the likelihood of validation cells")
+def validation_likelihood(candidates: Candidates) -> str | None:
+    """Take the highest likelihood of validation cells."""
+    return highest(candidates.score("validation_likelihood"))
+
+
+@rule(label="UDR", sentence="the agreement of restarts (UDR)")
+def udr(candidates: Candidates) -> str | None:
+    """Take the highest agreement between restarts, :func:`svae.evaluation.restarts.udr`."""
+    return highest(candidates.score("udr"))
+
+
+@rule(label="hindsight rule", sentence="the hindsight rule (the truth)", sees_truth=True)
+def hindsight(candidates: Candidates) -> str | None:
+    """Take the best true metric: no one without the truth can do so, which bounds the other rules."""
+    return highest(candidates.truth)
+
+
+HINDSIGHT = hindsight.__name__
+FIXED = fixed.__name__
+
+
+class Choice(NamedTuple):
+    """What a rule took for one run, and how it came to that; see :data:`svae.words.Outcome`."""
+
+    setting: str | float
+    outcome: Outcome
 
 
 def select(
-    scores: pd.DataFrame,
-    rules: Iterable[str],
+    status: pd.DataFrame,
+    metrics: pd.DataFrame,
+    rules: Iterable[str] = tuple(RULES),
     fixed: Mapping[str, str] | None = None,
-    metrics: pd.DataFrame | None = None,
     hindsight_metric: str = "mcc_pearson",
-    hindsight_direction: str = "higher",
 ) -> pd.DataFrame:
     """Choose a setting for each rule and each (dataset, split, replicate, method).
 
     Parameters
     ----------
-    scores
+    status
         One row per fit, the settings of a method in the order of its grid: ``dataset``, ``split``,
         ``replicate``, ``method``, ``setting``, ``status``, and the label-free scores that the fits
         carry (``validation_likelihood``, ``udr``); higher is better.
-    rules
-        Any of ``fixed``, ``validation_likelihood``, ``udr``, ``hindsight``.
-    fixed
-        The setting per method that ``fixed`` takes; the first of its grid for a method not named.
     metrics
-        Tidy table with ``dataset``, ``split``, ``replicate``, ``method``, ``setting``, ``metric``,
-        ``value``; read by the rule ``hindsight`` alone.
-    hindsight_metric, hindsight_direction
-        The metric that ``hindsight`` looks at, and whether ``higher`` or ``lower`` is better.
+        ``dataset``, ``split``, ``replicate``, ``method``, ``setting``, ``metric``, ``value``; only
+        rules that see the truth look at it.
+    rules
+        Names of :data:`RULES`.
+    fixed
+        The setting per method that the rule ``fixed`` takes; the first of its grid for a method not named.
+    hindsight_metric
+        The metric that the rule ``hindsight`` looks at.
 
     Returns
     -------
-    Columns ``dataset``, ``split``, ``replicate``, ``method``, ``rule``, ``setting``; one row per run and
-    rule. Only settings whose status is ``ok`` are chosen, the first of equals; the only setting of a
-    grid is chosen by every rule. ``setting`` is NaN where there is no choice: nothing is ok, or there are
-    several settings and none has the score.
+    Columns ``dataset``, ``split``, ``replicate``, ``method``, ``rule``, ``setting``, ``outcome``; one row per
+    run and rule. Only settings whose status is ``ok`` are taken; the only setting of a grid is chosen by
+    every rule. The outcome is ``fallback`` where a rule had nothing to choose by, and the setting is the
+    one of the rule ``fixed``. Where there is no setting (NaN), the outcome is ``failed`` or
+    ``not_applicable``; the latter also where the truth that a rule sees is not known: a bound that falls
+    back would bound nothing.
 
     Raises
     ------
     BenchmarkError
-        For an unknown rule, or a fixed setting that is not in the method's grid.
+        For an unknown rule or metric, or a fixed setting that is not in the method's grid.
     """
-    rules, fixed = list(rules), fixed or {}
-    for rule in rules:
-        if rule not in RULES:
-            raise unknown("rule", rule, RULES, "selection")
-    if HINDSIGHT in rules:
-        scores = _with_truth(scores, metrics, hindsight_metric, hindsight_direction)
-    rows = [
-        (*run, rule, _choose(settings, rule, fixed.get(run[-1])))
-        for run, settings in scores.groupby(RUN, sort=False, observed=True)
-        for rule in rules
-    ]
-    return pd.DataFrame(rows, columns=[*RUN, "rule", "setting"])
+    rules = list(rules)
+    for name in rules:
+        if name not in RULES:
+            raise unknown("rule", name, RULES, "selection")
+    truth = _scores_of_hindsight(metrics, hindsight_metric)
+    rows = []
+    for run, fits in status.groupby(list(RUN_COLUMNS), sort=False, observed=True):
+        method = run[-1]
+        settings = pd.Index(fits["setting"])
+        wanted = (fixed or {}).get(method, settings[0])
+        if wanted not in settings:
+            raise unknown("setting", wanted, settings, f"selection: fixed: {method}")
+        ok = fits[fits["status"] == "ok"].set_index("setting")
+        candidates = Candidates(
+            fits=ok,
+            fixed=wanted if wanted in ok.index else None,
+            truth=truth[run].reindex(ok.index) if run in truth else pd.Series(np.nan, ok.index),
+        )
+        for name in rules:
+            choice = _choose(RULES[name], candidates, fits["status"])
+            rows.append((*run, name, choice.setting, choice.outcome))
+    return pd.DataFrame(rows, columns=list(SELECTED_COLUMNS))
 
 
-def _choose(settings: pd.DataFrame, rule: str, fixed: str | None) -> object:
-    """Return the setting that `rule` takes among those of one run, or NaN."""
-    ok = settings[settings["status"] == "ok"]
-    if rule == "fixed":
-        wanted = settings["setting"].iloc[0] if fixed is None else fixed
-        if wanted not in set(settings["setting"]):
-            method = settings["method"].iloc[0]
-            raise unknown("setting", wanted, settings["setting"], f"selection: fixed: {method}")
-        return wanted if wanted in set(ok["setting"]) else np.nan
-    if len(settings) == 1:
-        return ok["setting"].iloc[0] if len(ok) else np.nan
-    score = ok[rule].dropna() if rule in ok else pd.Series(dtype=float)
-    # argmax: the position, not the index label, of the first maximum
-    return ok.loc[score.index[score.argmax()], "setting"] if len(score) else np.nan
+def _choose(rule: Rule, candidates: Candidates, statuses: pd.Series) -> Choice:
+    """Let `rule` choose among the candidates of one run, whose fits ended with `statuses`."""
+    if candidates.fits.empty:
+        return Choice(np.nan, "not_applicable" if (statuses == "not_applicable").all() else "failed")
+    if len(statuses) == 1:
+        return Choice(candidates.fits.index[0], "chosen")
+    setting = rule.choose(candidates)
+    if setting is not None:
+        return Choice(setting, "chosen")
+    if rule.sees_truth:
+        return Choice(np.nan, "not_applicable")
+    if candidates.fixed is None:
+        return Choice(np.nan, "failed")
+    return Choice(candidates.fixed, "fallback")
 
 
-def _with_truth(
-    scores: pd.DataFrame, metrics: pd.DataFrame | None, metric: str, direction: str
-) -> pd.DataFrame:
-    """Add a column ``hindsight``, higher is better, to `scores`."""
-    if metrics is None:
-        return scores
-    known = metrics[metrics["metric"] == metric].rename(columns={"value": HINDSIGHT})
-    known = known[[*RUN, "setting", HINDSIGHT]]
-    if direction == "lower":
-        known = known.assign(**{HINDSIGHT: -known[HINDSIGHT]})
-    return scores.merge(known, on=[*RUN, "setting"], how="left", validate="one_to_one")
+def _scores_of_hindsight(metrics: pd.DataFrame, name: str) -> dict[tuple, pd.Series]:
+    """Values of a metric by run, indexed by setting, turned so that higher is better."""
+    [metric] = choose_metrics([name], "selection: hindsight_metric")
+    values = metrics[metrics["metric"] == name]
+    sign = 1 if metric.direction == "higher" else -1
+    return {
+        run: sign * rows.set_index("setting")["value"]
+        for run, rows in values.groupby(list(RUN_COLUMNS), sort=False, observed=True)
+    }

@@ -4,10 +4,9 @@ import warnings
 
 import numpy as np
 import pandas as pd
-from scipy.stats import bootstrap, permutation_test
-from statsmodels.stats.multitest import multipletests
 
 RESAMPLES = 9999
+"""Bootstrap samples, and random sign flips where not all can be listed."""
 
 
 def bootstrap_interval(values: np.ndarray, level: float = 0.95, seed: int = 0) -> tuple[float, float]:
@@ -27,6 +26,8 @@ def bootstrap_interval(values: np.ndarray, level: float = 0.95, seed: int = 0) -
     Lower and upper bound. NaN for fewer than two values; the value itself if all are equal; by
     percentiles where the correction is undefined (two values).
     """
+    from scipy.stats import bootstrap  # here, as below, because reports import this module
+
     values = np.asarray(values, dtype=float)
     values = values[~np.isnan(values)]
     if len(values) < 2:
@@ -84,6 +85,8 @@ def compare(values: pd.DataFrame, reference: str, seed: int = 0) -> pd.DataFrame
 
 def _holm(p: pd.Series) -> pd.Series:
     """Adjust the p that are not NaN."""
+    from statsmodels.stats.multitest import multipletests
+
     known = p.dropna()
     if known.empty:
         return p
@@ -91,6 +94,8 @@ def _holm(p: pd.Series) -> pd.Series:
 
 
 def _sign_flip(differences: np.ndarray, seed: int) -> float:
+    from scipy.stats import permutation_test
+
     if len(differences) < 2:
         return np.nan
     test = permutation_test(

@@ -44,4 +44,11 @@ def _files(module: str) -> list[Path]:
     files = [PACKAGE.joinpath(*parts[:i], "__init__.py") for i in range(len(parts) + 1)]
     if parts:
         files.append(PACKAGE.joinpath(*parts).with_suffix(".py"))
-    return [file for file in files if file.is_file()]
+    files = [file for file in files if file.is_file()]
+    return files + [scanned for file in files for scanned in _scanned(file)]
+
+
+def _scanned(file: Path) -> list[Path]:
+    """Files of a folder whose package imports them all, as that of the metrics does."""
+    scans = file.name == "__init__.py" and "iter_modules" in file.read_text(encoding="utf-8")
+    return sorted(file.parent.glob("*.py")) if scans else []

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from svae.errors import BenchmarkError, unknown
+from svae.evaluation.metrics import METRICS
 from svae.evaluation.selection import RULES
 from svae.simulation.presets import PRESETS
 from svae.workflow.scope import Scope
@@ -33,7 +34,7 @@ def check_names(scope: Scope, root: str | Path, where: str = "config") -> None:
             _check_simulated(entry, scope.replicates, place)
         else:
             _check_real(entry, repository, place)
-    _check_selection(scope, repository, where)
+    _check_selection(scope, where)
 
 
 @dataclass(frozen=True)
@@ -51,11 +52,6 @@ class Repository:
     def sources(self) -> list[str]:
         """Studies that can be downloaded."""
         return _first_column(self.root / "config" / "datasets.tsv")
-
-    @property
-    def metrics(self) -> list[str]:
-        """Metrics that can be computed."""
-        return _first_column(self.root / "config" / "metrics.tsv")
 
 
 def _check_methods(scope: Scope, repository: Repository, where: str) -> None:
@@ -78,14 +74,12 @@ def _check_real(entry: RealDataset, repository: Repository, where: str) -> None:
         _among("source", [entry.source], repository.sources, f"{where}: source")
 
 
-def _check_selection(scope: Scope, repository: Repository, where: str) -> None:
+def _check_selection(scope: Scope, where: str) -> None:
     selection = scope.selection
     _among("rule", [selection.rule], RULES, f"{where}: selection: rule")
     _among("method", selection.fixed, scope.methods, f"{where}: selection: fixed")
-    _among("metric", scope.metrics or [], repository.metrics, f"{where}: metrics")
-    _among(
-        "metric", [selection.hindsight_metric], repository.metrics, f"{where}: selection: hindsight_metric"
-    )
+    _among("metric", scope.metrics or [], METRICS, f"{where}: metrics")
+    _among("metric", [selection.hindsight_metric], METRICS, f"{where}: selection: hindsight_metric")
 
 
 def _among(kind: str, names: Iterable[str], valid: Iterable[str], where: str) -> None:

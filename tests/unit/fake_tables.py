@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 
 from svae.evaluation.leaderboard import leaderboard
-from svae.evaluation.metrics.registry import METRICS_TABLE, read_metrics
+from svae.evaluation.metrics import metrics_table
 from svae.evaluation.selection import HINDSIGHT
-from svae.report.figures.plots import Tables
+from svae.report.figures.plots import METHODS_TABLE, Tables
 from svae.report.methods_table import read_methods
 
 PENALTIES = {"svae_plus": (10, 30, 70, 200, 1000), "svae": (1, 10, 100)}
@@ -44,7 +44,6 @@ def fake_tables(
 ) -> Tables:
     """Tables of the given shape; every fit of each (method, replicate) in `failed` ran out of memory."""
     rng = np.random.default_rng(0)
-    registry = read_metrics()
     failed, rules = set(failed), list(rules)
     settings = {method: _settings(method, restarts) for method in methods}
     rows: dict[str, list] = {name: [] for name in ("metrics", "selected", "status", "history", "targets")}
@@ -58,7 +57,12 @@ def fake_tables(
             setting = (
                 by_fitness[0] if rule == HINDSIGHT else by_fitness[rng.integers(len(by_fitness) // 2 + 1)]
             )
-            rows["selected"].append({**run, "rule": rule, "setting": np.nan if lost else setting})
+            choice = {"setting": setting, "outcome": "chosen"}
+            if lost:
+                choice = {"setting": setting, "outcome": "chosen"}
+            if lost:
+                choice = {"setting": np.nan, "outcome": "failed"}
+            rows["selected"].append({**run, "rule": rule, **choice})
         for setting in settings[method]:
             status = {"status": "out_of_memory", "message": "killed: 16 GB | limit `8 GB`"} if lost else {}
             cost = {
@@ -78,10 +82,10 @@ def fake_tables(
         if method in PENALTIES and not lost:
             rows["targets"] += _targets(run | {"setting": by_fitness[0]}, truth, perturbations, replicate)
     tables = {name: pd.DataFrame(content) for name, content in rows.items()}
-    known = read_methods(METRICS_TABLE.with_name("methods.tsv"), methods)
+    known = read_methods(METHODS_TABLE, methods)
     return Tables(
         **tables,
-        leaderboard=leaderboard(tables["metrics"], tables["selected"], registry, known, "svae_plus"),
+        leaderboard=leaderboard(tables["metrics"], tables["selected"], known, "svae_plus"),
         settings=pd.DataFrame(
             [
                 {
@@ -98,7 +102,7 @@ def fake_tables(
         ),
         datasets=_datasets(datasets, truth, perturbations),
         methods=known,
-        registry=registry,
+        registry=metrics_table(),
         rule=rules[0],
         reference="svae_plus",
     )

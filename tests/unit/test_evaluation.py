@@ -3,7 +3,8 @@ import pandas as pd
 import pytest
 
 from svae.contracts.fit import Fit, write
-from svae.evaluation.evaluate import agreement_of_restarts, read_fit
+from svae.evaluation.evaluate import read_fit
+from svae.evaluation.restarts import agreement_of_restarts
 
 CELLS = pd.Index([f"cell{i}" for i in range(60)], name="cell")
 

@@ -3,7 +3,10 @@ import warnings
 import numpy as np
 import pytest
 
-from svae.evaluation.metrics.latents import correlations, dci, match_latents, mcc, r2
+from svae.evaluation.matching import correlations, match_latents
+from svae.evaluation.metrics.latents import dci
+from svae.evaluation.metrics.latents import explained_variance as r2
+from svae.evaluation.metrics.latents import mean_matched_correlation as mcc
 from svae.files import read_anndata
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from svae.contracts.fit import Fit, Run
 from svae.errors import BenchmarkError
-from svae.evaluation.metrics import evaluate
+from svae.evaluation.evaluate import compute_metrics
 from svae.evaluation.metrics.targets import target_scores, two_largest
 from svae.files import read_anndata
 from svae.targets import targets_from_shifts, within_spread
@@ -38,7 +38,7 @@ def fit_of(truth, order=(0, 1, 2, 3, 4), signs=1.0, rows=slice(7), **tables):
 
 
 def values(fit, split, truth=None):
-    return evaluate(fit, split, truth).set_index("metric")["value"]
+    return compute_metrics(fit, split, truth).set_index("metric")["value"]
 
 
 def test_scores_by_hand():
@@ -145,11 +145,11 @@ def test_what_is_lacking_is_not_applicable(world):
 def test_missing_rows_and_cells_are_named(world):
     truth, split = world
     with pytest.raises(BenchmarkError, match=r'the fit, uns\["targets"\]: no row for perturbation \'p5\''):
-        evaluate(fit_of(truth, rows=slice(5)), split, truth)
+        compute_metrics(fit_of(truth, rows=slice(5)), split, truth)
     with pytest.raises(BenchmarkError, match="cell 'stray' is not a cell of the truth"):
-        evaluate(fit_of(truth), split.replace("cell0", "stray"), truth)
+        compute_metrics(fit_of(truth), split.replace("cell0", "stray"), truth)
     with pytest.raises(BenchmarkError, match="column 'part' is missing"):
-        evaluate(fit_of(truth), split.drop(columns="part"), truth)
+        compute_metrics(fit_of(truth), split.drop(columns="part"), truth)
 
 
 def test_dense_shifts_show_their_targets():

@@ -5,64 +5,80 @@ import numpy as np
 import pytest
 
 from svae.errors import BenchmarkError
-from svae.evaluation.comparison import COMPUTE
-from svae.evaluation.metrics.registry import METRICS_TABLE, choose_metrics, needs_met, read_metrics
+from svae.evaluation.metric import REGISTERED, metric
+from svae.evaluation.metrics import METRICS, choose_metrics, metrics_table
+
+DESCRIPTION = {"label": "Mine", "question": "latents", "direction": "higher", "needs": ("latents",)}
 
 
-def altered(tmp_path, old, new):
-    text = METRICS_TABLE.read_text()
-    assert old in text
-    path = tmp_path / "metrics.tsv"
-    path.write_text(text.replace(old, new, 1))
-    return path
-
-
-def test_the_table_and_the_code_name_the_same_metrics():
-    table = read_metrics()
-    assert set(table.index) == set(COMPUTE)
+def test_the_table_describes_every_metric():
+    table = metrics_table()
+    assert table.index.tolist() == list(METRICS)
+    assert table.index.name == "metric"
     assert set(table["direction"]) == {"higher", "lower"}
+    assert table["question"].drop_duplicates().tolist() == ["latents", "targets", "likelihood"]
     assert table.loc["mcc_pearson", ["low", "high"]].tolist() == [0, 1]
     assert np.isnan(table.loc["inll_same_cells", "low"])
-    assert table.index[table["original"]].str.endswith("_original").all()
+    assert table.loc["target_f1", "needs"] == "truth,latents,targets|shifts"
+    assert table.index[table["original"]].tolist() == [
+        "target_precision_original",
+        "target_recall_original",
+        "target_f1_original",
+    ]
+    headlines = ["mcc_pearson", "target_f1", "inll_zero_shot", "inll_clean"]
+    assert table.index[table["headline"]].tolist() == headlines
+    assert table.loc[headlines, "decimals"].tolist() == [3, 3, 1, 1]
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "message"),
+    ("slip", "message"),
     [
-        ("mcc_pearson", "mcc_person", "unknown metric 'mcc_person', did you mean 'mcc_pearson'"),
-        ("higher", "hihger", "mcc_pearson: unknown direction 'hihger', did you mean 'higher'"),
-        ("truth,latents", "truth,latent", "mcc_pearson: unknown need 'latent', did you mean 'latents'"),
-        ("mcc_spearman", "mcc_pearson", "metric 'mcc_pearson' occurs more than once"),
-        ("needs", "need", "column 'needs' is missing"),
-        ("\t0\t1\t", "\tnought\t1\t", "mcc_pearson: 'nought' in column 'low' is not a number"),
+        ({"question": "latent"}, "metric 'mine': unknown question 'latent', did you mean 'latents'"),
+        ({"direction": "hihger"}, "metric 'mine': unknown direction 'hihger', did you mean 'higher'"),
+        ({"needs": ("truth", "latent")}, "metric 'mine': unknown need 'latent', did you mean 'latents'"),
+        ({"needs": ("targets|shift",)}, "metric 'mine': unknown need 'shift', did you mean 'shifts'"),
     ],
 )
-def test_a_slip_in_the_table_is_named(tmp_path, old, new, message):
-    path = altered(tmp_path, old, new)
-    with pytest.raises(BenchmarkError, match=message) as caught:
-        read_metrics(path)
-    assert str(caught.value).startswith(str(path))
+def test_a_slip_in_a_description_is_named(slip, message):
+    def mine(comparison):
+        return 0.0
+
+    with pytest.raises(BenchmarkError, match=message):
+        metric(**DESCRIPTION | slip)(mine)
+    assert "mine" not in REGISTERED
+
+
+def test_two_metrics_cannot_have_one_name():
+    def r2(comparison):
+        return 0.0
+
+    with pytest.raises(BenchmarkError, match=r"metric 'r2': the name is taken, in .*latents"):
+        metric(**DESCRIPTION)(r2)
 
 
 def test_choosing_metrics():
-    table = read_metrics()
-    assert choose_metrics(table, ["r2", "mcc_pearson"], "demo.yaml").index.tolist() == ["r2", "mcc_pearson"]
+    assert choose_metrics(["r2", "mcc_pearson"], "demo.yaml") == [METRICS["r2"], METRICS["mcc_pearson"]]
     with pytest.raises(BenchmarkError, match=r"demo\.yaml: metrics: unknown metric 'r3', did you mean 'r2'"):
-        choose_metrics(table, ["r3"], "demo.yaml: metrics")
+        choose_metrics(["r3"], "demo.yaml: metrics")
 
 
 def test_needs():
-    assert needs_met("", set())
-    assert needs_met("truth,targets|shifts", {"truth", "shifts"})
-    assert not needs_met("truth,targets|shifts", {"truth", "latents"})
-    assert not needs_met("truth,targets|shifts", {"targets", "shifts"})
+    assert METRICS["target_f1"].is_applicable({"truth", "latents", "shifts"})
+    assert not METRICS["target_f1"].is_applicable({"truth", "latents"})
+    assert not METRICS["target_f1"].is_applicable({"latents", "targets", "shifts"})
+    assert not METRICS["inll_clean"].is_applicable(set())
 
 
-def test_evaluation_loads_no_deep_learning():
-    program = (
-        "import sys, svae.evaluation.metrics, svae.evaluation.selection;"
-        "import svae.evaluation.statistics, svae.evaluation.leaderboard;"
-        "sys.exit(', '.join({'torch', 'scvi', 'scanpy', 'lightning'} & set(sys.modules)) or 0)"
-    )
+@pytest.mark.parametrize(
+    ("modules", "forbidden"),
+    [
+        # What Snakemake imports at each start, to check a scope.
+        ("metrics selection", "torch scvi scanpy lightning anndata scipy sklearn statsmodels"),
+        ("evaluate leaderboard statistics restarts", "torch scvi scanpy lightning sklearn statsmodels"),
+    ],
+)
+def test_what_an_import_loads(modules, forbidden):
+    imports = ", ".join(f"svae.evaluation.{module}" for module in modules.split())
+    program = f"import sys, {imports}; sys.exit(', '.join(set({forbidden.split()}) & set(sys.modules)) or 0)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

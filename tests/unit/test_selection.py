@@ -2,8 +2,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from svae.contracts.tables import SELECTED_COLUMNS
 from svae.errors import BenchmarkError
-from svae.evaluation.selection import select, udr
+from svae.evaluation.restarts import udr
+from svae.evaluation.selection import RULES, Candidates, rule, select
 
 
 def grid(method="svae_plus", replicate=0, **columns):
@@ -12,12 +14,21 @@ def grid(method="svae_plus", replicate=0, **columns):
     return pd.DataFrame({**run, "setting": settings, "status": "ok", **columns})
 
 
-def chosen(scores, rules, **kwargs):
-    return select(scores, rules, **kwargs).set_index("rule")["setting"]
-
-
 def truth_of(scores, values, metric="mcc_pearson"):
     return scores[["dataset", "split", "replicate", "method", "setting"]].assign(metric=metric, value=values)
+
+
+def choices(scores, rules, metrics=None, **kwargs):
+    """What each rule chose in the one run of `scores`, and how: ``setting`` and ``outcome`` by rule."""
+    metrics = truth_of(scores, np.nan) if metrics is None else metrics
+    return select(scores, metrics, rules, **kwargs).set_index("rule")[["setting", "outcome"]]
+
+
+def chosen(scores, rules, metrics=None, **kwargs):
+    """The settings of :func:`choices`, all of which were chosen."""
+    table = choices(scores, rules, metrics, **kwargs)
+    assert set(table["outcome"]) == {"chosen"}
+    return table["setting"]
 
 
 def test_each_rule_looks_at_its_own_score():
@@ -37,34 +48,50 @@ def test_each_rule_looks_at_its_own_score():
 
 def test_the_truth_moves_hindsight_only():
     scores = grid(validation_likelihood=[1.0, 2, 3], udr=[3.0, 2, 1])
-    rules = ["fixed", "validation_likelihood", "udr"]
+    blind = [name for name, rule in RULES.items() if not rule.sees_truth]
+    assert blind == ["fixed", "validation_likelihood", "udr"]
     pd.testing.assert_frame_equal(
-        select(scores, rules), select(scores, rules, metrics=truth_of(scores, [0.1, 0.9, 0.2]))
+        choices(scores, blind), choices(scores, blind, metrics=truth_of(scores, [0.1, 0.9, 0.2]))
     )
 
 
-def test_a_lower_metric_is_better_for_hindsight_if_so_said():
+def test_hindsight_knows_which_direction_of_its_metric_is_better():
     scores = grid()
-    metrics = truth_of(scores, [3.0, 1.0, 2.0], "target_shd")
-    kwargs = {"metrics": metrics, "hindsight_metric": "target_shd"}
-    assert chosen(scores, ["hindsight"], hindsight_direction="lower", **kwargs)["hindsight"] == "s70"
-    assert chosen(scores, ["hindsight"], hindsight_direction="higher", **kwargs)["hindsight"] == "s10"
-    assert pd.isna(chosen(scores, ["hindsight"], metrics=truth_of(scores, np.nan))["hindsight"])
+    for metric, best in (("target_shd", "s70"), ("target_f1", "s10")):
+        metrics = truth_of(scores, [3.0, 1.0, 2.0], metric)
+        assert chosen(scores, ["hindsight"], metrics, hindsight_metric=metric)["hindsight"] == best
+    with pytest.raises(BenchmarkError, match="unknown metric 'mcc_person', did you mean 'mcc_pearson'"):
+        choices(scores, ["hindsight"], hindsight_metric="mcc_person")
 
 
 def test_fixed_takes_the_named_setting():
     assert chosen(grid(), ["fixed"], fixed={"svae_plus": "s70"})["fixed"] == "s70"
     with pytest.raises(BenchmarkError, match="svae_plus: unknown setting 's71', did you mean 's70'"):
-        select(grid(), ["fixed"], fixed={"svae_plus": "s71"})
+        choices(grid(), ["fixed"], fixed={"svae_plus": "s71"})
 
 
 def test_only_what_ended_well_is_chosen():
     scores = grid(udr=[0.5, 0.9, 0.8])
     scores["status"] = ["ok", "diverged", "ok"]
     assert chosen(scores, ["udr"])["udr"] == "s100"
-    assert pd.isna(chosen(scores, ["fixed"], fixed={"svae_plus": "s70"})["fixed"])
-    scores["status"] = "failed"
-    assert chosen(scores, ["fixed", "udr", "hindsight"]).isna().all()
+    table = choices(scores, ["fixed"], fixed={"svae_plus": "s70"})
+    assert pd.isna(table.loc["fixed", "setting"])
+    assert table.loc["fixed", "outcome"] == "failed"
+
+
+@pytest.mark.parametrize(
+    ("statuses", "outcome"),
+    [
+        (["failed", "diverged", "timeout"], "failed"),
+        (["not_applicable", "not_applicable", "failed"], "failed"),
+        (["not_applicable"] * 3, "not_applicable"),
+    ],
+)
+def test_without_a_fit_there_is_no_setting(statuses, outcome):
+    scores = grid(udr=[0.5, 0.9, 0.8]).assign(status=statuses)
+    table = choices(scores, RULES, metrics=truth_of(scores, [0.1, 0.2, 0.3]))
+    assert table["setting"].isna().all()
+    assert set(table["outcome"]) == {outcome}
 
 
 def test_the_first_of_equals_wins_in_grid_order():
@@ -73,25 +100,52 @@ def test_the_first_of_equals_wins_in_grid_order():
     assert chosen(scores.iloc[::-1], ["udr"])["udr"] == "s100"
 
 
-def test_without_the_score_only_a_single_setting_is_chosen():
-    assert pd.isna(chosen(grid(), ["udr"])["udr"])
-    assert pd.isna(chosen(grid(udr=np.nan), ["udr"])["udr"])
+@pytest.mark.parametrize("scores", [grid(), grid(udr=np.nan)])
+def test_a_rule_without_its_score_falls_back_to_the_fixed_setting(scores):
+    table = choices(scores, ["fixed", "udr"], fixed={"svae_plus": "s70"})
+    assert table.loc["fixed"].tolist() == ["s70", "chosen"]
+    assert table.loc["udr"].tolist() == ["s70", "fallback"]
+    scores = scores.assign(status=["ok", "diverged", "ok"])
+    assert choices(scores, ["udr"], fixed={"svae_plus": "s70"}).loc["udr", "outcome"] == "failed"
+
+
+def test_hindsight_does_not_fall_back():
+    table = choices(grid(), ["hindsight"])
+    assert pd.isna(table.loc["hindsight", "setting"])
+    assert table.loc["hindsight", "outcome"] == "not_applicable"
+
+
+def test_the_only_setting_is_chosen_by_every_rule():
     only = grid().iloc[:1]
-    picks = chosen(only, ["udr", "hindsight"], metrics=truth_of(only, np.nan))
-    assert picks.tolist() == ["s10", "s10"]
+    assert chosen(only, RULES).tolist() == ["s10"] * len(RULES)
 
 
 def test_runs_are_chosen_for_one_by_one():
     scores = pd.concat([grid(udr=[1.0, 2, 3]), grid(replicate=1, udr=[3.0, 2, 1]), grid("vae")])
-    table = select(scores, ["udr"])
-    assert table.columns.tolist() == ["dataset", "split", "replicate", "method", "rule", "setting"]
-    assert table["setting"].tolist()[:2] == ["s100", "s10"]
-    assert pd.isna(table["setting"].iloc[2])
+    table = select(scores, truth_of(scores, np.nan), ["udr"])
+    assert tuple(table.columns) == SELECTED_COLUMNS
+    assert table["setting"].tolist() == ["s100", "s10", "s10"]
+    assert table["outcome"].tolist() == ["chosen", "chosen", "fallback"]
 
 
 def test_an_unknown_rule_is_named():
     with pytest.raises(BenchmarkError, match="unknown rule 'urd', did you mean 'udr'"):
-        select(grid(), ["urd"])
+        choices(grid(), ["urd"])
+
+
+def test_a_rule_is_one_function():
+    try:
+
+        @rule(label="frugal", sentence="the shortest run time")
+        def frugal(candidates: Candidates):
+            return candidates.score("seconds").idxmin()
+
+        assert RULES["frugal"].label == "frugal"
+        assert chosen(grid(seconds=[3.0, 2, 1]), ["frugal"])["frugal"] == "s100"
+        with pytest.raises(BenchmarkError, match="rule 'frugal': the name is taken"):
+            rule(label="", sentence="")(frugal)
+    finally:
+        RULES.pop("frugal", None)
 
 
 def test_udr_finds_the_restart_that_went_astray():

@@ -15,11 +15,10 @@ from svae.contracts.tables import (
 )
 from svae.errors import BenchmarkError
 from svae.evaluation.leaderboard import leaderboard
-from svae.evaluation.metrics.registry import METRICS_TABLE, read_metrics
 from svae.files import write_table
 from svae.report.methods_table import read_methods
 
-METHODS_TABLE: Path = METRICS_TABLE.with_name("methods.tsv")
+METHODS_TABLE = Path(__file__).resolve().parents[2] / "config" / "methods.tsv"
 MCC = {
     "svae_plus": [0.8, 0.9, 0.85],
     "vae": [0.4, 0.5, 0.45],
@@ -37,7 +36,8 @@ def results():
         setting = "best" if not np.isnan(values[replicate]) else np.nan
         for rule in ("fixed", "hindsight"):
             key = {**run, "replicate": replicate, "method": method}
-            selected.append({**key, "rule": rule, "setting": setting})
+            outcome = "failed" if setting is np.nan else "chosen"
+            selected.append({**key, "rule": rule, "setting": setting, "outcome": outcome})
         for metric, value in (
             ("mcc_pearson", values[replicate]),
             ("inll_same_cells", 300 + values[replicate]),
@@ -51,7 +51,7 @@ def results():
 @pytest.fixture
 def board(results):
     methods = read_methods(METHODS_TABLE, ["mine"])
-    return leaderboard(*results, read_metrics(), methods, reference="svae_plus")
+    return leaderboard(*results, methods, reference="svae_plus")
 
 
 def rows(board, metric, rule="fixed"):
@@ -92,25 +92,33 @@ def test_tests_are_adjusted_and_leave_out_anchors(board):
 def test_no_value_is_no_rank(results):
     metrics, selected = results
     metrics.loc[metrics["method"] == "vae", "value"] = np.nan
-    board = leaderboard(metrics, selected, read_metrics(), read_methods(METHODS_TABLE), "svae_plus")
+    board = leaderboard(metrics, selected, read_methods(METHODS_TABLE), "svae_plus")
     row = rows(board, "mcc_pearson").loc["vae"]
     assert row["n"] == 0
     assert row[["mean", "low", "rank", "p_adjusted"]].isna().all()
 
 
+def test_fallbacks_and_failures_are_counted(results):
+    metrics, selected = results
+    selected.loc[(selected["method"] == "vae") & (selected["replicate"] < 2), "outcome"] = "fallback"
+    board = leaderboard(metrics, selected, read_methods(METHODS_TABLE), "svae_plus")
+    table = rows(board, "mcc_pearson")
+    assert table["fallbacks"].to_dict() == {"svae_plus": 0, "vae": 2, "mine": 0, "oracle": 0}
+    assert table["failed"].to_dict() == {"svae_plus": 0, "vae": 0, "mine": 1, "oracle": 0}
+    assert table.loc["vae", "rank"] == 3  # what the fixed setting gave is ranked as any other value
+
+
 def test_nothing_chosen_at_all_still_makes_a_table(results):
     metrics, selected = results
-    board = leaderboard(
-        metrics, selected.assign(setting=np.nan), read_metrics(), read_methods(METHODS_TABLE), "svae_plus"
-    )
+    board = leaderboard(metrics, selected.assign(setting=np.nan), read_methods(METHODS_TABLE), "svae_plus")
     assert (board["n"] == 0).all()
     assert len(board) == 16
 
 
 def test_a_reference_that_is_no_method_is_named(results):
     with pytest.raises(BenchmarkError, match="unknown method 'svae_pluss', did you mean 'svae_plus'"):
-        leaderboard(*results, read_metrics(), read_methods(METHODS_TABLE), "svae_pluss")
-    board = leaderboard(*results, read_metrics(), read_methods(METHODS_TABLE), "pca")  # known, but not run
+        leaderboard(*results, read_methods(METHODS_TABLE), "svae_pluss")
+    board = leaderboard(*results, read_methods(METHODS_TABLE), "pca")  # known, but not run
     assert board["p_adjusted"].isna().all()
 
 

@@ -67,3 +67,6 @@ def test_dependencies_are_found_through_imports(tmp_path):
     notebook = tmp_path / "notebook.py"
     notebook.write_text("import svae\n")
     assert "svae/models/classes.py" in package_files(notebook), "the model classes are loaded on first use"
+    scanning = tmp_path / "scanning.py"
+    scanning.write_text("from svae.evaluation.metrics import METRICS\n")
+    assert "svae/evaluation/metrics/likelihood.py" in package_files(scanning), "the folder is scanned"

@@ -1,59 +1,69 @@
-"""The metrics: one file per question, and one function that asks them all of a fit."""
+"""The metrics, one file per question: every function that is decorated in a file of this folder is one."""
 
-import anndata as ad
-import numpy as np
+from collections.abc import Iterable, Mapping
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import get_args
+
 import pandas as pd
 
-from svae.contracts.fit import Fit
-from svae.errors import BenchmarkError
-from svae.evaluation.comparison import COMPUTE, Comparison
-from svae.evaluation.metrics.registry import choose_metrics, needs_met, read_metrics
+from svae.errors import unknown
+from svae.evaluation.metric import REGISTERED, Metric, Question
 
-__all__ = ["choose_metrics", "evaluate", "needs_met", "read_metrics"]
+for module in iter_modules(__path__):
+    import_module(f"{__name__}.{module.name}")
 
 
-def evaluate(
-    fit: Fit,
-    split: pd.DataFrame,
-    truth: ad.AnnData | None = None,
-    metrics: pd.DataFrame | None = None,
-    seed: int = 0,
-) -> pd.DataFrame:
-    """Compute every metric of one fit.
+def _in_order() -> Mapping[str, Metric]:
+    """All metrics by name: question after question, in each as they stand in the files."""
+    questions = get_args(Question)
+    metrics = sorted(REGISTERED.values(), key=lambda metric: questions.index(metric.question))
+    return {metric.name: metric for metric in metrics}
 
-    Parameters
-    ----------
-    fit
-        As read by :func:`svae.contracts.fit.read`.
-    split
-        One row per cell: ``cell``, ``perturbation``, ``part`` (train, validation, adapt or test).
-    truth
-        What only a simulator knows: ``obs_names`` = cells, ``obsm["latents"]`` (cells × p),
-        ``uns["targets"]`` (perturbation × p). None for real data.
-    metrics
-        Table of metrics (:func:`read_metrics`); by default all those of ``config/metrics.tsv``.
-    seed
-        Of the subsample and forests behind DCI, and of the random starts in ``*_original``.
 
-    Returns
-    -------
-    Columns ``metric`` and ``value``, in the order of `metrics`. A metric that needs what the fit or the
-    truth lacks is not applicable: NaN, never 0; so are all metrics of a fit that did not end well.
+METRICS = _in_order()
+"""All metrics by name, in the order of the tables."""
+
+
+def choose_metrics(names: Iterable[str], where: str) -> list[Metric]:
+    """Return the metrics called `names`; `where` is the file and key that asks for them.
 
     Raises
     ------
     BenchmarkError
-        If cells or perturbations of the split are missing from the fit or the truth.
+        Naming the first name that is no metric, and the nearest metric.
     """
-    for column in ("cell", "perturbation", "part"):
-        if column not in split:
-            raise BenchmarkError(
-                f"the split: column '{column}' is missing (columns: {', '.join(split.columns)})"
-            )
-    registry = read_metrics() if metrics is None else metrics
-    comparison = Comparison(fit, split, truth, seed)
-    values = [
-        COMPUTE[metric](comparison) if needs_met(needs, comparison.available) else np.nan
-        for metric, needs in registry["needs"].items()
+    names = list(names)
+    for name in names:
+        if name not in METRICS:
+            raise unknown("metric", name, METRICS, where)
+    return [METRICS[name] for name in names]
+
+
+def metrics_table() -> pd.DataFrame:
+    """Describe all metrics.
+
+    Returns
+    -------
+    One row per metric, indexed by its name (``metric``): ``label``, ``question``, ``direction`` (``higher``
+    or ``lower`` is better), ``low`` and ``high`` (range; NaN where unbounded), ``needs`` (joined by commas),
+    ``original`` (True: as the released code of Lopez et al. 2023 does it), ``decimals``, ``headline``,
+    ``citation``.
+    """
+    rows = [
+        {
+            "metric": metric.name,
+            "label": metric.label,
+            "question": metric.question,
+            "direction": metric.direction,
+            "low": metric.low,
+            "high": metric.high,
+            "needs": ",".join(metric.needs),
+            "original": metric.original,
+            "decimals": metric.decimals,
+            "headline": metric.headline,
+            "citation": metric.citation,
+        }
+        for metric in METRICS.values()
     ]
-    return pd.DataFrame({"metric": registry.index, "value": np.asarray(values, dtype=float)})
+    return pd.DataFrame(rows).set_index("metric")

@@ -1,77 +1,93 @@
 """Latents: are the true ones found, up to order, sign and scale."""
 
-from typing import Literal
-
 import numpy as np
-from scipy.optimize import linear_sum_assignment
-from scipy.stats import entropy, rankdata
-from sklearn.ensemble import RandomForestRegressor
-from sklearn.linear_model import LinearRegression
 
-Correlation = Literal["pearson", "spearman"]
+from svae.evaluation.comparison import Comparison
+from svae.evaluation.matching import Correlation, match_latents
+from svae.evaluation.metric import metric
 
 # Enough for the importances to settle: 1,000 cells or 50 trees move either score by about .01.
 DCI_CELLS = 2000
 DCI_TREES = 20
 
 
-def correlations(true: np.ndarray, estimated: np.ndarray, method: Correlation = "pearson") -> np.ndarray:
-    """Correlate every true latent with every estimated one.
-
-    Parameters
-    ----------
-    true, estimated
-        Cells × p and cells × q.
-    method
-        ``pearson``, or ``spearman`` (Pearson of the ranks).
-
-    Returns
-    -------
-    p × q, in [−1, 1]; a constant latent correlates 0 with everything.
-    """
-    true, estimated = (_standardised(values, method) for values in (true, estimated))
-    return np.clip(true.T @ estimated, -1, 1)
+@metric(
+    label="MCC (Pearson)",
+    question="latents",
+    direction="higher",
+    low=0,
+    high=1,
+    needs=("truth", "latents"),
+    headline=True,
+    citation="Hyvärinen & Morioka 2016; Lopez et al. 2023",
+)
+def mcc_pearson(comparison: Comparison) -> float:
+    """Mean matched |Pearson correlation| of the true latents."""
+    return mean_matched_correlation(comparison.true_latents, comparison.latents, "pearson")
 
 
-def _standardised(values: np.ndarray, method: Correlation) -> np.ndarray:
-    values = rankdata(values, axis=0) if method == "spearman" else np.asarray(values, dtype=float)
-    centred = values - values.mean(axis=0)
-    norms = np.linalg.norm(centred, axis=0)
-    # A constant column is not exactly zero once centred: compare with the rounding error of its mean.
-    varies = norms > 1e-12 * np.linalg.norm(values, axis=0)
-    return np.divide(centred, norms, out=np.zeros_like(centred), where=varies)
+@metric(
+    label="MCC (Spearman)",
+    question="latents",
+    direction="higher",
+    low=0,
+    high=1,
+    needs=("truth", "latents"),
+    citation="Hyvärinen & Morioka 2016; Lopez et al. 2023",
+)
+def mcc_spearman(comparison: Comparison) -> float:
+    """Mean matched |Spearman correlation| of the true latents."""
+    return mean_matched_correlation(comparison.true_latents, comparison.latents, "spearman")
 
 
-def match_latents(
-    true: np.ndarray, estimated: np.ndarray, method: Correlation = "pearson", signed: bool = False
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Pair true with estimated latents, one to one, at the largest total correlation (Hungarian algorithm).
-
-    Parameters
-    ----------
-    true, estimated
-        Cells × p and cells × q.
-    method
-        ``pearson`` or ``spearman``.
-    signed
-        Match on the correlation itself rather than on its absolute value. The released code of
-        Lopez et al. (2023) does so for targets, and thereby mismatches mirrored latents.
-
-    Returns
-    -------
-    similarity
-        p × q, the correlations that were maximised.
-    rows, columns
-        min(p, q) indices each: true latent ``rows[i]`` is paired with estimated ``columns[i]``.
-    """
-    similarity = correlations(true, estimated, method)
-    if not signed:
-        similarity = np.abs(similarity)
-    rows, columns = linear_sum_assignment(similarity, maximize=True)
-    return similarity, rows, columns
+@metric(
+    label="R² (linear map)",
+    question="latents",
+    direction="higher",
+    high=1,
+    needs=("truth", "latents"),
+    citation="Lopez et al. 2023",
+)
+def r2(comparison: Comparison) -> float:
+    """Share of the true latents' variance that a linear map of the estimated ones explains."""
+    return explained_variance(comparison.true_latents, comparison.latents)
 
 
-def mcc(true: np.ndarray, estimated: np.ndarray, method: Correlation = "pearson") -> float:
+@metric(
+    label="DCI disentanglement",
+    question="latents",
+    direction="higher",
+    low=0,
+    high=1,
+    needs=("truth", "latents"),
+    citation="Eastwood & Williams 2018",
+)
+def dci_disentanglement(comparison: Comparison) -> float:
+    """Whether an estimated latent tells about one true latent only."""
+    return comparison.shared(_dci)["disentanglement"]
+
+
+@metric(
+    label="DCI completeness",
+    question="latents",
+    direction="higher",
+    low=0,
+    high=1,
+    needs=("truth", "latents"),
+    citation="Eastwood & Williams 2018",
+)
+def dci_completeness(comparison: Comparison) -> float:
+    """Whether a true latent is told by one estimated latent only."""
+    return comparison.shared(_dci)["completeness"]
+
+
+def _dci(comparison: Comparison) -> dict[str, float]:
+    return dci(comparison.true_latents, comparison.latents, comparison.seed)
+
+
+def mean_matched_correlation(
+    true: np.ndarray, estimated: np.ndarray, method: Correlation = "pearson"
+) -> float:
     """Mean matched |correlation| of the true latents, the MCC of Hyvärinen & Morioka (2016).
 
     Parameters
@@ -89,12 +105,14 @@ def mcc(true: np.ndarray, estimated: np.ndarray, method: Correlation = "pearson"
     return float(similarity[rows, columns].sum() / similarity.shape[0])
 
 
-def r2(true: np.ndarray, estimated: np.ndarray) -> float:
+def explained_variance(true: np.ndarray, estimated: np.ndarray) -> float:
     """Share of the true latents' variance that a linear map of the estimated ones explains.
 
     `true` is cells × p, `estimated` cells × q. Mean over true latents, in-sample, as in Lopez et al.
     (2023): 1 if the latents agree up to an invertible linear map.
     """
+    from sklearn.linear_model import LinearRegression
+
     return float(LinearRegression().fit(estimated, true).score(estimated, true))
 
 
@@ -117,6 +135,8 @@ def dci(true: np.ndarray, estimated: np.ndarray, seed: int) -> dict[str, float]:
     importance)? ``completeness``: is a true latent told by one estimated latent only (plain mean)?
     Both in [0, 1].
     """
+    from sklearn.ensemble import RandomForestRegressor
+
     cells = np.random.default_rng(seed).permutation(len(true))[:DCI_CELLS]
     forest = RandomForestRegressor(DCI_TREES, min_samples_leaf=5, random_state=seed, n_jobs=1)
     importance = np.column_stack(
@@ -132,6 +152,8 @@ def dci(true: np.ndarray, estimated: np.ndarray, seed: int) -> dict[str, float]:
 
 def _concentration(importance: np.ndarray, axis: int) -> np.ndarray:
     """One minus the entropy along `axis`, in units of its maximum; 0 where nothing is important."""
+    from scipy.stats import entropy
+
     total = importance.sum(axis=axis)
     choices = importance.shape[axis]
     if choices == 1:

@@ -2,45 +2,96 @@
 
 import pandas as pd
 
+from svae.evaluation.comparison import Comparison
+from svae.evaluation.metric import metric
+
 MIN_CELLS = 10  # a perturbation counts if it has more scored cells than this (Lopez et al. 2023)
 
 
-def inll(log_likelihood: pd.Series, labels: pd.Series) -> float:
-    """Interventional negative log-likelihood (Lopez et al. 2023): lower is better.
-
-    Parameters
-    ----------
-    log_likelihood
-        Per cell, nats: log p(x | perturbation), estimated by importance sampling (Burda et al. 2016).
-        NaN where the cell was not scored.
-    labels
-        Perturbation per cell; both are indexed by cell.
-
-    Returns
-    -------
-    Nats per cell: minus the mean over perturbations of the mean over their cells; perturbations with
-    at most 10 scored cells are left out, and NaN is returned if none is left.
-    """
-    return -_mean_over_perturbations(log_likelihood, labels)
+@metric(
+    label="I-NLL, zero-shot (nats/cell)",
+    question="likelihood",
+    direction="lower",
+    needs=("log_likelihood_zero_shot",),
+    decimals=1,
+    headline=True,
+    citation="Burda et al. 2016; Lopez et al. 2023",
+)
+def inll_zero_shot(comparison: Comparison) -> float:
+    """Interventional negative log-likelihood before adaptation."""
+    return -mean_over_perturbations(*comparison.scored("log_likelihood_zero_shot"))
 
 
-def reconstruction(negative_log_likelihood: pd.Series, labels: pd.Series) -> float:
-    """Held-out reconstruction error, −E[log p(x | z)] under the posterior, averaged as in :func:`inll`.
+@metric(
+    label="I-NLL, same cells (nats/cell)",
+    question="likelihood",
+    direction="lower",
+    needs=("log_likelihood_same_cells",),
+    decimals=1,
+    citation="Burda et al. 2016; Lopez et al. 2023",
+)
+def inll_same_cells(comparison: Comparison) -> float:
+    """Interventional negative log-likelihood after adapting to the very cells that are scored."""
+    return -mean_over_perturbations(*comparison.scored("log_likelihood_same_cells"))
 
-    Both are indexed by cell; nats per cell, lower is better.
-    """
-    return _mean_over_perturbations(negative_log_likelihood, labels)
+
+@metric(
+    label="I-NLL, clean protocol (nats/cell)",
+    question="likelihood",
+    direction="lower",
+    needs=("log_likelihood_clean",),
+    decimals=1,
+    headline=True,
+    citation="Burda et al. 2016",
+)
+def inll_clean(comparison: Comparison) -> float:
+    """Interventional negative log-likelihood after adapting to the other half of the cells."""
+    return -mean_over_perturbations(*comparison.scored("log_likelihood_clean"))
 
 
-def effective_samples(sizes: pd.Series, labels: pd.Series) -> float:
-    """Effective sample size of the importance weights (Kong 1992), averaged as in :func:`inll`.
+@metric(
+    label="Held-out reconstruction (nats/cell)",
+    question="likelihood",
+    direction="lower",
+    needs=("reconstruction",),
+    decimals=1,
+)
+def reconstruction(comparison: Comparison) -> float:
+    """Held-out reconstruction error, −E[log p(x | z)] under the posterior."""
+    return mean_over_perturbations(*comparison.scored("reconstruction"))
+
+
+@metric(
+    label="Effective samples behind the I-NLL",
+    question="likelihood",
+    direction="higher",
+    low=1,
+    needs=("effective_samples",),
+    decimals=1,
+    citation="Kong 1992",
+)
+def effective_samples(comparison: Comparison) -> float:
+    """Effective sample size of the importance weights.
 
     Few mean that a handful of samples carry the estimate of the likelihood, which is then too low.
     """
-    return _mean_over_perturbations(sizes, labels)
+    return mean_over_perturbations(*comparison.scored("effective_samples"))
 
 
-def _mean_over_perturbations(scores: pd.Series, labels: pd.Series) -> float:
+def mean_over_perturbations(scores: pd.Series, labels: pd.Series) -> float:
+    """Mean over perturbations of the mean score of their cells (Lopez et al. 2023).
+
+    Parameters
+    ----------
+    scores
+        Per cell, indexed by cell; NaN where the cell was not scored.
+    labels
+        Perturbation of each cell, indexed by cell.
+
+    Returns
+    -------
+    In the unit of the scores. Perturbations with at most 10 scored cells are left out; NaN if none is left.
+    """
     cells = pd.DataFrame({"score": scores, "perturbation": labels}).dropna()
     groups = cells.groupby("perturbation", observed=True)["score"]
     return float(groups.mean()[groups.size() > MIN_CELLS].mean())

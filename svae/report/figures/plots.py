@@ -30,7 +30,7 @@ from svae.contracts.tables import (
     read_tidy,
 )
 from svae.errors import unknown
-from svae.evaluation.metrics.registry import METRICS_TABLE, read_metrics
+from svae.evaluation.metrics import metrics_table
 from svae.evaluation.selection import HINDSIGHT
 from svae.evaluation.statistics import bootstrap_interval
 from svae.files import replacing, write_table
@@ -44,7 +44,7 @@ LIKELIHOOD = ("inll_zero_shot", "inll_same_cells", "inll_clean")
 MAIN = ("mcc_pearson", "target_f1")
 SPARSE = "svae_plus"  # the method whose penalty is the s of a Beta(1, s) prior
 
-METHODS_TABLE = METRICS_TABLE.with_name("methods.tsv")
+METHODS_TABLE = Path(__file__).resolve().parents[3] / "config" / "methods.tsv"
 COLUMNS = {
     "metrics": METRICS_COLUMNS,
     "selected": SELECTED_COLUMNS,
@@ -76,7 +76,7 @@ class Tables:
     Attributes
     ----------
     methods, registry
-        See :func:`svae.evaluation.leaderboard.read_methods` and :func:`svae.evaluation.metrics.read_metrics`.
+        See :func:`svae.report.methods_table.read_methods`, :func:`svae.evaluation.metrics.metrics_table`.
     rule
         The scope's main rule: the settings that the figures show are those that it chose.
     reference
@@ -100,12 +100,11 @@ class Tables:
     def read(cls, paths: Mapping[str, str | Path], rule: str, reference: str) -> "Tables":
         """Read the tables at `paths`, one for each name in :data:`COLUMNS`.
 
-        ``methods`` and ``registry`` among them are tables of methods and metrics other than those of config/.
+        ``methods`` among them is a table of methods other than that of config/.
         """
         tables = {name: read_tidy(paths[name], columns) for name, columns in COLUMNS.items()}
         methods = read_methods(paths.get("methods", METHODS_TABLE), tables["selected"]["method"].unique())
-        registry = read_metrics(paths.get("registry", METRICS_TABLE))
-        return cls(**tables, methods=methods, registry=registry, rule=rule, reference=reference)
+        return cls(**tables, methods=methods, registry=metrics_table(), rule=rule, reference=reference)
 
     @property
     def order(self) -> list[str]:

@@ -1,0 +1,70 @@
+"""Pair the latents of two fits, or those of a fit and of the truth, one to one."""
+
+from typing import Literal
+
+import numpy as np
+
+Correlation = Literal["pearson", "spearman"]
+"""``spearman`` is Pearson's correlation of the ranks."""
+
+
+def correlations(true: np.ndarray, estimated: np.ndarray, method: Correlation = "pearson") -> np.ndarray:
+    """Correlate every true latent with every estimated one.
+
+    Parameters
+    ----------
+    true, estimated
+        Cells × p and cells × q.
+    method
+        ``pearson``, or ``spearman`` (Pearson of the ranks).
+
+    Returns
+    -------
+    p × q, in [−1, 1]; a constant latent correlates 0 with everything.
+    """
+    true, estimated = (_standardised(values, method) for values in (true, estimated))
+    return np.clip(true.T @ estimated, -1, 1)
+
+
+def _standardised(values: np.ndarray, method: Correlation) -> np.ndarray:
+    values = np.asarray(values, dtype=float)
+    if method == "spearman":
+        from scipy.stats import rankdata
+
+        values = rankdata(values, axis=0)
+    centred = values - values.mean(axis=0)
+    norms = np.linalg.norm(centred, axis=0)
+    # A constant column is not exactly zero once centred: compare with the rounding error of its mean.
+    varies = norms > 1e-12 * np.linalg.norm(values, axis=0)
+    return np.divide(centred, norms, out=np.zeros_like(centred), where=varies)
+
+
+def match_latents(
+    true: np.ndarray, estimated: np.ndarray, method: Correlation = "pearson", signed: bool = False
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Pair true with estimated latents, one to one, at the largest total correlation (Hungarian algorithm).
+
+    Parameters
+    ----------
+    true, estimated
+        Cells × p and cells × q.
+    method
+        ``pearson`` or ``spearman``.
+    signed
+        Match on the correlation itself rather than on its absolute value. The released code of
+        Lopez et al. (2023) does so for targets, and thereby mismatches mirrored latents.
+
+    Returns
+    -------
+    similarity
+        p × q, the correlations that were maximised.
+    rows, columns
+        min(p, q) indices each: true latent ``rows[i]`` is paired with estimated ``columns[i]``.
+    """
+    from scipy.optimize import linear_sum_assignment
+
+    similarity = correlations(true, estimated, method)
+    if not signed:
+        similarity = np.abs(similarity)
+    rows, columns = linear_sum_assignment(similarity, maximize=True)
+    return similarity, rows, columns

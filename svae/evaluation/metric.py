@@ -1,0 +1,114 @@
+"""A metric: one function of a comparison, with all that tables and figures need to know of it beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, get_args
+
+from svae.contracts.fit import CELL_COLUMNS
+from svae.errors import BenchmarkError, unknown
+
+if TYPE_CHECKING:
+    from svae.evaluation.comparison import Comparison
+
+Question = Literal["latents", "targets", "likelihood"]
+"""What the benchmark asks of a method, in the order of the tables."""
+
+Direction = Literal["higher", "lower"]
+"""Which values of a metric are better."""
+
+NEEDS = ("truth", "latents", "targets", "shifts", *CELL_COLUMNS)
+"""What a metric can need: the truth, or a part of a fit."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric and its description; see :func:`metric` for the attributes."""
+
+    name: str
+    compute: Callable[[Comparison], float]
+    label: str
+    question: Question
+    direction: Direction
+    low: float
+    high: float
+    needs: tuple[str, ...]
+    decimals: int
+    headline: bool
+    citation: str
+
+    @property
+    def original(self) -> bool:
+        """Whether the metric repeats the released code of Lopez et al. (2023), quirks included."""
+        return self.name.endswith("_original")
+
+    def is_applicable(self, available: set[str]) -> bool:
+        """Whether everything that the metric needs is among what is `available`."""
+        return all(available & set(need.split("|")) for need in self.needs)
+
+
+REGISTERED: dict[str, Metric] = {}
+"""The metrics whose files were imported; :data:`svae.evaluation.metrics.METRICS` has all of them."""
+
+
+def metric(
+    *,
+    label: str,
+    question: Question,
+    direction: Direction,
+    needs: tuple[str, ...],
+    low: float = float("nan"),
+    high: float = float("nan"),
+    decimals: int = 3,
+    headline: bool = False,
+    citation: str = "",
+) -> Callable[[Callable[[Comparison], float]], Callable[[Comparison], float]]:
+    """Make a function of a comparison a metric, which is known by the function's name.
+
+    Parameters
+    ----------
+    label
+        What tables and axes call it, with its unit if it has one.
+    question
+        What it asks: ``latents``, ``targets`` or ``likelihood``.
+    direction
+        Whether ``higher`` or ``lower`` is better.
+    needs
+        What it is computed from: ``truth``, or parts of a fit (``latents``, ``targets``, ``shifts``, or
+        one of its columns per cell, such as ``log_likelihood_clean``). ``"targets|shifts"`` is met by
+        either. Where a need is not met, the metric is not applicable.
+    low, high
+        Its range; left out where it is unbounded.
+    decimals
+        How many decimals tables show.
+    headline
+        Whether the first page of the report shows it.
+    citation
+        Who proposed it.
+
+    Raises
+    ------
+    BenchmarkError
+        If the name is taken, or the question, the direction or a need is unknown.
+    """
+
+    def register(compute: Callable[[Comparison], float]) -> Callable[[Comparison], float]:
+        name = compute.__name__
+        where = f"metric '{name}'"
+        if name in REGISTERED:
+            raise BenchmarkError(f"{where}: the name is taken, in {REGISTERED[name].compute.__module__}")
+        if question not in get_args(Question):
+            raise unknown("question", question, get_args(Question), where)
+        if direction not in get_args(Direction):
+            raise unknown("direction", direction, get_args(Direction), where)
+        for need in needs:
+            for choice in need.split("|"):
+                if choice not in NEEDS:
+                    raise unknown("need", choice, NEEDS, where)
+        REGISTERED[name] = Metric(
+            name, compute, label, question, direction, low, high, needs, decimals, headline, citation
+        )
+        return compute
+
+    return register
