@@ -5,6 +5,7 @@ generator. That is what lets a fleet of modules run under ``torch.func.vmap`` an
 replica exactly the numbers it would see alone.
 """
 
+import math
 from collections.abc import Mapping
 
 import torch
@@ -14,9 +15,12 @@ from torch import Tensor, nn
 from torch.distributions import Normal
 from torch.nn import functional as F
 
+from svae.models import density
 from svae.models.priors import DenseShift, MaskedShift, StandardNormal
 
 Noise = Mapping[str, Tensor]
+LOG_DISPERSION_RANGE = (math.log(density.SMALLEST_DISPERSION), math.log(density.LARGEST_DISPERSION))
+SMALLEST_LIBRARY = 1e-6
 
 
 class Hidden(nn.Module):
@@ -129,17 +133,22 @@ class PerturbationVAE(BaseModuleClass):
         return self.log_probability_constant(x) + self.log_probability_kernel(x, logit)
 
     def log_probability_constant(self, x: Tensor) -> Tensor:
-        """Sum over genes of the terms of log NB(x) that do not depend on its mean; one per cell."""
-        dispersion = self.log_dispersion.exp()
-        terms = torch.lgamma(x + dispersion) - torch.lgamma(x + 1)
-        return (terms + dispersion * self.log_dispersion - torch.lgamma(dispersion)).sum(-1)
+        """Sum over genes of the terms of log NB(x) that do not depend on its mean; one per cell, nats."""
+        return density.constant(x, self._bounded_log_dispersion()).sum(-1)
 
     def log_probability_kernel(self, x: Tensor, logit: Tensor) -> Tensor:
-        """Sum over genes of x log μ − (x + θ) log(μ + θ); leading axes of `logit` broadcast over `x`."""
-        dispersion = self.log_dispersion.exp()
-        library = x.sum(-1, keepdim=True)
+        """Sum over genes of the terms of log NB(x) that depend on its mean; nats.
+
+        Leading axes of `logit` broadcast over those of `x`.
+        """
+        # A cell without counts has no library; any small one says that it was expected to have none.
+        library = x.sum(-1, keepdim=True).clamp(min=SMALLEST_LIBRARY)
         log_mean = F.log_softmax(logit, dim=-1) + torch.log(library)
-        return (x * log_mean - (x + dispersion) * torch.log(log_mean.exp() + dispersion)).sum(-1)
+        return density.kernel(x, log_mean, self._bounded_log_dispersion()).sum(-1)
+
+    def _bounded_log_dispersion(self) -> Tensor:
+        """The log θ of each gene, held where the density is known to be right."""
+        return self.log_dispersion.clamp(*LOG_DISPERSION_RANGE)
 
     def elbo_terms(self, x: Tensor, batch: Tensor, prior_mean: Tensor, noise: Noise) -> tuple[Tensor, Tensor]:
         """Reconstruction error −log p(x | z) and KL(q(z | x) ‖ Normal(prior_mean, I)), nats, one per cell.
