@@ -19,7 +19,7 @@ from svae.evaluation.evaluate import compute_metrics
 from svae.evaluation.restarts import agreement_of_restarts
 from svae.files import write_table
 from svae.methods.grid import Setting, fit_grid
-from svae.simulation.simulate import simulate
+from svae.simulation import simulate
 
 METHODS = {"svae_plus": "SVAEPlus", "ivae": "IVAE", "vae": "VAE"}
 

@@ -25,7 +25,7 @@ from svae.files import write_table
 from svae.models import transfer
 from svae.models.module import PerturbationVAE
 from svae.models.priors import SpikeAndSlabShift
-from svae.simulation.simulate import simulate
+from svae.simulation import simulate
 from svae.training import fleet
 from svae.training.presets import PRESETS, plan_with
 

@@ -68,10 +68,21 @@ def here(path):
     return os.path.relpath(f"{workflow.basedir}/{path}")
 
 
+def with_imports(path):
+    """A file of this repository, and the package files that it imports."""
+    return [here(file) for file in [path, *package_files(f"{workflow.basedir}/{path}")]]
+
+
 def code(script):
     """A script and the package files it runs, as inputs: editing them makes its jobs run again."""
-    path = f"workflow_scripts/{script}.py"
-    return [here(file) for file in [path, *package_files(f"{workflow.basedir}/{path}")]]
+    return with_imports(f"workflow_scripts/{script}.py")
+
+
+def simulator_code(wildcards):
+    """The simulator of a dataset, as inputs; no other simulator makes its jobs run again."""
+    if wildcards.dataset not in scope.simulated:
+        return []
+    return with_imports(f"svae/simulation/simulators/{simulator_of(wildcards)}.py")
 
 
 # --- what a method rule needs --------------------------------------------------------------------
@@ -170,12 +181,12 @@ def seed_of_split(wildcards):
 
 
 def simulator_of(wildcards):
-    """Preset of a simulated dataset."""
+    """Simulator of a simulated dataset."""
     return scope.simulated[wildcards.dataset].simulator
 
 
 def simulation_parameters(wildcards):
-    """What a simulated dataset changes in its preset."""
+    """Parameters of its simulator that a simulated dataset changes."""
     return scope.simulated[wildcards.dataset].parameters
 
 

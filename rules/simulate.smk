@@ -1,6 +1,7 @@
 rule simulate:
     input:
         code=code("simulate"),
+        simulator=simulator_code,
     output:
         dataset=DATASET,
         truth=TRUTH,
@@ -14,7 +15,7 @@ rule simulate:
         mem_mb=4000,
         runtime=30,
     params:
-        preset=simulator_of,
+        simulator=simulator_of,
         parameters=simulation_parameters,
         seed=seed_of_data,
     script:

@@ -2,10 +2,11 @@
 
 from svae.contracts.dataset import write_dataset
 from svae.contracts.truth import write_truth
-from svae.simulation.simulate import simulate
+from svae.simulation import simulate
 from svae.workflow.logs import start
 
 start(snakemake.log[0])
-dataset, truth = simulate(snakemake.params.preset, seed=snakemake.params.seed, **snakemake.params.parameters)
+parameters = snakemake.params.parameters
+dataset, truth = simulate(snakemake.params.simulator, seed=snakemake.params.seed, **parameters)
 write_truth(truth, snakemake.output.truth)
 write_dataset(dataset, snakemake.output.dataset)

@@ -4,6 +4,7 @@ rule fit_oracle:
         split=SPLIT,
         truth=truth_of,  # an anchor: no method may read this
         code=code("fit_oracle"),
+        simulator=simulator_code,
     output:
         fits_of("oracle"),
     log:

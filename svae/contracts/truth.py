@@ -1,4 +1,17 @@
-"""The truth file: what only a simulator knows, an input of evaluation and of the oracle alone."""
+"""The truth file: what only a simulator knows. Only evaluation and the oracle may read it.
+
+It is an h5ad file without ``X`` whose ``obs_names`` are the cells of the dataset:
+
+====================== ===========================================================================
+``obsm["latents"]``    float32, cells × latents; finite
+``uns["targets"]``     table, perturbation × latent: 1 where the perturbation acts on the latent, else 0
+``uns["shifts"]``      table, perturbation × latent: shift of the mean of the latent; finite
+``uns["likelihood"]``  optional; what the simulator needs to score cells, and under ``simulator`` its name
+``obs``                optional; what else the simulator knows of the cells
+====================== ===========================================================================
+
+The simulator itself checks its part of ``uns["likelihood"]`` and ``obs`` when it scores cells.
+"""
 
 from pathlib import Path
 
@@ -8,27 +21,47 @@ import pandas as pd
 
 from svae.errors import BenchmarkError
 from svae.files import read_anndata, write_anndata
-from svae.simulation.simulate import Generator
 
 
 def write_truth(truth: ad.AnnData, path: str | Path) -> None:
-    """Validate `truth` and write it to `path` in one piece."""
+    """Validate `truth` and write it to `path` in one piece; see :func:`validate_truth` for errors."""
     validate_truth(truth, path)
     write_anndata(truth, path)
 
 
 def read_truth(path: str | Path, cells: pd.Index | None = None) -> ad.AnnData:
-    """Read and validate the truth at `path`; `cells`, where given, are those of its dataset."""
+    """Read and validate the truth at `path`; `cells`, where given, are those of its dataset.
+
+    Raises
+    ------
+    BenchmarkError
+        If there is no such file, or it is no truth of these cells.
+    """
     truth = read_anndata(path)
     validate_truth(truth, path, cells)
     return truth
 
 
 def validate_truth(truth: ad.AnnData, path: str | Path, cells: pd.Index | None = None) -> None:
-    """Raise a :class:`BenchmarkError` that names `path` and the first broken rule of a truth file."""
+    """Check `truth` against the contract of a truth file.
+
+    Parameters
+    ----------
+    truth
+        What to check.
+    path
+        Where it stands, for error messages.
+    cells
+        Cells of the dataset in its order, where known.
+
+    Raises
+    ------
+    BenchmarkError
+        With the first rule that is broken.
+    """
     if "latents" not in truth.obsm:
         raise BenchmarkError(f'{path}: obsm["latents"] is missing, so this is not a truth file')
-    for key in ("targets", "shifts", "generator"):
+    for key in ("targets", "shifts"):
         if key not in truth.uns:
             raise BenchmarkError(f'{path}: uns["{key}"] is missing, so this is not a truth file')
     if cells is not None and not truth.obs_names.equals(pd.Index(cells)):
@@ -46,12 +79,7 @@ def validate_truth(truth: ad.AnnData, path: str | Path, cells: pd.Index | None =
         raise BenchmarkError(f'{path}: uns["targets"] and uns["shifts"] name different perturbations')
     if not targets.isin([0, 1]).to_numpy().all():
         raise BenchmarkError(f'{path}: uns["targets"] holds values other than 0 and 1')
-    try:
-        generator = Generator.from_dict(truth.uns["generator"])
-    except BenchmarkError as error:
-        raise BenchmarkError(f"{path}: {error}") from error
-    if generator.latents != latents.shape[1]:
-        raise BenchmarkError(
-            f'{path}: uns["generator"] takes {generator.latents} latents, '
-            f'obsm["latents"] has {latents.shape[1]}'
-        )
+    if not np.isfinite(shifts.to_numpy()).all():
+        raise BenchmarkError(f'{path}: uns["shifts"] holds NaN or infinite values')
+    if "likelihood" in truth.uns and "simulator" not in truth.uns["likelihood"]:
+        raise BenchmarkError(f'{path}: uns["likelihood"]["simulator"] is missing')

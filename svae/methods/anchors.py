@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 
 from svae.contracts.fit import LIKELIHOODS, Fit, Run
-from svae.simulation.posterior import score_cells
+from svae.simulation.likelihood import score_cells
 from svae.words import CONTROL
 
 JITTER = 0.01
@@ -35,9 +35,10 @@ def fit_oracle(
     seed: int,
     likelihood_samples: int,
 ) -> Fit:
-    """Return the truth, slightly jittered; its likelihood is the true generator's own.
+    """Return the truth, slightly jittered; its likelihood is that of the simulator which drew the cells.
 
-    A real dataset has no truth: the fit then says ``not_applicable``.
+    A real dataset has no truth: the fit then says ``not_applicable``. A simulator may have no likelihood: the
+    fit then has none either, and metrics that need one are not applicable.
     """
     if truth is None:
         message = "a real dataset has no truth"
@@ -57,14 +58,20 @@ def fit_oracle(
 def _scores(
     dataset: ad.AnnData, split: pd.DataFrame, truth: ad.AnnData, seed: int, n_samples: int
 ) -> pd.DataFrame | None:
-    """Log-likelihood of held-out cells; true shifts need no adaptation, so both protocols agree."""
+    """Log-likelihood of held-out cells, None if the simulator has none.
+
+    True shifts need no adaptation, so both adapted protocols agree.
+    """
     part = split.set_index("cell")["part"].reindex(dataset.obs_names)
     held_out = dataset[part.isin(["adapt", "test"]).to_numpy()]
     if not held_out.n_obs:
         return None
     known = score_cells(held_out, truth, n_samples=n_samples, seed=seed)
-    zero_shot = score_cells(held_out, truth, zero_shot=True, n_samples=n_samples, seed=seed).log_likelihood
+    zero_shot = score_cells(held_out, truth, zero_shot=True, n_samples=n_samples, seed=seed)
+    if known is None or zero_shot is None:
+        return None
     clean = np.where(part[held_out.obs_names] == "test", known.log_likelihood, np.nan)
-    columns = dict(zip(LIKELIHOODS, (zero_shot, known.log_likelihood, clean), strict=True))
-    columns["effective_samples"] = known.effective_sample_size
+    likelihoods = (zero_shot.log_likelihood, known.log_likelihood, clean)
+    columns = dict(zip(LIKELIHOODS, likelihoods, strict=True))
+    columns["effective_samples"] = known.effective_samples
     return pd.DataFrame(columns, index=held_out.obs_names).reindex(dataset.obs_names)

@@ -7,7 +7,7 @@ from pathlib import Path
 from svae.errors import BenchmarkError, unknown
 from svae.evaluation.metrics import METRICS
 from svae.evaluation.selection import RULES
-from svae.simulation.presets import PRESETS
+from svae.simulation import SIMULATORS, build_simulator, parameters
 from svae.workflow.scope import Scope
 from svae.workflow.sections import RealDataset, SimulatedDataset
 
@@ -63,8 +63,12 @@ def _check_methods(scope: Scope, repository: Repository, where: str) -> None:
 
 
 def _check_simulated(entry: SimulatedDataset, replicates: int, where: str) -> None:
-    _among("simulator", [entry.simulator], PRESETS, f"{where}: simulator")
-    _among("parameter", entry.parameters, PRESETS[entry.simulator], f"{where}: parameters")
+    _among("simulator", [entry.simulator], SIMULATORS, f"{where}: simulator")
+    _among("parameter", entry.parameters, parameters(entry.simulator), f"{where}: parameters")
+    try:
+        build_simulator(entry.simulator, **entry.parameters)
+    except BenchmarkError as error:
+        raise BenchmarkError(f"{where}: {error}") from None
     if entry.seeds is not None and len(entry.seeds) < replicates:
         raise BenchmarkError(f"{where}: seeds has fewer entries than there are replicates")
 

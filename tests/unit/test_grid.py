@@ -6,7 +6,7 @@ from svae.contracts.fit import LIKELIHOODS, validate
 from svae.datasets.splits import split
 from svae.errors import BenchmarkError
 from svae.methods.grid import Setting, fit_grid
-from svae.simulation.simulate import simulate
+from svae.simulation import simulate
 
 SHORT = {"n_latent": 3, "n_hidden": 16, "max_epochs": 3, "refit_epochs": 1}
 

@@ -7,7 +7,7 @@ import torch
 
 import svae
 from svae.errors import BenchmarkError
-from svae.simulation.simulate import simulate
+from svae.simulation import simulate
 
 ALL = ("VAE", "BetaVAE", "IVAE", "RotatedIVAE", "SVAE", "SVAEPlus")
 SHIFTING = ("IVAE", "RotatedIVAE", "SVAE", "SVAEPlus")

@@ -2,25 +2,36 @@ import numpy as np
 import pytest
 from scipy.special import logsumexp
 
+from svae.datasets.splits import split
 from svae.errors import BenchmarkError
-from svae.simulation.posterior import Observed, importance_sample, posterior_modes, score_cells
-from svae.simulation.simulate import Generator, simulate
+from svae.evaluation.metrics import evaluate
+from svae.methods.anchors import fit_oracle
+from svae.simulation import simulate
+from svae.simulation.decoder import CountDecoder
+from svae.simulation.likelihood import score_cells
+from svae.simulation.log_joint import ObservedCells
+from svae.simulation.modes import posterior_modes
+from svae.simulation.posterior import importance_sample
 
 SIZES = {"perturbations": 6, "cells_per_perturbation": 5, "hidden": 8, "genes": 20}
 
 
-def by_quadrature(generator, counts, mean, library):
+def decoder_of(truth):
+    return CountDecoder.restore(truth.uns["likelihood"], "the truth")
+
+
+def by_quadrature(decoder, counts, mean, library):
     """Log p(x) of one cell on a fine grid of two latents."""
     axis = np.linspace(-9, 9, 361)
     grid = np.stack(np.meshgrid(mean[0] + axis, mean[1] + axis), axis=-1).reshape(-1, 2)
     spread = None if library is None else np.full(len(grid), library)
-    likelihood = generator.log_likelihood(counts, generator.log_rates(grid, spread))
+    likelihood = decoder.log_likelihood(counts, decoder.log_rates(grid, spread))
     prior = -0.5 * ((grid - mean) ** 2).sum(axis=1) - np.log(2 * np.pi)
     return logsumexp(likelihood + prior) + 2 * np.log(axis[1] - axis[0])
 
 
 @pytest.mark.parametrize(
-    ("preset", "parameters"),
+    ("simulator", "parameters"),
     [
         ("lopez2023", {"depth": 300.0}),
         ("corrected", {"library_mean": 200.0, "library_sd": 50.0}),
@@ -28,26 +39,26 @@ def by_quadrature(generator, counts, mean, library):
     ],
 )
 @pytest.mark.parametrize("zero_shot", [False, True])
-def test_the_likelihood_is_that_of_numerical_integration(preset, parameters, zero_shot):
-    dataset, truth = simulate(preset, seed=2, latents=2, **SIZES, **parameters)
+def test_the_likelihood_is_that_of_numerical_integration(simulator, parameters, zero_shot):
+    dataset, truth = simulate(simulator, seed=2, latents=2, **SIZES, **parameters)
     cells = dataset[:5]
     score = score_cells(cells, truth, zero_shot=zero_shot, n_samples=4000)
-    generator = Generator.from_dict(truth.uns["generator"])
+    decoder = decoder_of(truth)
     means = truth.uns["shifts"].loc[cells.obs["perturbation"].astype(str)].to_numpy()
     library = truth.obs["library"].to_numpy() if "library" in truth.obs else [None] * 5
     expected = [
-        by_quadrature(generator, cells.X[i].toarray()[0], 0 * means[i] if zero_shot else means[i], library[i])
+        by_quadrature(decoder, cells.X[i].toarray()[0], 0 * means[i] if zero_shot else means[i], library[i])
         for i in range(5)
     ]
     np.testing.assert_allclose(score.log_likelihood, expected, atol=0.1)
-    assert ((score.effective_sample_size >= 1) & (score.effective_sample_size <= 4000)).all()
+    assert ((score.effective_samples >= 1) & (score.effective_samples <= 4000)).all()
 
 
 def test_modes_are_stationary_and_better_than_the_truth():
     dataset, truth = simulate("lopez2023", seed=1, perturbations=10, cells_per_perturbation=20)
     means = truth.uns["shifts"].loc[dataset.obs["perturbation"].astype(str)].to_numpy()
-    generator = Generator.from_dict(truth.uns["generator"])
-    cells = Observed(generator, dataset.X.toarray().astype(float), means, None)
+    decoder = decoder_of(truth)
+    cells = ObservedCells(decoder, dataset.X.toarray().astype(float), means, None)
     modes, precisions = posterior_modes(cells)
     assert (np.linalg.eigvalsh(precisions) >= 1 - 1e-9).all()
     assert (cells.log_joint(modes) > cells.log_joint(truth.obsm["latents"].astype(float))).mean() > 0.95
@@ -59,7 +70,7 @@ def test_modes_are_stationary_and_better_than_the_truth():
 def test_latents_are_recovered_and_zero_shot_is_worse():
     dataset, truth = simulate("lopez2023", seed=0, perturbations=20, cells_per_perturbation=10)
     informed, zero_shot = (score_cells(dataset, truth, zero_shot=z, n_samples=200) for z in (False, True))
-    correlations = [np.corrcoef(informed.latents[:, j], truth.obsm["latents"][:, j])[0, 1] for j in range(15)]
+    correlations = [np.corrcoef(informed.means[:, j], truth.obsm["latents"][:, j])[0, 1] for j in range(15)]
     assert np.mean(correlations) > 0.97
     assert informed.log_likelihood.mean() > zero_shot.log_likelihood.mean() + 5
 
@@ -77,13 +88,37 @@ def test_cells_of_another_dataset_and_wrong_shapes_are_refused():
     dataset, truth = simulate("lopez2023", seed=0, latents=2, **SIZES)
     strangers = dataset.copy()
     strangers.obs_names = [f"other{i}" for i in range(dataset.n_obs)]
-    with pytest.raises(BenchmarkError, match="unknown cell 'other0'"):
+    with pytest.raises(BenchmarkError, match="cell 'other0' is not a cell of the truth"):
         score_cells(strangers, truth)
-    generator = Generator.from_dict(truth.uns["generator"])
+    decoder = decoder_of(truth)
     with pytest.raises(BenchmarkError, match=r"means have shape \(30, 3\), but must have \(30, 2\)"):
-        importance_sample(generator, dataset.X, np.zeros((30, 3)))
+        importance_sample(decoder, dataset.X, np.zeros((30, 3)))
     _, corrected = simulate("corrected", seed=0, latents=2, **SIZES)
     with pytest.raises(BenchmarkError, match="each cell needs one"):
-        importance_sample(
-            Generator.from_dict(corrected.uns["generator"]), dataset.X, np.zeros((30, 2)), n_samples=10
-        )
+        importance_sample(decoder_of(corrected), dataset.X, np.zeros((30, 2)), n_samples=10)
+
+
+def test_a_likelihood_that_cannot_be_restored_is_told():
+    dataset, truth = simulate("lopez2023", seed=0, latents=2, **SIZES)
+    del truth.uns["likelihood"]["W2"]
+    with pytest.raises(BenchmarkError, match=r'the truth: uns\["likelihood"\]\["W2"\] is missing'):
+        score_cells(dataset, truth)
+    truth.uns["likelihood"] |= {"W2": np.zeros((3, 8))}
+    with pytest.raises(BenchmarkError, match=r'\["W1"\] has 8 outputs, but the next layer takes 3'):
+        score_cells(dataset, truth)
+    truth.uns["likelihood"] = {"simulator": "lopez2032"}
+    with pytest.raises(BenchmarkError, match="'lopez2032', did you mean 'lopez2023'"):
+        score_cells(dataset, truth)
+
+
+def test_without_a_likelihood_the_oracle_still_knows_the_rest():
+    dataset, truth = simulate("lopez2023", seed=0, latents=2, **SIZES)
+    del truth.uns["likelihood"]
+    assert score_cells(dataset, truth) is None
+    parts = split(dataset.obs["perturbation"], "random", seed=0, held_out=0.3)
+    fit = fit_oracle(dataset, parts, truth, "default", seed=0, likelihood_samples=10)
+    assert fit.run.status == "ok"
+    assert fit.scores is None
+    values = evaluate(fit, parts, truth).set_index("metric")["value"]
+    assert values["target_f1"] == 1
+    assert values.filter(like="inll").isna().all()

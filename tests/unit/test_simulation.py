@@ -1,3 +1,8 @@
+import dataclasses
+import hashlib
+import subprocess
+import sys
+
 import anndata as ad
 import numpy as np
 import pytest
@@ -5,10 +10,58 @@ import pytest
 from svae.contracts.dataset import read_dataset, write_dataset
 from svae.contracts.truth import read_truth, validate_truth, write_truth
 from svae.errors import BenchmarkError
-from svae.simulation.presets import PRESETS
-from svae.simulation.simulate import Generator, simulate
+from svae.simulation import SIMULATORS, build_simulator, parameters, simulate
+from svae.simulation.assemble import assemble
+from svae.simulation.decoder import CountDecoder
 
+NETWORKS = ["lopez2023", "corrected"]
 SMALL = {"perturbations": 12, "cells_per_perturbation": 20, "latents": 4, "hidden": 8, "genes": 30}
+
+
+def decoder_of(truth):
+    return CountDecoder.restore(truth.uns["likelihood"], "the truth")
+
+
+def digest(values, dtype):
+    """Checksum of numbers as little-endian bytes of `dtype`, row by row."""
+    return hashlib.sha256(np.ascontiguousarray(values).astype(dtype).tobytes()).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("name", "changed", "counts", "latents", "shifts"),
+    [
+        (
+            "lopez2023",
+            {},
+            "e7b43a7099c7a73d32c69a248a69420a9678e439444dc86e174f147ba69480e0",
+            "17fb659b3803fd855b9e7406b4f506853d3ccc6a2cb52f1156cf34b99653a914",
+            "4593f4dff5103646a03328175e1aa63a1596da150c6dff827967611bf364c60d",
+        ),
+        (
+            "corrected",
+            {},
+            "86411f37ae7d5fadc8fdb8faf5f818d2ee461ba45e48cb0d7c20f6de8ff1168e",
+            "e9b2b376f0b9d718768cd70889ba5885865dd077bb13ab06525873e43f5bd6bd",
+            "c3ef0d35f52a67f69e71080709688de052000c458aafde088b793fba9c3d003b",
+        ),
+        (
+            "corrected",
+            SMALL | {"dispersion": 2.0},
+            "9f8b99ec2710808e7daeb80343dc5a0f2bd44f48ad0ddd338801052bd91e8689",
+            "a290e520d0398b2eb8aa8949f235870f109d1267969d1b49ccc6db764a0e7a1e",
+            "db6de76e0aaea49fbed0bf0b270aaffe4fa753f05e882eff4e2b6b6ecc54b4e5",
+        ),
+    ],
+    ids=["lopez2023", "corrected", "corrected_with_dispersion"],
+)
+def test_the_numbers_of_seed_0_never_change(name, changed, counts, latents, shifts):
+    # Those of lopez2023 are the numbers that the code released with the paper draws at its size,
+    # 25,000 × 100; test_lopez2023_is_the_released_simulator compares them where its file is at hand.
+    dataset, truth = simulate(name, seed=0, **changed)
+    assert digest(dataset.X.toarray(), "<i4") == counts
+    assert digest(truth.obsm["latents"], "<f4") == latents
+    assert digest(truth.uns["shifts"], "<f8") == shifts
+    np.testing.assert_array_equal(truth.uns["targets"], truth.uns["shifts"] != 0)
 
 
 def test_lopez2023_is_the_released_simulator_number_by_number(shared_data):
@@ -27,7 +80,7 @@ def test_lopez2023_is_the_released_simulator_number_by_number(shared_data):
 
 def test_every_gene_of_lopez2023_totals_a_million():
     _, truth = simulate("lopez2023", seed=3, **SMALL)
-    rates = np.exp(Generator.from_dict(truth.uns["generator"]).log_rates(truth.obsm["latents"].astype(float)))
+    rates = np.exp(decoder_of(truth).log_rates(truth.obsm["latents"].astype(float)))
     np.testing.assert_allclose(rates.sum(axis=0), 1e6, rtol=1e-5)
 
 
@@ -40,11 +93,11 @@ def test_depth_of_lopez2023_falls_as_cells_are_added():
 
 def test_targets_are_one_to_three_and_repeat_only_in_lopez2023():
     sizes = {
-        preset: simulate(preset, seed=0, perturbations=3000, cells_per_perturbation=1)
+        name: simulate(name, seed=0, perturbations=3000, cells_per_perturbation=1)
         .truth.uns["targets"]
         .drop(index="control", errors="ignore")
         .sum(axis=1)
-        for preset in PRESETS
+        for name in NETWORKS
     }
     for counts in sizes.values():
         assert set(counts) == {1, 2, 3}
@@ -80,8 +133,8 @@ def test_corrected_has_controls_libraries_and_rates_that_sum_to_them():
     library = truth.obs["library"].to_numpy()
     assert library.mean() == pytest.approx(4000, rel=0.03)
     assert library.std() == pytest.approx(1600, rel=0.1)
-    generator = Generator.from_dict(truth.uns["generator"])
-    rates = np.exp(generator.log_rates(truth.obsm["latents"].astype(float), library))
+    decoder = decoder_of(truth)
+    rates = np.exp(decoder.log_rates(truth.obsm["latents"].astype(float), library))
     np.testing.assert_allclose(rates.sum(axis=1), library)
     counts = dataset.X.toarray()
     pearson = (counts - rates) / np.sqrt(rates)
@@ -90,8 +143,8 @@ def test_corrected_has_controls_libraries_and_rates_that_sum_to_them():
 
 def test_dispersion_gives_the_variance_of_a_negative_binomial():
     dataset, truth = simulate("corrected", seed=4, **SMALL, control_cells=2000, dispersion=3.0)
-    generator = Generator.from_dict(truth.uns["generator"])
-    rates = np.exp(generator.log_rates(truth.obsm["latents"].astype(float), truth.obs["library"].to_numpy()))
+    decoder = decoder_of(truth)
+    rates = np.exp(decoder.log_rates(truth.obsm["latents"].astype(float), truth.obs["library"].to_numpy()))
     pearson = (dataset.X.toarray() - rates) / np.sqrt(rates + rates**2 / 3.0)
     assert pearson.var() == pytest.approx(1.0, abs=0.05)
 
@@ -101,36 +154,36 @@ def test_the_generator_is_its_own_likelihood(dispersion):
     from scipy import stats
 
     _, truth = simulate("corrected", seed=0, **SMALL, dispersion=dispersion)
-    generator = Generator.from_dict(truth.uns["generator"])
+    decoder = decoder_of(truth)
     random = np.random.RandomState(0)
     z = random.normal(size=(5, SMALL["latents"]))
-    log_rates = generator.log_rates(z, np.full(5, 300.0))
-    counts = generator.sample(log_rates, random)
+    log_rates = decoder.log_rates(z, np.full(5, 300.0))
+    counts = decoder.sample(log_rates, random)
     rates = np.exp(log_rates)
     expected = (
         stats.poisson(rates).logpmf(counts)
         if dispersion is None
         else stats.nbinom(dispersion, dispersion / (dispersion + rates)).logpmf(counts)
     )
-    np.testing.assert_allclose(generator.log_likelihood(counts, log_rates), expected.sum(axis=1))
+    np.testing.assert_allclose(decoder.log_likelihood(counts, log_rates), expected.sum(axis=1))
 
 
 @pytest.mark.parametrize("dispersion", [None, 2.0])
-@pytest.mark.parametrize("preset", list(PRESETS))
-def test_derivatives_agree_with_finite_differences(preset, dispersion):
-    _, truth = simulate(preset, seed=0, **SMALL)
-    stored = truth.uns["generator"] | ({} if dispersion is None else {"dispersion": dispersion})
-    generator = Generator.from_dict(stored)
+@pytest.mark.parametrize("name", NETWORKS)
+def test_derivatives_agree_with_finite_differences(name, dispersion):
+    _, truth = simulate(name, seed=0, **SMALL)
+    changed = {} if dispersion is None else {"dispersion": dispersion}
+    decoder = CountDecoder.restore(truth.uns["likelihood"] | changed, "the truth")
     random = np.random.RandomState(1)
     z, library = random.normal(size=(6, SMALL["latents"])), np.full(6, 500.0)
-    counts = generator.sample(generator.log_rates(z, library), random)
-    score, _ = generator.score(counts, generator.log_rates(z, library))
-    gradient = np.einsum("njg,ng->nj", generator.jacobian(z), score)
+    counts = decoder.sample(decoder.log_rates(z, library), random)
+    score, _ = decoder.score(counts, decoder.log_rates(z, library))
+    gradient = np.einsum("njg,ng->nj", decoder.jacobian(z), score)
     for j in range(SMALL["latents"]):
         step = np.zeros(SMALL["latents"])
         step[j] = 1e-6
         above, below = (
-            generator.log_likelihood(counts, generator.log_rates(at, library)) for at in (z + step, z - step)
+            decoder.log_likelihood(counts, decoder.log_rates(at, library)) for at in (z + step, z - step)
         )
         np.testing.assert_allclose(gradient[:, j], (above - below) / 2e-6, rtol=1e-4, atol=1e-3)
 
@@ -141,9 +194,9 @@ def test_a_seed_is_a_dataset():
     assert (first != other).nnz > 0
 
 
-@pytest.mark.parametrize("preset", list(PRESETS))
-def test_files_give_back_what_was_drawn(preset, tmp_path):
-    dataset, truth = simulate(preset, seed=1, **SMALL)
+@pytest.mark.parametrize("name", NETWORKS)
+def test_files_give_back_what_was_drawn(name, tmp_path):
+    dataset, truth = simulate(name, seed=1, **SMALL)
     write_dataset(dataset, tmp_path / "data.h5ad")
     write_truth(truth, tmp_path / "truth.h5ad")
     cells = read_dataset(tmp_path / "data.h5ad").obs_names
@@ -151,30 +204,42 @@ def test_files_give_back_what_was_drawn(preset, tmp_path):
     np.testing.assert_array_equal(again.uns["shifts"], truth.uns["shifts"])
     z, library = truth.obsm["latents"].astype(float), np.full(len(cells), 10.0)
     np.testing.assert_array_equal(
-        Generator.from_dict(again.uns["generator"]).log_rates(z, library),
-        Generator.from_dict(truth.uns["generator"]).log_rates(z, library),
+        decoder_of(again).log_rates(z, library),
+        decoder_of(truth).log_rates(z, library),
     )
     with pytest.raises(BenchmarkError, match="not the cells of the dataset"):
         read_truth(tmp_path / "truth.h5ad", cells[::-1])
 
 
 @pytest.mark.parametrize(
-    ("preset", "parameters", "message"),
+    ("name", "parameters", "message"),
     [
-        ("lopez2032", {}, "unknown preset 'lopez2032', did you mean 'lopez2023'"),
+        ("lopez2032", {}, "unknown simulator 'lopez2032', did you mean 'lopez2023'"),
         ("lopez2023", {"latent": 3}, "unknown parameter 'latent', did you mean 'latents'"),
         ("lopez2023", {"control_cells": 3}, "unknown parameter 'control_cells'"),
         ("lopez2023", {"latents": 41}, r"latents \(41\) must not exceed hidden \(40\)"),
         ("corrected", {"genes": 39}, r"hidden \(40\) must not exceed genes \(39\)"),
-        ("corrected", {"perturbations": 0}, "perturbations is 0, but must be positive"),
+        ("corrected", {"perturbations": 0}, "perturbations is 0, but must be at least 1"),
+        ("lopez2023", {"depth": 0}, "depth is 0.0, but must be above 0"),
+        ("corrected", {"dispersion": 0}, "dispersion is 0.0, but must be above 0"),
+        (
+            "corrected",
+            {"cells_per_perturbation": None},
+            "cells_per_perturbation is None, but must be a number",
+        ),
+        (
+            "corrected",
+            {"cells_per_perturbation": True},
+            "cells_per_perturbation is True, but must be a number",
+        ),
         ("corrected", {"genes": 50.5}, "genes is 50.5, but must be a whole number"),
         ("corrected", {"library_mean": "high"}, "library_mean is 'high', but must be a number"),
         ("corrected", {"library_mean": 0.5}, "has no counts"),
     ],
 )
-def test_bad_parameters_are_one_sentence(preset, parameters, message):
+def test_bad_parameters_are_one_sentence(name, parameters, message):
     with pytest.raises(BenchmarkError, match=message) as caught:
-        simulate(preset, seed=0, **({"perturbations": 3, "cells_per_perturbation": 5} | parameters))
+        simulate(name, seed=0, **({"perturbations": 3, "cells_per_perturbation": 5} | parameters))
     assert "\n" not in str(caught.value)
 
 
@@ -182,7 +247,8 @@ def test_bad_parameters_are_one_sentence(preset, parameters, message):
     ("key", "value", "message"),
     [
         ("targets", None, r'uns\["targets"\] is missing'),
-        ("generator", {"W1": np.ones((4, 8))}, r'uns\["generator"\]\["W2"\] is missing'),
+        ("likelihood", {"W1": np.ones((4, 8))}, r'uns\["likelihood"\]\["simulator"\] is missing'),
+        ("shifts", np.nan, r'uns\["shifts"\] holds NaN'),
         ("targets", 0.5, "values other than 0 and 1"),
         ("latents", np.nan, "NaN or infinite"),
     ],
@@ -193,10 +259,49 @@ def test_a_broken_truth_is_told_by_its_file(key, value, message):
         truth.obsm["latents"][0, 0] = value
     elif value is None:
         del truth.uns[key]
-    elif key == "targets":
-        truth.uns["targets"] = truth.uns["targets"] * value
+    elif key in ("targets", "shifts"):
+        truth.uns[key] = truth.uns[key] * value
     else:
         truth.uns[key] = value
     with pytest.raises(BenchmarkError, match=message) as caught:
         validate_truth(truth, "truth/rep0.h5ad")
     assert str(caught.value).startswith("truth/rep0.h5ad")
+
+
+def test_parameters_are_the_defaults_of_a_simulator():
+    assert parameters("lopez2023") == {
+        "perturbations": 100,
+        "cells_per_perturbation": 250,
+        "latents": 15,
+        "hidden": 40,
+        "genes": 100,
+        "shift_mean": 5.0,
+        "shift_sd": 0.5,
+        "depth": 1e6,
+    }
+    assert parameters("corrected")["dispersion"] is None
+
+
+@pytest.mark.parametrize("name", SIMULATORS)
+def test_every_simulator_is_made_of_its_defaults(name):
+    simulator = build_simulator(name)
+    assert simulator.name() == name
+    for parameter, default in parameters(name).items():
+        assert getattr(simulator, parameter) == default, "a default that its own checks change"
+
+
+def test_whole_numbers_may_be_written_as_floats():
+    assert build_simulator("corrected", genes=60.0) == build_simulator("corrected", genes=60)
+
+
+def test_a_draw_that_does_not_fit_together_is_refused():
+    simulator = build_simulator("lopez2023", **SMALL)
+    draw = dataclasses.replace(simulator.draw(0), shifts=np.zeros((12, 3)))
+    with pytest.raises(BenchmarkError, match=r"shifts has shape \(12, 3\), but must have \(12, 4\)"):
+        assemble(simulator, draw, seed=0)
+
+
+def test_names_and_parameters_cost_no_library_but_numpy():
+    code = "import sys, svae.simulation; print(*(set(sys.modules) & {'scipy', 'pandas', 'anndata', 'torch'}))"
+    loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    assert loaded.strip() == ""
