@@ -22,8 +22,8 @@ from svae.datasets.splits import split
 from svae.evaluation.metrics.latents import mcc
 from svae.expression import log_normalised
 from svae.files import write_table
-from svae.simulation.posterior import score_cells
-from svae.simulation.simulate import simulate
+from svae.simulation import simulate
+from svae.simulation.simulators.lopez2023 import Lopez2023
 
 HELD_OUT = [f"p{k}" for k in range(80, 100)]
 LIBRARY = 1e4
@@ -42,7 +42,7 @@ def arguments() -> argparse.Namespace:
 
 def posterior_mean(unseen: ad.AnnData, truth: ad.AnnData, samples: int) -> np.ndarray:
     """Return the mean of p(z | x) under the true generator, cells × latents."""
-    return score_cells(unseen, truth, n_samples=samples).latents
+    return Lopez2023.log_likelihood(unseen, truth[unseen.obs_names], n_samples=samples).means
 
 
 def supervised(trained: ad.AnnData, latents: np.ndarray, unseen: ad.AnnData) -> np.ndarray:
