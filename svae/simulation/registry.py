@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
+from importlib import import_module
+from pkgutil import iter_modules
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from svae.errors import unknown
-from svae.scan import modules_in
 from svae.simulation import simulators
 from svae.simulation.simulator import Simulator
 
@@ -27,7 +28,8 @@ def _simulator_in(module: ModuleType) -> type[Simulator]:
 
 
 SIMULATORS: Mapping[str, type[Simulator]] = {
-    name: _simulator_in(module) for name, module in modules_in(simulators).items()
+    module.name: _simulator_in(import_module(f"{simulators.__name__}.{module.name}"))
+    for module in iter_modules(simulators.__path__)
 }
 """Simulators by name."""
 

@@ -4,7 +4,7 @@ from scipy.special import logsumexp
 
 from svae.datasets.splits import split
 from svae.errors import BenchmarkError
-from svae.evaluation.metrics import evaluate
+from svae.evaluation.evaluate import compute_metrics
 from svae.methods.anchors import fit_oracle
 from svae.simulation import simulate
 from svae.simulation.decoder import CountDecoder
@@ -119,6 +119,6 @@ def test_without_a_likelihood_the_oracle_still_knows_the_rest():
     fit = fit_oracle(dataset, parts, truth, "default", seed=0, likelihood_samples=10)
     assert fit.run.status == "ok"
     assert fit.scores is None
-    values = evaluate(fit, parts, truth).set_index("metric")["value"]
+    values = compute_metrics(fit, parts, truth).set_index("metric")["value"]
     assert values["target_f1"] == 1
     assert values.filter(like="inll").isna().all()
