@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from svae.errors import BenchmarkError
-from svae.targets import targets_from_shifts, within_spread
+from svae.targets import targets_from_shifts
 from svae.words import CONTROL
 
 if TYPE_CHECKING:
@@ -103,8 +103,7 @@ class Comparison:
         """
         if self.fit.targets is not None:
             return self.of_trained("targets")
-        spread = within_spread(self.latents, self.trained_cells)
-        return targets_from_shifts(self.of_trained("shifts"), spread)
+        return targets_from_shifts(self.of_trained("shifts"), self.latents, self.trained_cells)
 
     def of_trained(self, table: Literal["targets", "shifts"]) -> pd.DataFrame:
         """Rows of the fit's targets or shifts that are those of trained perturbations."""

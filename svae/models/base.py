@@ -78,6 +78,7 @@ class PerturbationModel(UnsupervisedTrainingMixin, BaseModelClass):
         choices = named_preset(preset)
         self.perturbations_ = [str(name) for name in self._labels(REGISTRY_KEYS.LABELS_KEY)]
         self.trained_ = list(self.perturbations_)
+        self.control_ = control
         self.adapted_: dict[str, list[float]] = {}
         if issubclass(self._prior, MaskedShift):
             prior_options["initial_logit"] = choices.initial_logit if initial_logit is None else initial_logit
@@ -325,12 +326,17 @@ class PerturbationModel(UnsupervisedTrainingMixin, BaseModelClass):
     def get_targets(self) -> pd.DataFrame:
         """Probability that a perturbation shifts a latent, perturbation × latent, in [0, 1].
 
-        A model without masks (VAE, β-VAE, iVAE) answers with
-        :func:`svae.targets.targets_from_shifts` of its shifts.
+        A model without masks (VAE, β-VAE, iVAE) answers as the benchmark does, with
+        :func:`svae.targets.targets_from_shifts` of its shifts and latents.
         """
         self._check_if_trained(warn=False)
         if not isinstance(self.module.prior, MaskedShift):
-            return targets_from_shifts(self.get_shifts())
+            labels = self._names(self.adata)
+            cells = np.flatnonzero(np.isin(labels, self.trained_))
+            latents = self.get_latent_representation(indices=cells)
+            return targets_from_shifts(
+                self.get_shifts().loc[self.trained_], latents, labels[cells], self.control_
+            )
         return self._per_perturbation(self.module.prior.targets().cpu().numpy()).loc[self.trained_]
 
     @property

@@ -157,7 +157,9 @@ def test_dense_shifts_show_their_targets():
     true = rng.uniform(size=(80, 15)) < 0.13
     offsets, scales = rng.normal(size=15), rng.uniform(0.1, 10, size=15)
     dense = np.where(true, rng.normal(5, 0.5, size=true.shape), 0) + 0.5 * rng.normal(size=true.shape)
-    found = targets_from_shifts(pd.DataFrame((dense + offsets) * scales), scales)
+    perturbations = np.repeat(np.arange(80), 2)
+    latents = (dense[perturbations] + np.tile([[1], [-1]], (80, 15))) * scales  # spread: the scales
+    found = targets_from_shifts(pd.DataFrame((dense + offsets) * scales), latents, perturbations)
     assert ((found > 0.5).to_numpy() == true).all()
     # the probability rises with the size of the shift
     by_size = found.to_numpy().ravel()[np.abs(dense - np.median(dense, axis=0)).ravel().argsort()]
@@ -165,8 +167,22 @@ def test_dense_shifts_show_their_targets():
 
 
 def test_equal_shifts_have_no_targets():
-    assert not targets_from_shifts(pd.DataFrame(np.zeros((6, 3)))).to_numpy().any()
-    assert not targets_from_shifts(pd.DataFrame(np.ones((6, 3))), np.zeros(3)).to_numpy().any()
+    latents, labels = np.random.default_rng(0).normal(size=(12, 3)), np.repeat(np.arange(6), 2)
+    assert not targets_from_shifts(pd.DataFrame(np.ones((6, 3))), latents, labels).to_numpy().any()
+    # A latent that is the same in all cells has no scale to measure its shifts by.
+    assert not targets_from_shifts(pd.DataFrame(np.eye(6, 3)), np.zeros((12, 3)), labels).to_numpy().any()
+
+
+def test_neither_control_nor_the_order_of_rows_bears_on_the_targets(world):
+    truth, _ = world
+    latents, labels = truth.obsm["latents"], np.repeat([f"p{k}" for k in range(10)], 40)
+    shifts = truth.uns["shifts"] + np.random.default_rng(1).normal(size=(10, 5))
+    found = targets_from_shifts(shifts, latents, labels)
+    with_control = pd.concat([shifts.iloc[::-1], pd.DataFrame(9.0, ["control"], shifts.columns)])
+    again = targets_from_shifts(with_control, latents, labels)
+    assert again.index.equals(with_control.index)
+    assert not again.loc["control"].any()
+    pd.testing.assert_frame_equal(again.loc[found.index], found, check_exact=True)
 
 
 def test_two_largest_by_hand():
@@ -188,5 +204,5 @@ def test_truth_of_the_released_simulation(shared_data):
     true = shifts.drop(index=held_out) != 0
     cells = ~data.obs["perturbation"].isin(held_out).to_numpy()
     latents, labels = data.obsm["latents"][cells], data.obs["perturbation"][cells]
-    found = targets_from_shifts(shifts.drop(index=held_out), within_spread(latents, labels))
+    found = targets_from_shifts(shifts.drop(index=held_out), latents, labels)
     assert target_scores(true, found, latents, latents)["f1"] == 1
