@@ -3,12 +3,14 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+import anndata as ad
 import pandas as pd
 
 from svae.contracts.dataset import read_dataset
+from svae.simulation import parameters
 from svae.words import CONTROL
 from svae.workflow.scope import Scope
-from svae.workflow.sections import SimulatedDataset
+from svae.workflow.sections import Dataset, SimulatedDataset
 
 
 def describe_settings(scope: Scope) -> pd.DataFrame:
@@ -23,25 +25,45 @@ def describe_settings(scope: Scope) -> pd.DataFrame:
 
 
 def describe_datasets(scope: Scope, paths: Iterable[str | Path]) -> pd.DataFrame:
-    """Size and parameters of the datasets of a scope: ``dataset``, ``parameter``, ``value``.
+    """Describe the datasets of a scope, each fact of a dataset once.
 
     Parameters
     ----------
+    scope
+        The scope.
     paths
         One file per dataset, in the order of the scope.
+
+    Returns
+    -------
+    ``dataset``, ``parameter``, ``value``: kind (``simulated`` or ``real``), citation, size (cells, genes,
+    perturbations without the control) and, of a simulated dataset, its simulator and all of its parameters,
+    those at their defaults included.
+
+    Raises
+    ------
+    BenchmarkError
+        If a file is no dataset.
     """
-    rows: list[tuple[str, str, object]] = []
-    for (name, entry), path in zip(scope.datasets.items(), paths, strict=True):
-        dataset = read_dataset(path)
-        perturbations = set(dataset.obs["perturbation"]) - {CONTROL}
-        facts: dict[str, object] = {
-            "kind": "simulated" if name in scope.simulated else "real",
-            "cells": dataset.n_obs,
-            "genes": dataset.n_vars,
-            "perturbations": len(perturbations),
-            "citation": dataset.uns.get("dataset", {}).get("citation", ""),
-        }
-        if isinstance(entry, SimulatedDataset):
-            facts |= {"simulator": entry.simulator, **entry.parameters}
-        rows += [(name, parameter, value) for parameter, value in facts.items()]
+    rows = [
+        (name, parameter, value)
+        for (name, entry), path in zip(scope.datasets.items(), paths, strict=True)
+        for parameter, value in _facts(entry, read_dataset(path)).items()
+    ]
     return pd.DataFrame(rows, columns=["dataset", "parameter", "value"])
+
+
+def _facts(entry: Dataset, dataset: ad.AnnData) -> dict[str, object]:
+    """What there is to say of one dataset, by name."""
+    facts: dict[str, object] = {
+        "kind": "simulated" if isinstance(entry, SimulatedDataset) else "real",
+        "cells": dataset.n_obs,
+        "genes": dataset.n_vars,
+        "perturbations": len(set(dataset.obs["perturbation"]) - {CONTROL}),
+        "citation": dataset.uns.get("dataset", {}).get("citation", ""),
+    }
+    if isinstance(entry, SimulatedDataset):
+        # The sizes of a dataset are parameters of most simulators, too: the file has the last word.
+        settings = parameters(entry.simulator) | entry.parameters
+        facts = {"simulator": entry.simulator} | settings | facts
+    return facts

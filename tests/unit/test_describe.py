@@ -1,0 +1,41 @@
+import numpy as np
+import pytest
+from checkout import ROOT
+
+from svae.contracts.dataset import write_dataset
+from svae.files import read_table, write_table
+from svae.simulation import parameters, simulate
+from svae.workflow.describe import describe_datasets
+from svae.workflow.scope import Scope
+
+
+@pytest.fixture(scope="module")
+def described(tmp_path_factory):
+    """What a run of config/simulation.yaml says of its datasets, drawn with fewer cells to save time."""
+    folder = tmp_path_factory.mktemp("described")
+    scope = Scope.read(ROOT / "config" / "simulation.yaml")
+    paths = []
+    for name, entry in scope.simulated.items():
+        dataset = simulate(entry.simulator, **(entry.parameters | {"cells_per_perturbation": 2})).dataset
+        paths.append(folder / f"{name}.h5ad")
+        write_dataset(dataset, paths[-1])
+    write_table(describe_datasets(scope, paths), folder / "datasets.tsv")
+    return read_table(folder / "datasets.tsv")
+
+
+def test_every_fact_of_a_dataset_is_named_once(described):
+    assert not described.duplicated(["dataset", "parameter"]).any()
+
+
+def test_parameters_at_their_defaults_are_told_too(described):
+    wide = described.pivot(index="dataset", columns="parameter", values="value")
+    assert wide["cells_per_perturbation"].astype(float).to_dict() == {"cells250": 250, "cells100": 100}
+    assert set(parameters("lopez2023")) <= set(wide.columns)
+    np.testing.assert_array_equal(wide["shift_mean"].astype(float), 5.0)
+
+
+def test_sizes_are_those_of_the_files(described):
+    wide = described.pivot(index="dataset", columns="parameter", values="value")
+    assert set(wide["kind"]) == {"simulated"}
+    assert set(wide["cells"].astype(int)) == {200}
+    assert set(wide["perturbations"].astype(int)) == {100}
