@@ -173,6 +173,11 @@ def seed_of_data(wildcards):
     return scope.data_seed(wildcards.dataset, int(wildcards.replicate))
 
 
+def seed_of_preparation(wildcards):
+    """Seed of the draw of cells of a real dataset."""
+    return scope.preparation_seed(wildcards.dataset)
+
+
 def seed_of_split(wildcards):
     """Seed of a split."""
     return scope.split_seed(

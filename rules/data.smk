@@ -32,7 +32,8 @@ rule prepare:
         mem_mb=16000,
         runtime=120,
     params:
-        options=preparation_of,
+        preparation=preparation_of,
+        seed=seed_of_preparation,
     script:
         "../workflow_scripts/prepare.py"
 

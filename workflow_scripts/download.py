@@ -4,4 +4,4 @@ from svae.datasets.download import download, source
 from svae.workflow.logs import start
 
 start(snakemake.log[0])
-download(source(snakemake.wildcards.source), snakemake.output[0])
+download(source(snakemake.wildcards.source, snakemake.input.table), snakemake.output[0])

@@ -7,17 +7,15 @@ import os
 from pathlib import Path
 
 from svae.contracts.dataset import write_dataset
-from svae.datasets.prepare import prepare, read_gene_lists
+from svae.datasets.preparation import Preparation
+from svae.datasets.prepare import prepare
 from svae.workflow.logs import start
 
 start(snakemake.log[0])
-options = dict(snakemake.params.options)
-if snakemake.input.gene_lists:
-    del options["gene_lists"]
-    options |= read_gene_lists(snakemake.input.gene_lists[0])
-dataset = prepare(snakemake.input.file, name=snakemake.wildcards.dataset, **options)
+preparation = Preparation.model_validate(snakemake.params.preparation)
+name, seed = snakemake.wildcards.dataset, snakemake.params.seed
 first, *others = snakemake.output
-write_dataset(dataset, first)
+write_dataset(prepare(snakemake.input.file, preparation, seed, name), first)
 for other in others:
     Path(other).unlink(missing_ok=True)
     os.link(first, other)

@@ -1,26 +1,28 @@
-"""Where the studies come from: the table ``config/datasets.tsv``, and a download that checks what it got."""
+"""Published files: a table that says where they are, and a download that checks what it got."""
 
-import hashlib
-import http.client
+import logging
 import re
-import sys
-import time
-import urllib.request
+import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+import pooch
+from requests import RequestException
+from tqdm import tqdm
 
 from svae.errors import BenchmarkError, unknown
-from svae.files import read_table, replacing
+from svae.files import checksum, read_table, replacing
 
-TABLE = Path(__file__).resolve().parents[2] / "config" / "datasets.tsv"
-"""The table that comes with the benchmark."""
+logger = logging.getLogger(__name__)
 
 COLUMNS = ("name", "file", "url", "bytes", "checksum", "citation", "licence")
-
-_DIGITS = {"md5": 32, "sha256": 64}
-_BLOCK = 1 << 20
-_SECONDS_BETWEEN_LINES = 10.0
-_TIMEOUT = 60.0
+HEXADECIMAL_DIGITS = {"md5": 32, "sha256": 64}
+BYTES_AT_ONCE = 1 << 20
+SECONDS_BETWEEN_LINES = 10.0
+SECONDS_TO_WAIT = 60.0
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class Source:
     licence: str
 
 
-def read_sources(table: str | Path = TABLE) -> dict[str, Source]:
+def read_sources(table: str | Path) -> dict[str, Source]:
     """Read and validate the table of sources; a :class:`BenchmarkError` names the row and what is wrong."""
     rows = read_table(table, dtype=str, keep_default_na=False)
     for column in COLUMNS:
@@ -60,17 +62,16 @@ def read_sources(table: str | Path = TABLE) -> dict[str, Source]:
         if not re.fullmatch(r"[1-9]\d*", row["bytes"]):
             raise BenchmarkError(f"{where}: bytes is '{row['bytes']}', not a positive whole number")
         algorithm, _, digest = row["checksum"].partition(":")
-        if algorithm not in _DIGITS:
-            raise unknown("checksum", algorithm, _DIGITS, where)
-        if not re.fullmatch(rf"[0-9a-f]{{{_DIGITS[algorithm]}}}", digest):
-            raise BenchmarkError(
-                f"{where}: {algorithm} must be {_DIGITS[algorithm]} hexadecimal digits, not '{digest}'"
-            )
+        if algorithm not in HEXADECIMAL_DIGITS:
+            raise unknown("checksum", algorithm, HEXADECIMAL_DIGITS, where)
+        digits = HEXADECIMAL_DIGITS[algorithm]
+        if not re.fullmatch(rf"[0-9a-f]{{{digits}}}", digest):
+            raise BenchmarkError(f"{where}: {algorithm} must be {digits} hexadecimal digits, not '{digest}'")
         sources[row["name"]] = Source(**{**row, "bytes": int(row["bytes"])})
     return sources
 
 
-def source(name: str, table: str | Path = TABLE) -> Source:
+def source(name: str, table: str | Path) -> Source:
     """Look a source up by name; an unknown name is answered with the nearest one."""
     sources = read_sources(table)
     if name not in sources:
@@ -79,7 +80,7 @@ def source(name: str, table: str | Path = TABLE) -> Source:
 
 
 def download(source: Source, path: str | Path) -> None:
-    """Download `source` to `path`, telling how far it is on standard error.
+    """Download `source` to `path`, with a line of progress on standard error now and then.
 
     The file appears at `path` only when its size and its checksum are right; otherwise nothing is left.
 
@@ -88,38 +89,59 @@ def download(source: Source, path: str | Path) -> None:
     BenchmarkError
         If the server cannot be reached, or sends too little, too much or something else.
     """
-    algorithm, _, expected = source.checksum.partition(":")
-    digest, received = hashlib.new(algorithm, usedforsecurity=False), 0
     with replacing(path) as temporary:
         try:
-            with (
-                urllib.request.urlopen(source.url, timeout=_TIMEOUT) as answer,
-                open(temporary, "wb") as file,
-            ):
-                told = time.monotonic()
-                # One block more than expected is enough to know that the file is the wrong one.
-                while received <= source.bytes and (block := answer.read(_BLOCK)):
-                    file.write(block)
-                    digest.update(block)
-                    received += len(block)
-                    if time.monotonic() - told > _SECONDS_BETWEEN_LINES:
-                        told = time.monotonic()
-                        _tell(source, received)
-        except (OSError, http.client.HTTPException) as error:
+            _fetcher(source, temporary)(source.url, temporary, None)
+        except (OSError, RequestException) as error:
             raise BenchmarkError(f"{source.url}: download of {source.file} failed ({error})") from error
-        if received != source.bytes:
-            size = f"more than {source.bytes:,}" if received > source.bytes else f"{received:,}"
-            raise BenchmarkError(f"{source.url}: got {size} bytes, but {source.file} has {source.bytes:,}")
-        if digest.hexdigest() != expected:
+        _refuse_size(source, temporary.stat().st_size)
+        algorithm, _, expected = source.checksum.partition(":")
+        found = checksum(temporary, algorithm)
+        if found != expected:
             raise BenchmarkError(
-                f"{source.url}: {algorithm} of {source.file} is {digest.hexdigest()}, but must be {expected}"
+                f"{source.url}: {algorithm} of {source.file} is {found}, but must be {expected}"
             )
-    _tell(source, received)
+    megabytes = f"{source.bytes / 1e6:,.1f}"
+    logger.info("%s: %s of %s MB (100 %%)", source.file, megabytes, megabytes)
 
 
-def _tell(source: Source, received: int) -> None:
-    share = 100 * received / source.bytes
-    print(
-        f"{source.file}: {received / 1e6:,.1f} of {source.bytes / 1e6:,.1f} MB ({share:.0f} %)",
-        file=sys.stderr,
+def _fetcher(source: Source, path: Path) -> Callable[[str, Path, None], None]:
+    """Return what fetches an address to a path, in the form that pooch gives to downloaders."""
+    if urlsplit(source.url).scheme == "file":
+        return _copy
+    return pooch.HTTPDownloader(
+        progressbar=_Progress(source, path), chunk_size=BYTES_AT_ONCE, timeout=SECONDS_TO_WAIT
     )
+
+
+def _copy(url: str, path: Path, _pooch: None) -> None:
+    """Copy a file of this machine, which pooch has no downloader for."""
+    shutil.copyfile(url2pathname(urlsplit(url).path), path)
+
+
+class _Progress(tqdm):
+    """Tells how far a download is, and ends one that sends more than was published."""
+
+    def __init__(self, source: Source, path: Path):
+        self.source, self.path = source, path
+        super().__init__(
+            desc=source.file, total=source.bytes, unit="B", unit_scale=True, mininterval=SECONDS_BETWEEN_LINES
+        )
+
+    def __bool__(self) -> bool:
+        """Be true even where the server does not say how much it will send: pooch asks before updating."""
+        return True
+
+    def update(self, n: float | None = 1) -> bool | None:
+        """Count the bytes of a block that was written."""
+        size = self.path.stat().st_size
+        if size > self.source.bytes:
+            _refuse_size(self.source, size)
+        return super().update(n)
+
+
+def _refuse_size(source: Source, received: int) -> None:
+    """Raise if a file has another size than what was published."""
+    if received != source.bytes:
+        size = f"more than {source.bytes:,}" if received > source.bytes else f"{received:,}"
+        raise BenchmarkError(f"{source.url}: got {size} bytes, but {source.file} has {source.bytes:,}")

@@ -17,7 +17,7 @@ class Bounds(Options):
 
 
 class Preparation(Options):
-    """How a dataset is made of a published file; the steps are taken in the order of these keys."""
+    """How a dataset is made of a published file: first cells are chosen, then genes."""
 
     label: str
     """Column of `obs` that names the perturbation of a cell; cells without a label are left out."""
@@ -36,18 +36,18 @@ class Preparation(Options):
     """Cells to keep: column of `obs` to a value, a list of values, or bounds."""
     perturbations: list[str] | None = None
     """Perturbations to keep, as they are named after renaming, beside the control."""
-    genes: list[str] | None = None
-    """Genes to keep; cells without counts in them are left out."""
-    gene_lists: str | None = None
-    """JSON file with lists `perturbations` and `genes` to keep, instead of those two keys."""
     min_cells: PositiveInt | None = None
     """Perturbations with fewer cells are left out."""
     max_cells: PositiveInt | None = None
     """Cells of a perturbation, and of the control, to keep at most: a random draw."""
+    genes: list[str] | None = None
+    """Genes to keep; cells without counts in them are left out."""
+    gene_lists: str | None = None
+    """JSON file with lists `perturbations` and `genes` to keep, instead of those two keys."""
     top_genes: PositiveInt | None = None
     """Number of highly variable genes to keep (Stuart et al. 2019, `seurat_v3` of scanpy). They are chosen
-    on all cells that are kept, those of held-out perturbations included; labels are not looked at. To keep
-    held-out cells out of the choice, name the genes."""
+    on all cells that are kept, those of held-out perturbations included, because a dataset is prepared once
+    for all its splits; labels are not looked at. To keep held-out cells out of the choice, use `genes`."""
     citation: str = ""
     """Where the data were published."""
     licence: str = ""

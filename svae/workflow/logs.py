@@ -1,5 +1,6 @@
 """What every job of the workflow does first: log where Snakemake wants it, and fail in one sentence."""
 
+import logging
 import os
 import subprocess
 import sys
@@ -22,6 +23,8 @@ def start(log: str | os.PathLike) -> None:
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
         os.dup2(tee.stdin.fileno(), stream.fileno())
+    logging.basicConfig(stream=sys.stderr, format="%(message)s")
+    logging.getLogger("svae").setLevel(logging.INFO)
     sys.excepthook = _one_sentence
 
 

@@ -1,4 +1,5 @@
 import hashlib
+import logging
 
 import anndata as ad
 import numpy as np
@@ -7,7 +8,8 @@ import pytest
 from scipy import sparse
 
 from svae.contracts.dataset import validate_dataset
-from svae.datasets.prepare import prepare
+from svae.datasets.preparation import Preparation
+from svae.datasets.prepare import prepare as prepare_file
 from svae.errors import BenchmarkError
 
 LABELS = ["A_B"] * 3 + ["B_A"] * 2 + ["A_ctrl"] * 4 + ["ctrl"] * 6 + ["C"] * 2 + [None]
@@ -30,6 +32,16 @@ def screen():
         {"symbol": ["TP53", "TBCE", "MYC", "TBCE", "ACTB"]}, index=[f"ENSG{g}" for g in range(5)]
     )
     return ad.AnnData(sparse.csr_matrix(COUNTS.astype(np.float32)), obs=obs, var=var)
+
+
+def prepare(path, label, control=None, seed=0, name=None, **options):
+    """Prepare a file with the options of a config file."""
+    return prepare_file(path, Preparation(label=label, control=control, **options), seed, name)
+
+
+@pytest.fixture(autouse=True)
+def _messages(caplog):
+    caplog.set_level(logging.INFO, logger="svae")
 
 
 def written(adata, tmp_path):
@@ -59,7 +71,7 @@ def test_a_real_screen(shared_data):
     assert dataset.uns["dataset"]["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def test_most_variable_genes_and_fewer_cells_of_a_real_screen(shared_data, capsys):
+def test_most_variable_genes_and_fewer_cells_of_a_real_screen(shared_data, caplog):
     dataset = prepare(
         shared_data / "papalexi2021_thp1.h5ad", "perturbation", "control", top_genes=50, max_cells=40, seed=1
     )
@@ -67,7 +79,7 @@ def test_most_variable_genes_and_fewer_cells_of_a_real_screen(shared_data, capsy
     sizes = dataset.obs["perturbation"].value_counts()
     assert len(sizes) == 26
     assert sizes.max() == 40
-    assert "cells without counts in the chosen genes" in capsys.readouterr().err or dataset.n_obs == 26 * 40
+    assert "cells without counts in the chosen genes" in caplog.text or dataset.n_obs == 26 * 40
 
 
 def test_combinations_of_a_real_screen_are_put_in_order_when_asked(shared_data):
@@ -80,14 +92,14 @@ def test_combinations_of_a_real_screen_are_put_in_order_when_asked(shared_data):
     assert (in_order != labels).any()
 
 
-def test_labels_become_the_convention(screen, tmp_path, capsys):
+def test_labels_become_the_convention(screen, tmp_path, caplog):
     dataset = prepare(written(screen, tmp_path), "guide", "ctrl", separator="_", batch="lane")
     assert dataset.obs["perturbation"].value_counts().to_dict() == {"control": 6, "A+B": 5, "A": 4, "C": 2}
     assert dataset.X.dtype == np.int32
     np.testing.assert_array_equal(dataset.X.toarray(), COUNTS[:-1])
     assert dataset.obs["batch"].dtype == "category"
     assert dataset.uns["dataset"]["name"] == "screen"
-    assert "screen.h5ad: left out 1 cells without a label" in capsys.readouterr().err
+    assert "screen.h5ad: left out 1 cells without a label" in caplog.text
 
 
 @pytest.mark.parametrize("kind", [np.asarray, sparse.csc_matrix, sparse.csr_matrix])
@@ -105,7 +117,7 @@ def test_counts_are_read_from_any_kind_of_matrix(screen, tmp_path, kind, layer):
 
 
 def test_a_file_is_read_in_blocks(screen, tmp_path, monkeypatch):
-    monkeypatch.setattr("svae.datasets.prepare._ROWS", 4)
+    monkeypatch.setattr("svae.datasets.published.ROWS_AT_ONCE", 4)
     dataset = prepare(written(screen, tmp_path), "guide", filters={"guide": ["C", "A_B"]})
     rows = [i for i, label in enumerate(LABELS) if label in ("C", "A_B")]
     np.testing.assert_array_equal(dataset.X.toarray(), COUNTS[rows])
@@ -125,32 +137,71 @@ def test_filters_keep_the_cells_they_name(screen, tmp_path, filters, kept):
     assert prepare(written(screen, tmp_path), "guide", filters=filters).n_obs == kept
 
 
-def test_perturbations_are_chosen_beside_the_control(screen, tmp_path, capsys):
+def test_perturbations_are_chosen_beside_the_control(screen, tmp_path, caplog):
     path = written(screen, tmp_path)
     with_control = prepare(path, "guide", "ctrl", separator="_", perturbations=["A", "Z"])
     assert set(with_control.obs["perturbation"]) == {"A", "control"}
-    assert "left out 1 perturbation names that are not in the file (Z)" in capsys.readouterr().err
+    assert "left out 1 perturbation names that are not in the file (Z)" in caplog.text
     without = prepare(path, "guide", separator="_", perturbations=["C"])
     assert set(without.obs["perturbation"]) == {"C"}
 
 
-def test_small_perturbations_are_left_out_and_large_ones_thinned(screen, tmp_path, capsys):
+def test_small_perturbations_are_left_out_and_large_ones_thinned(screen, tmp_path, caplog):
     path = written(screen, tmp_path)
     dataset = prepare(path, "guide", "ctrl", separator="_", min_cells=3, max_cells=4)
     assert dataset.obs["perturbation"].value_counts().to_dict() == {"control": 4, "A+B": 4, "A": 4}
-    assert "left out 1 perturbations with fewer than 3 cells (C)" in capsys.readouterr().err
+    assert "left out 1 perturbations with fewer than 3 cells (C)" in caplog.text
     again = prepare(path, "guide", "ctrl", separator="_", min_cells=3, max_cells=4)
     assert list(again.obs_names) == list(dataset.obs_names)
 
 
-def test_genes_are_chosen_by_symbol_and_repeated_symbols_told_apart(screen, tmp_path, capsys):
+def test_cells_that_are_drawn_depend_on_the_seed_and_not_on_other_perturbations(screen, tmp_path):
+    path = written(screen, tmp_path)
+
+    def drawn(seed, **options):
+        return list(prepare(path, "guide", "ctrl", seed, separator="_", max_cells=3, **options).obs_names)
+
+    assert len({tuple(drawn(seed)) for seed in range(5)}) > 1
+    assert set(drawn(1, perturbations=["A"])) < set(drawn(1))
+
+
+def test_a_dataset_says_how_its_genes_were_chosen(screen, tmp_path):
+    path = written(screen, tmp_path)
+    told = {
+        "all of the file": {},
+        "named beforehand": {"genes": ["ENSG0", "ENSG1"]},
+    }
+    for said, options in told.items():
+        assert prepare(path, "guide", **options).uns["dataset"]["genes"] == said
+    counts = np.random.default_rng(0).poisson(np.arange(1, 61), size=(200, 60)).astype(np.float32)
+    many = ad.AnnData(
+        sparse.csr_matrix(counts), obs=pd.DataFrame({"guide": ["A", "B"] * 100}, dtype="category")
+    )
+    dataset = prepare(written(many, tmp_path), "guide", top_genes=30)
+    said = dataset.uns["dataset"]["genes"]
+    assert said == "the 30 most variable of 60 (all of the file), chosen on all cells, held-out ones included"
+    assert dataset.n_vars == 30
+
+
+def test_gene_lists_of_a_study_are_read_from_their_file(screen, tmp_path):
+    lists = tmp_path / "lists.json"
+    lists.write_text('{"perturbations": ["C", "A"], "genes": ["ENSG1", "ENSG3"], "pathways": {}}')
+    dataset = prepare(written(screen, tmp_path), "guide", "ctrl", separator="_", gene_lists=str(lists))
+    assert set(dataset.obs["perturbation"]) == {"A", "C", "control"}
+    assert list(dataset.var_names) == ["ENSG1", "ENSG3"]
+    lists.write_text("{")
+    with pytest.raises(BenchmarkError, match=r"lists\.json: not a readable JSON file"):
+        prepare(tmp_path / "screen.h5ad", "guide", gene_lists=str(lists))
+
+
+def test_genes_are_chosen_by_symbol_and_repeated_symbols_told_apart(screen, tmp_path, caplog):
     dataset = prepare(written(screen, tmp_path), "guide", gene_column="symbol", genes=["TBCE", "MYC", "GONE"])
     assert list(dataset.var_names) == ["TBCE", "MYC", "TBCE-1"]
     assert list(dataset.var["gene_id"]) == ["ENSG1", "ENSG2", "ENSG3"]
-    assert "left out 1 gene names that are not in the file (GONE)" in capsys.readouterr().err
+    assert "left out 1 gene names that are not in the file (GONE)" in caplog.text
 
 
-def test_a_cell_without_counts_in_the_chosen_genes_is_left_out(screen, tmp_path, capsys):
+def test_a_cell_without_counts_in_the_chosen_genes_is_left_out(screen, tmp_path, caplog):
     counts = COUNTS.copy()
     counts[15, 0] = 0
     counts[16, 0] = 0
@@ -159,7 +210,7 @@ def test_a_cell_without_counts_in_the_chosen_genes_is_left_out(screen, tmp_path,
     dataset = prepare(written(screen, tmp_path), "guide", genes=["ENSG0"])
     assert dataset.n_obs == 15
     assert "C" not in dataset.obs["perturbation"].cat.categories
-    assert "left out 2 cells without counts in the chosen genes" in capsys.readouterr().err
+    assert "left out 2 cells without counts in the chosen genes" in caplog.text
     validate_dataset(dataset, "dataset")
 
 
@@ -199,7 +250,6 @@ def nothing(screen):
         (forget_lane, {"batch": "lane"}, r"obs\['lane'\] has cells without a batch"),
         (nothing, {"layer": "counts"}, "unknown layer 'counts'"),
         (nothing, {"filters": {"mitos": {"max": 1}}}, "unknown column of obs 'mitos', did you mean 'mito'"),
-        (nothing, {"filters": {"mito": {"above": 1}}}, "filter 'mito': unknown bound 'above'"),
         (nothing, {"filters": {"lane": {"min": 1}}}, "filter 'lane': obs.* is not numeric"),
         (nothing, {"filters": {"lane": "7"}}, "filter 'lane': unknown value '7'"),
         (nothing, {"filters": {"mito": {"min": 1}}}, "no cell is left of 18"),

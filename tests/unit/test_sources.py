@@ -1,13 +1,16 @@
 import hashlib
 import http.server
 import threading
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
+from checkout import ROOT
 
-from svae.datasets.download import TABLE, Source, download, read_sources, source
+from svae.datasets.download import Source, download, read_sources, source
 from svae.errors import BenchmarkError
 
+TABLE = ROOT / "config" / "datasets.tsv"
 CONTENT = b"counts of cells " * 1000
 
 
@@ -28,15 +31,21 @@ def published(tmp_path):
 
 
 @pytest.fixture
-def cut_off():
-    """Return the address of a server that promises the content and hangs up half way."""
+def server():
+    """Return the address of a server that hangs up half way, or never stops."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
-            if self.path != "/published.h5ad":
+            if self.path not in ("/published.h5ad", "/endless.h5ad"):
                 self.send_error(404)
                 return
             self.send_response(200)
+            if self.path == "/endless.h5ad":
+                self.end_headers()
+                with suppress(OSError):
+                    while True:
+                        self.wfile.write(CONTENT)
+                return
             self.send_header("Content-Length", str(len(CONTENT)))
             self.end_headers()
             self.wfile.write(CONTENT[: len(CONTENT) // 2])
@@ -44,24 +53,24 @@ def cut_off():
         def log_message(self, *_):
             pass
 
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as httpd:
+        thread = threading.Thread(target=httpd.serve_forever, daemon=True)
         thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
+        yield f"http://127.0.0.1:{httpd.server_port}"
+        httpd.shutdown()
 
 
 def test_the_table_is_valid_and_has_the_studies():
-    sources = read_sources()
+    sources = read_sources(TABLE)
     assert len(sources) == 8
-    assert source("replogle2022_k562_gwps").bytes == 65_830_941_948
-    assert source("norman2019").checksum.startswith("sha256:b679c157")
+    assert source("replogle2022_k562_gwps", TABLE).bytes == 65_830_941_948
+    assert source("norman2019", TABLE).checksum.startswith("sha256:b679c157")
     assert all(s.url.startswith("https://") and s.file.endswith(".h5ad") for s in sources.values())
 
 
 def test_an_unknown_study_is_answered_with_the_nearest():
     with pytest.raises(BenchmarkError, match="unknown dataset 'norman2018', did you mean 'norman2019'"):
-        source("norman2018")
+        source("norman2018", TABLE)
 
 
 @pytest.mark.parametrize(
@@ -91,10 +100,11 @@ def test_a_broken_table_is_one_sentence(tmp_path, before, after, message):
     assert str(caught.value).startswith(str(table))
 
 
-def test_a_download_is_the_file(published, tmp_path, capsys):
+def test_a_download_is_the_file(published, tmp_path, caplog):
+    caplog.set_level("INFO", logger="svae")
     download(published, tmp_path / "new" / "raw.h5ad")
     assert (tmp_path / "new" / "raw.h5ad").read_bytes() == CONTENT
-    assert "published.h5ad: 0.0 of 0.0 MB (100 %)" in capsys.readouterr().err
+    assert "published.h5ad: 0.0 of 0.0 MB (100 %)" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -121,10 +131,17 @@ def test_a_wrong_download_leaves_the_file_that_was_there(published, tmp_path):
     assert target.read_bytes() == b"earlier"
 
 
-def test_a_connection_that_breaks_and_a_page_that_is_gone_are_told(published, cut_off, tmp_path):
+def test_a_connection_that_breaks_and_a_page_that_is_gone_are_told(published, server, tmp_path):
     target = tmp_path / "new" / "raw.h5ad"
-    with pytest.raises(BenchmarkError, match="got 8,000 bytes"):
-        download(replace(published, url=f"{cut_off}/published.h5ad"), target)
+    with pytest.raises(BenchmarkError, match="8000 bytes read, 8000 more expected"):
+        download(replace(published, url=f"{server}/published.h5ad"), target)
     with pytest.raises(BenchmarkError, match="404"):
-        download(replace(published, url=f"{cut_off}/moved.h5ad"), target)
+        download(replace(published, url=f"{server}/moved.h5ad"), target)
+    assert list(target.parent.iterdir()) == []
+
+
+def test_a_server_that_sends_without_end_is_stopped(published, server, tmp_path):
+    target = tmp_path / "new" / "raw.h5ad"
+    with pytest.raises(BenchmarkError, match="got more than 16,000 bytes"):
+        download(replace(published, url=f"{server}/endless.h5ad"), target)
     assert list(target.parent.iterdir()) == []

@@ -1,12 +1,23 @@
 import json
 
+import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import sparse
 
 from svae.contracts.split import read_split, validate_split, write_split
-from svae.datasets.splits import read_pathways, split
+from svae.datasets.held_out import read_pathways
+from svae.datasets.split_plan import SplitPlan
+from svae.datasets.splits import split, split_dataset
 from svae.errors import BenchmarkError
+from svae.options import checked
+from svae.seeds import seed_from
+
+
+def plan(kind, held_out, **options):
+    """What to hold out, as a config file says it."""
+    return checked(SplitPlan, {"kind": kind, "held_out": held_out} | options, "split")
 
 
 def screen(sizes):
@@ -27,14 +38,14 @@ def held_out(table):
 
 @pytest.mark.parametrize(("asked", "number"), [(0.2, 4), (0.01, 1), (5, 5)])
 def test_random_holds_out_what_is_asked_and_never_the_control(labels, asked, number):
-    draws = [held_out(split(labels, "random", seed, asked)) for seed in range(8)]
+    draws = [held_out(split(labels, plan("random", asked), seed)) for seed in range(8)]
     assert all(len(draw) == number and "control" not in draw for draw in draws)
     assert len({frozenset(draw) for draw in draws}) > 1
-    assert draws[3] == held_out(split(labels, "random", 3, asked))
+    assert draws[3] == held_out(split(labels, plan("random", asked), 3))
 
 
 def test_parts_are_halves_and_tenths_within_each_perturbation(labels):
-    table = split(labels, "named", 0, ["p03", "p04"])
+    table = split(labels, plan("named", ["p03", "p04"]), 0)
     assert list(table["cell"]) == list(labels.index)
     assert list(table["perturbation"]) == list(labels.astype(str))
     sizes = pd.crosstab(table["perturbation"], table["part"])
@@ -46,35 +57,41 @@ def test_parts_are_halves_and_tenths_within_each_perturbation(labels):
 
 
 def test_validation_can_be_larger_or_none(labels):
-    half = split(labels, "named", 0, ["p03"], validation=0.5)["part"].value_counts()
+    half = split(labels, plan("named", ["p03"], validation=0.5), 0)["part"].value_counts()
     assert half["validation"] == pytest.approx(half["train"], abs=20)
-    assert "validation" not in set(split(labels, "named", 0, ["p03"], validation=0)["part"])
+    assert "validation" not in set(split(labels, plan("named", ["p03"], validation=0), 0)["part"])
 
 
 def test_cells_depend_on_the_seed_and_not_on_the_other_perturbations(labels):
-    first, other = split(labels, "named", 1, ["p03"]), split(labels, "named", 2, ["p03"])
+    first, other = split(labels, plan("named", ["p03"]), 1), split(labels, plan("named", ["p03"]), 2)
     assert (first["part"] != other["part"]).any()
-    fewer = split(labels[labels != "p00"], "named", 1, ["p03"]).set_index("cell")["part"]
+    fewer = split(labels[labels != "p00"], plan("named", ["p03"]), 1).set_index("cell")["part"]
     assert (first.set_index("cell")["part"].loc[fewer.index] == fewer).all()
 
 
 def test_the_last_twenty_of_the_paper_are_a_range():
     labels = screen({f"p{k:02d}": 5 for k in range(100)})
-    assert held_out(split(labels, "named", 0, ["p80..p99"])) == {f"p{k}" for k in range(80, 100)}
-    assert held_out(split(labels, "named", 0, ["p01", "p08..p11"])) == {"p01", "p08", "p09", "p10", "p11"}
+    assert held_out(split(labels, plan("named", ["p80..p99"]), 0)) == {f"p{k}" for k in range(80, 100)}
+    assert held_out(split(labels, plan("named", ["p01", "p08..p11"]), 0)) == {
+        "p01",
+        "p08",
+        "p09",
+        "p10",
+        "p11",
+    }
 
 
 def test_a_pathway_of_the_screen_is_held_out(shared_data):
-    path = shared_data / "replogle2022_gene_lists.json"
+    path = str(shared_data / "replogle2022_gene_lists.json")
     pathways = read_pathways(path)
     members = pathways["exosome"]
     labels = screen(dict.fromkeys([*members[:15], *pathways["mediator_complex"], "control"], 10))
-    table = split(labels, "pathway", 0, "exosome", pathways=pathways)
+    table = split(labels, plan("pathway", "exosome", pathways=path), 0)
     assert held_out(table) == set(members[:15])
     with pytest.raises(BenchmarkError, match="unknown pathway 'exosom', did you mean 'exosome'"):
-        split(labels, "pathway", 0, "exosom", pathways=pathways)
+        split(labels, plan("pathway", "exosom", pathways=path), 0)
     with pytest.raises(BenchmarkError, match="'exosome' has 1 perturbations in the dataset, but needs 2"):
-        split(labels[~labels.isin(members[1:])], "pathway", 0, "exosome", pathways=pathways)
+        split(labels[~labels.isin(members[1:])], plan("pathway", "exosome", pathways=path), 0)
 
 
 @pytest.mark.parametrize(
@@ -96,24 +113,39 @@ def test_a_pathway_of_the_screen_is_held_out(shared_data):
 )
 def test_bad_choices_are_one_sentence(labels, kind, asked, message):
     with pytest.raises(BenchmarkError, match=message):
-        split(labels, kind, 0, asked)
+        split(labels, plan(kind, asked), 0)
+
+
+def test_the_seed_reaches_the_effect_sizes(monkeypatch, labels):
+    """They are drawn from where a screen has many genes, so a scope's seed has to arrive there."""
+    seeds = []
+
+    def effect_sizes(dataset, seed):
+        seeds.append(seed)
+        return pd.Series(range(20), index=[f"p{k:02d}" for k in range(20)])
+
+    monkeypatch.setattr("svae.datasets.effects.effect_sizes", effect_sizes)
+    dataset = ad.AnnData(sparse.csr_matrix(np.ones((len(labels), 2))), obs=labels.to_frame("perturbation"))
+    for seed in (1, 2):
+        assert held_out(split_dataset(dataset, plan("largest_effect", 1), seed)) == {"p19"}
+    assert seeds == [seed_from(1, "effects"), seed_from(2, "effects")]
 
 
 def test_perturbations_need_enough_cells():
     labels = screen({"few": 3, "one": 1, "many": 10})
     with pytest.raises(BenchmarkError, match="'few' has 3 cells, but needs 4 to be held out"):
-        split(labels[labels != "one"], "named", 0, ["few"])
+        split(labels[labels != "one"], plan("named", ["few"]), 0)
     with pytest.raises(BenchmarkError, match="'one' has 1 cells, but needs 2 to be trained on"):
-        split(labels, "named", 0, ["many"])
-    table = split(labels, "named", 0, ["few"], min_cells_held_out=2, min_cells_trained=1)
+        split(labels, plan("named", ["many"]), 0)
+    table = split(labels, plan("named", ["few"]), 0, min_cells_held_out=2, min_cells_trained=1)
     assert table.loc[table["perturbation"] == "one", "part"].tolist() == ["train"]
-    with pytest.raises(BenchmarkError, match=r"validation is 1\.0"):
-        split(labels, "named", 0, ["few"], validation=1.0)
+    with pytest.raises(BenchmarkError, match=r"validation: .* less than 1 .*1\.0"):
+        split(labels, plan("named", ["few"], validation=1.0), 0)
 
 
 def test_a_split_is_read_as_written(tmp_path):
     labels = screen({"NA": 6, "nan": 6, "p": 6})
-    table = split(labels, "named", 0, ["NA"])
+    table = split(labels, plan("named", ["NA"]), 0)
     path = tmp_path / "splits" / "rep0.tsv.gz"
     write_split(table, path, labels)
     pd.testing.assert_frame_equal(read_split(path, labels), table)
@@ -138,7 +170,7 @@ def test_a_split_is_read_as_written(tmp_path):
     ],
 )
 def test_a_broken_split_is_told_by_its_file(labels, change, message):
-    table = split(labels, "named", 0, ["p03"])
+    table = split(labels, plan("named", ["p03"]), 0)
     validate_split(table, "rep0.tsv.gz", labels)
     with pytest.raises(BenchmarkError, match=message) as caught:
         validate_split(change(table), "rep0.tsv.gz", labels)
