@@ -19,10 +19,7 @@ def decompose():
 
     split = read_split(snakemake.input.split, dataset.obs["perturbation"])
     for setting, path in zip(settings, snakemake.output, strict=True):
-        options = dict(setting.options)
-        n_latent = options.pop("n_latent")
-        method = snakemake.params.method
-        write(fit_linear(method, dataset, split, n_latent, setting.name, setting.seed, options), path)
+        write(fit_linear(snakemake.params.method, dataset, split, setting), path)
 
 
 guarded(decompose, snakemake.output, names, dataset.obs_names, snakemake.params.timeout_minutes)

@@ -8,15 +8,38 @@ import pandas as pd
 
 from svae.errors import BenchmarkError, unknown
 from svae.files import read_table, write_table
-from svae.words import Part
+from svae.words import CONTROL, Part
 
 COLUMNS = ("cell", "perturbation", "part")
 
-
 PARTS = get_args(Part)
 
+SEEN_PARTS: tuple[Part, ...] = ("train", "validation")
+"""Parts of the perturbations that a method is trained on."""
 
-HELD_OUT_PARTS = ("adapt", "test")
+HELD_OUT_PARTS: tuple[Part, ...] = ("adapt", "test")
+"""Parts of the other perturbations: cells that a method may adapt to, and cells that test it."""
+
+
+def cells_of(split: pd.DataFrame, *parts: Part) -> pd.Series:
+    """Perturbation of each cell of some parts, indexed by cell, in the order of the split."""
+    rows = split[split["part"].isin(parts)]
+    return pd.Series(rows["perturbation"].to_numpy(), pd.Index(rows["cell"].astype(str)), name="perturbation")
+
+
+def seen_cells(split: pd.DataFrame) -> pd.Series:
+    """Perturbation of each cell that is trained or validated on, indexed by cell."""
+    return cells_of(split, *SEEN_PARTS)
+
+
+def held_out_cells(split: pd.DataFrame) -> pd.Series:
+    """Perturbation of each cell of the held-out perturbations, indexed by cell."""
+    return cells_of(split, *HELD_OUT_PARTS)
+
+
+def trained_perturbations(split: pd.DataFrame) -> pd.Index:
+    """Perturbations that are trained on, in the order of their first cells; control is none."""
+    return pd.Index(seen_cells(split).unique()).drop(CONTROL, errors="ignore")
 
 
 def read_split(path: str | Path, labels: pd.Series | None = None) -> pd.DataFrame:
@@ -51,7 +74,7 @@ def validate_split(table: pd.DataFrame, path: str | Path, labels: pd.Series | No
         raise unknown("part", strange.iloc[0], PARTS, str(path))
     present = pd.crosstab(table["perturbation"], table["part"]).reindex(columns=list(PARTS), fill_value=0) > 0
     halves = present[list(HELD_OUT_PARTS)]
-    mixed = present.index[halves.any(axis=1) & present[["train", "validation"]].any(axis=1)]
+    mixed = present.index[halves.any(axis=1) & present[list(SEEN_PARTS)].any(axis=1)]
     if len(mixed):
         raise BenchmarkError(f"{path}: perturbation '{mixed[0]}' is both trained on and held out")
     halved = present.index[halves.any(axis=1) & ~halves.all(axis=1)]

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import numpy as np
 import pandas as pd
 
+from svae.contracts.cells import locate_cells
+from svae.contracts.split import cells_of, held_out_cells, seen_cells, trained_perturbations
 from svae.errors import BenchmarkError
 from svae.targets import targets_from_shifts
 from svae.words import CONTROL
@@ -67,24 +69,24 @@ class Comparison:
     @cached_property
     def trained_cells(self) -> pd.Series:
         """Perturbation of each cell of the trained perturbations, indexed by cell."""
-        return self._labels("train", "validation")
+        return seen_cells(self.split)
 
     @cached_property
     def trained(self) -> pd.Index:
         """The trained perturbations, without control."""
-        return pd.Index(self.trained_cells.astype(str).unique()).drop(CONTROL, errors="ignore")
+        return trained_perturbations(self.split)
 
     @cached_property
     def latents(self) -> np.ndarray:
         """Estimated latents of the trained cells, cells × q."""
         assert self.fit.latents is not None  # promised by the metric's needs, as is the truth below
-        return self.fit.latents[_locate(self.fit.cells, self.trained_cells.index, "the fit")]
+        return self.fit.latents[locate_cells(self.trained_cells.index, self.fit.cells, "the fit")]
 
     @cached_property
     def true_latents(self) -> np.ndarray:
         """True latents of the trained cells, cells × p."""
         assert self.truth is not None
-        rows = _locate(self.truth.obs_names, self.trained_cells.index, "the truth")
+        rows = locate_cells(self.trained_cells.index, self.truth.obs_names, "the truth")
         return np.asarray(self.truth.obsm["latents"])[rows]
 
     @cached_property
@@ -116,22 +118,11 @@ class Comparison:
 
         After the clean protocol only the test half counts: the other half set the shifts.
         """
-        labels = self._labels("test") if column.endswith("_clean") else self._labels("adapt", "test")
+        clean = column.endswith("_clean")
+        labels = cells_of(self.split, "test") if clean else held_out_cells(self.split)
         assert self.fit.scores is not None
-        rows = _locate(self.fit.cells, labels.index, "the fit")
+        rows = locate_cells(labels.index, self.fit.cells, "the fit")
         return pd.Series(self.fit.scores[column].to_numpy()[rows], index=labels.index), labels
-
-    def _labels(self, *parts: str) -> pd.Series:
-        cells = self.split[self.split["part"].isin(parts)]
-        return pd.Series(cells["perturbation"].to_numpy(), index=pd.Index(cells["cell"].astype(str)))
-
-
-def _locate(cells: pd.Index, wanted: pd.Index, owner: str) -> np.ndarray:
-    """Return the places of the `wanted` cells among the `cells` of `owner`."""
-    rows = cells.get_indexer(wanted)
-    if (rows < 0).any():
-        raise BenchmarkError(f"the split: cell '{wanted[rows < 0][0]}' is not a cell of {owner}")
-    return rows
 
 
 def _check_rows(table: pd.DataFrame, perturbations: pd.Index, owner: str) -> None:

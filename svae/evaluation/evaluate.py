@@ -1,6 +1,6 @@
 """Evaluate the fits of one method on one replicate: metrics, how they ended, curves and targets."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,6 +10,8 @@ import pandas as pd
 
 from svae.contracts import fit as fits
 from svae.contracts.fit import Fit
+from svae.contracts.split import COLUMNS, held_out_cells
+from svae.contracts.tables import with_columns
 from svae.errors import BenchmarkError
 from svae.evaluation.comparison import Comparison
 from svae.evaluation.matching import match_latents
@@ -83,48 +85,56 @@ def compute_metrics(
     BenchmarkError
         If cells or perturbations of the split are missing from the fit or the truth.
     """
-    for column in ("cell", "perturbation", "part"):
-        if column not in split:
-            raise BenchmarkError(
-                f"the split: column '{column}' is missing (columns: {', '.join(split.columns)})"
-            )
-    comparison = Comparison(fit, split, truth, seed)
-    values = {
-        metric.name: metric.compute(comparison) if metric.is_applicable(comparison.available) else np.nan
+    split = with_columns(split, COLUMNS, "the split")
+    return metric_values(Comparison(fit, split, truth, seed), metrics)
+
+
+def metric_values(comparison: Comparison, metrics: Iterable[Metric]) -> pd.DataFrame:
+    """Compute `metrics` of a comparison: columns ``metric`` and ``value``, NaN where not applicable."""
+    rows = [
+        (metric.name, metric.compute(comparison) if metric.is_applicable(comparison.available) else np.nan)
         for metric in metrics
-    }
-    return pd.DataFrame({"metric": list(values), "value": np.asarray(list(values.values()), dtype=float)})
+    ]
+    return pd.DataFrame(rows, columns=["metric", "value"]).astype({"value": float})
 
 
 def evaluate_fit(
     fit: Fit,
     split: pd.DataFrame,
     truth: ad.AnnData | None,
-    metrics: Iterable[Metric],
+    metrics: Sequence[Metric],
     seed: int,
 ) -> Evaluation:
     """Evaluate a fit; one that cannot be evaluated counts as failed, with the reason.
 
     Parameters are those of :func:`compute_metrics`.
     """
-    metrics = list(metrics)
+    comparison = Comparison(fit, split, truth, seed)
     try:
-        values = compute_metrics(fit, split, truth, metrics, seed)
+        values = metric_values(comparison, metrics)
+        targets = tidy_targets(comparison)
     except BenchmarkError as error:
-        fit = Fit.failed(fit.cells, "failed", str(error))
-        values = compute_metrics(fit, split, truth, metrics, seed)
+        return evaluate_fit(Fit.failed(fit.cells, "failed", str(error)), split, truth, metrics, seed)
     run = {field: getattr(fit.run, field) for field in STATUS_FIELDS}
-    empty = pd.DataFrame(columns=["epoch", "train", "validation"])
+    no_history = pd.DataFrame(columns=["epoch", "train", "validation"])
     return Evaluation(
         metrics=values,
         status=pd.DataFrame([run | dict(fit.selection)]),
-        history=empty if fit.history is None else fit.history,
-        targets=_targets(fit, split, truth),
+        history=no_history if fit.history is None else fit.history,
+        targets=targets,
     )
 
 
-def _targets(fit: Fit, split: pd.DataFrame, truth: ad.AnnData | None) -> pd.DataFrame:
-    """Targets and shifts in long form, next to the true targets of the matched latents."""
+def tidy_targets(comparison: Comparison) -> pd.DataFrame:
+    """Targets and shifts of a fit in long form, next to the true targets of the matched latents.
+
+    Returns
+    -------
+    The columns ``perturbation``, ``part`` (trained or held_out), ``latent``, ``probability``, ``shift`` and
+    ``true``. Latents are numbered from 1, in the order of the true ones that they match; in that of the fit
+    where there is no truth. Empty if the fit has neither targets nor shifts.
+    """
+    fit, truth = comparison.fit, comparison.truth
     columns = ["perturbation", "part", "latent", "probability", "shift", "true"]
     table = fit.targets if fit.targets is not None else fit.shifts
     if fit.run.status != "ok" or fit.latents is None or table is None:
@@ -132,21 +142,17 @@ def _targets(fit: Fit, split: pd.DataFrame, truth: ad.AnnData | None) -> pd.Data
     order = np.arange(fit.latents.shape[1])
     true = pd.DataFrame(index=table.index)
     if truth is not None:
-        seen = split["part"].isin(["train", "validation"]).to_numpy()
-        latents = np.asarray(truth.obsm["latents"])[seen]
-        _, matched_true, matched = match_latents(latents, fit.latents[seen])
+        _, matched_true, matched = match_latents(comparison.true_latents, comparison.latents)
         order = np.concatenate([matched, np.setdiff1d(order, matched)])
         true = truth.uns["targets"].iloc[:, matched_true].reindex(table.index)
-    held_out = set(split.loc[split["part"].isin(["adapt", "test"]), "perturbation"])
-    parts = [
-        _long(fit.targets, order, "probability"),
-        _long(fit.shifts, order, "shift"),
-        _long(true, np.arange(true.shape[1]), "true"),
-    ]
     keys = ["perturbation", "latent"]
-    long = parts[0].merge(parts[1], on=keys, how="outer").merge(parts[2], on=keys, how="left")
-    part = np.where(long["perturbation"].isin(held_out), "held_out", "trained")
-    return long.assign(part=part)[columns]
+    long = (
+        _long(fit.targets, order, "probability")
+        .merge(_long(fit.shifts, order, "shift"), on=keys, how="outer")
+        .merge(_long(true, np.arange(true.shape[1]), "true"), on=keys, how="left")
+    )
+    held_out = long["perturbation"].isin(held_out_cells(comparison.split))
+    return long.assign(part=np.where(held_out, "held_out", "trained"))[columns]
 
 
 def _long(table: pd.DataFrame | None, order: np.ndarray, name: str) -> pd.DataFrame:

@@ -6,7 +6,9 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
+from svae.contracts.cells import locate_cells
 from svae.contracts.fit import Fit
+from svae.contracts.split import cells_of, trained_perturbations
 from svae.evaluation.matching import match_latents
 from svae.targets import THRESHOLD
 
@@ -28,12 +30,15 @@ def agreement_of_restarts(restarts: Mapping[str, Fit], split: pd.DataFrame) -> d
     ok = {setting: fit for setting, fit in restarts.items() if fit.run.status == "ok"}
     if len(ok) < 2:
         return {}
-    validation = (split["part"] == "validation").to_numpy()
-    trained = split.loc[split["part"].isin(["train", "validation"]), "perturbation"].unique()
-    latents = [fit.latents[validation] for fit in ok.values() if fit.latents is not None]
-    named = [fit.targets.reindex(trained) > THRESHOLD for fit in ok.values() if fit.targets is not None]
-    targets = [table.to_numpy() for table in named] if len(named) == len(ok) else None
-    return dict(zip(ok, udr(latents, targets).tolist(), strict=True))
+    validation, trained = cells_of(split, "validation").index, trained_perturbations(split)
+    latents, targets = [], []
+    for fit in ok.values():
+        assert fit.latents is not None  # promised by the status
+        latents.append(fit.latents[locate_cells(validation, fit.cells, "the fit")])
+        if fit.targets is not None:
+            targets.append((fit.targets.reindex(trained) > THRESHOLD).to_numpy())
+    all_name_targets = len(targets) == len(ok)
+    return dict(zip(ok, udr(latents, targets if all_name_targets else None).tolist(), strict=True))
 
 
 def udr(latents: Sequence[np.ndarray], targets: Sequence[np.ndarray] | None = None) -> np.ndarray:

@@ -4,26 +4,47 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 
+from svae.contracts.cells import locate_cells
 from svae.contracts.fit import LIKELIHOODS, Fit, Run
+from svae.contracts.setting import Setting
+from svae.contracts.split import cells_of, held_out_cells, trained_perturbations
+from svae.errors import BenchmarkError, unknown
 from svae.simulation.likelihood import score_cells
-from svae.words import CONTROL
 
 JITTER = 0.01
 """Standard deviation of the noise on the oracle's latents, so that exact copies flatter no metric."""
 
 
-def fit_random(dataset: ad.AnnData, split: pd.DataFrame, n_latent: int, setting: str, seed: int) -> Fit:
-    """Latents, targets and shifts that have nothing to do with the data."""
-    rng = np.random.default_rng(seed)
-    seen = split.loc[split["part"].isin(["train", "validation"]), "perturbation"]
-    names = pd.Index(sorted(set(seen) - {CONTROL}), name="perturbation")
+def fit_random(dataset: ad.AnnData, split: pd.DataFrame, setting: Setting) -> Fit:
+    """Latents, targets and shifts that have nothing to do with the data.
+
+    Parameters
+    ----------
+    dataset
+        Gives the names of the cells.
+    split
+        One row per cell: ``cell``, ``perturbation``, ``part``.
+    setting
+        Its one option is ``n_latent``, the number of latents.
+
+    Raises
+    ------
+    BenchmarkError
+        If the setting has another option.
+    """
+    for option in setting.options:
+        if option != "n_latent":
+            raise unknown("option", option, ["n_latent"], f"method 'random', setting '{setting.name}'")
+    rng = np.random.default_rng(setting.seed)
+    n_latent = setting.options["n_latent"]
+    names = trained_perturbations(split).sort_values().rename("perturbation")
     columns = [f"z{j + 1}" for j in range(n_latent)]
     return Fit(
         cells=dataset.obs_names,
         latents=rng.standard_normal((dataset.n_obs, n_latent), dtype=np.float32),
         targets=pd.DataFrame(rng.random((len(names), n_latent)), names, columns),
         shifts=pd.DataFrame(rng.standard_normal((len(names), n_latent)), names, columns),
-        run=Run(setting=setting, seed=seed),
+        run=Run(setting=setting.name, seed=setting.seed),
     )
 
 
@@ -31,27 +52,50 @@ def fit_oracle(
     dataset: ad.AnnData,
     split: pd.DataFrame,
     truth: ad.AnnData | None,
-    setting: str,
-    seed: int,
+    setting: Setting,
     likelihood_samples: int,
 ) -> Fit:
     """Return the truth, slightly jittered; its likelihood is that of the simulator which drew the cells.
 
     A real dataset has no truth: the fit then says ``not_applicable``. A simulator may have no likelihood: the
     fit then has none either, and metrics that need one are not applicable.
+
+    Parameters
+    ----------
+    dataset
+        Counts of all cells, cells × genes.
+    split
+        One row per cell: ``cell``, ``perturbation``, ``part``.
+    truth
+        As :func:`svae.contracts.truth.read_truth` reads it; its cells are found by their names.
+    setting
+        It can have no options, except for ``n_latent``, which every method is handed and the truth decides.
+    likelihood_samples
+        Monte-Carlo samples per cell of the likelihood.
+
+    Raises
+    ------
+    BenchmarkError
+        If the setting has options, or a cell of the dataset is not among those of the truth.
     """
+    for option in setting.options:
+        if option != "n_latent":
+            where = f"method 'oracle', setting '{setting.name}'"
+            raise BenchmarkError(f"{where}: there is no option '{option}', because the oracle has no options")
     if truth is None:
         message = "a real dataset has no truth"
-        return Fit.failed(dataset.obs_names, "not_applicable", message, setting=setting, seed=seed)
-    rng = np.random.default_rng(seed)
-    latents = np.asarray(truth.obsm["latents"])
+        run = {"setting": setting.name, "seed": setting.seed}
+        return Fit.failed(dataset.obs_names, "not_applicable", message, **run)
+    rng = np.random.default_rng(setting.seed)
+    rows = locate_cells(dataset.obs_names, truth.obs_names, "the truth")
+    latents = np.asarray(truth.obsm["latents"])[rows]
     return Fit(
         cells=dataset.obs_names,
         latents=latents + rng.normal(0, JITTER, latents.shape).astype(np.float32),
-        scores=_scores(dataset, split, truth, seed, likelihood_samples),
+        scores=_scores(dataset, split, truth, setting.seed, likelihood_samples),
         targets=truth.uns["targets"].astype(float),
         shifts=truth.uns["shifts"],
-        run=Run(setting=setting, seed=seed),
+        run=Run(setting=setting.name, seed=setting.seed),
     )
 
 
@@ -62,15 +106,15 @@ def _scores(
 
     True shifts need no adaptation, so both adapted protocols agree.
     """
-    part = split.set_index("cell")["part"].reindex(dataset.obs_names)
-    held_out = dataset[part.isin(["adapt", "test"]).to_numpy()]
+    held_out = dataset[dataset.obs_names.isin(held_out_cells(split).index)]
     if not held_out.n_obs:
         return None
     known = score_cells(held_out, truth, n_samples=n_samples, seed=seed)
     zero_shot = score_cells(held_out, truth, zero_shot=True, n_samples=n_samples, seed=seed)
     if known is None or zero_shot is None:
         return None
-    clean = np.where(part[held_out.obs_names] == "test", known.log_likelihood, np.nan)
+    is_test = held_out.obs_names.isin(cells_of(split, "test").index)
+    clean = np.where(is_test, known.log_likelihood, np.nan)
     likelihoods = (zero_shot.log_likelihood, known.log_likelihood, clean)
     columns = dict(zip(LIKELIHOODS, likelihoods, strict=True))
     columns["effective_samples"] = known.effective_samples

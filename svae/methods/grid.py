@@ -13,6 +13,7 @@ import pandas as pd
 import torch
 
 from svae.contracts.fit import LIKELIHOODS, Fit, Run
+from svae.contracts.split import cells_of, held_out_cells, seen_cells
 from svae.errors import unknown
 from svae.models import transfer
 from svae.models.base import PerturbationModel
@@ -75,11 +76,10 @@ def fit_grid(
         By name of the setting.
     """
     start = time.perf_counter()
-    part = split.set_index("cell")["part"].reindex(dataset.obs_names).to_numpy()
-    seen = dataset[np.isin(part, ["train", "validation"])].copy()
+    seen = dataset[dataset.obs_names.isin(seen_cells(split).index)].copy()
     seen.obs["perturbation"] = seen.obs["perturbation"].cat.remove_unused_categories()
-    held_out = dataset[np.isin(part, ["adapt", "test"])].copy()
-    is_training = part[np.isin(part, ["train", "validation"])] == "train"
+    held_out = dataset[dataset.obs_names.isin(held_out_cells(split).index)].copy()
+    is_training = seen.obs_names.isin(cells_of(split, "train").index)
     training, validation = np.flatnonzero(is_training), np.flatnonzero(~is_training)
 
     model_class.setup_anndata(seen, "perturbation", "batch" if "batch" in seen.obs else None)
@@ -147,17 +147,17 @@ def score_held_out(
         Cells × (log_likelihood_zero_shot, …_paper, …_clean, reconstruction), nats, and effective_samples, the
     effective sample size of the ``same_cells`` estimate; NaN where not scored.
     """
-    part = split.set_index("cell")["part"].reindex(held_out.obs_names)
+    may_adapt = held_out.obs_names.isin(cells_of(split, "adapt").index)
     cells, names = model._cells(held_out)
     means = {"zero_shot": model._prior_means(names)}
-    for protocol, adapting in (("same_cells", None), ("clean", np.flatnonzero(part == "adapt"))):
+    for protocol, adapting in (("same_cells", None), ("clean", np.flatnonzero(may_adapt))):
         model.adapted_ = {}
         model.adapt(held_out, adapting)
         means[protocol] = model._prior_means(names)
     estimates, reconstruction = transfer.marginal_log_likelihood(model.module, cells, means, n_samples, seed)
     values = [estimates[protocol].log_likelihood.cpu().numpy() for protocol in PROTOCOLS]
     scores = pd.DataFrame(dict(zip(LIKELIHOODS, values, strict=True)), index=held_out.obs_names)
-    scores.loc[part == "adapt", "log_likelihood_clean"] = np.nan
+    scores.loc[may_adapt, "log_likelihood_clean"] = np.nan
     return scores.assign(
         reconstruction=reconstruction.cpu().numpy(),
         effective_samples=estimates["same_cells"].effective_samples.cpu().numpy(),

@@ -9,6 +9,8 @@ import pandas as pd
 from sklearn.decomposition import PCA, FastICA
 
 from svae.contracts.fit import Fit, Run
+from svae.contracts.setting import Setting
+from svae.contracts.split import seen_cells
 from svae.errors import unknown
 from svae.expression import log_normalised
 
@@ -19,15 +21,7 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-def fit_linear(
-    method: str,
-    dataset: ad.AnnData,
-    split: pd.DataFrame,
-    n_latent: int,
-    setting: str,
-    seed: int,
-    options: Mapping[str, Any] | None = None,
-) -> Fit:
+def fit_linear(method: str, dataset: ad.AnnData, split: pd.DataFrame, setting: Setting) -> Fit:
     """Fit components on the cells of parts train and validation; latents of all cells.
 
     Counts are scaled to the median library and log(1 + x) is taken. Shifts are differences of mean
@@ -37,25 +31,33 @@ def fit_linear(
     ----------
     method
         ``pca`` (Pearson 1901) or ``ica`` (FastICA, Hyvärinen & Oja 2000).
-    n_latent
-        Number of components, at most the number of genes.
-    options
-        Arguments of the scikit-learn class.
+    dataset
+        Counts of all cells, cells × genes.
+    split
+        One row per cell: ``cell``, ``perturbation``, ``part``.
+    setting
+        Its options are ``n_latent``, the number of components (at most the number of genes), and arguments
+        of the scikit-learn class.
+
+    Raises
+    ------
+    BenchmarkError
+        If there is no such linear method.
     """
     if method not in METHODS:
         raise unknown("linear method", method, METHODS, "fit_linear")
-    part = split.set_index("cell")["part"].reindex(dataset.obs_names).to_numpy()
-    seen = np.isin(part, ["train", "validation"])
+    seen = dataset.obs_names.isin(seen_cells(split).index)
     expression = log_normalised(dataset, float(np.median(np.asarray(dataset.X[seen].sum(axis=1)))))
-    arguments = dict(OPTIONS[method]) | dict(options or {})
-    model = METHODS[method](n_components=n_latent, random_state=seed % 2**32, **arguments)
+    arguments = {**OPTIONS[method], **setting.options}
+    n_latent = arguments.pop("n_latent")
+    model = METHODS[method](n_components=n_latent, random_state=setting.seed % 2**32, **arguments)
     model.fit(expression[seen])
     latents = model.transform(expression)
     return Fit(
         cells=dataset.obs_names,
         latents=latents.astype(np.float32),
         shifts=mean_shifts(latents[seen], dataset.obs["perturbation"].astype(str)[seen]),
-        run=Run(setting=setting, seed=seed),
+        run=Run(setting=setting.name, seed=setting.seed),
     )
 
 

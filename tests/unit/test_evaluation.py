@@ -1,9 +1,11 @@
+import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
 
 from svae.contracts.fit import Fit, write
-from svae.evaluation.evaluate import read_fit
+from svae.evaluation.evaluate import evaluate_fit, read_fit
+from svae.evaluation.metrics import METRICS
 from svae.evaluation.restarts import agreement_of_restarts
 
 CELLS = pd.Index([f"cell{i}" for i in range(60)], name="cell")
@@ -17,7 +19,7 @@ def split():
 
 @pytest.fixture
 def restarts():
-    """Two fits that agree on validation cells alone, one that agrees with nobody, one that failed."""
+    """Two fits that agree on validation cells alone, one that agrees with neither, one that failed."""
     rng = np.random.default_rng(0)
     latents = rng.normal(size=(60, 2))
     elsewhere = latents.copy()
@@ -54,3 +56,43 @@ def test_a_file_that_breaks_the_contract_is_a_failed_fit(split, tmp_path):
     fit = read_fit(path, split)
     assert fit.run.status == "failed"
     assert "not the cells of the dataset" in fit.run.message
+
+
+@pytest.fixture
+def truth():
+    truth = ad.AnnData(obs=pd.DataFrame(index=CELLS.astype(str)))
+    truth.obsm["latents"] = np.random.default_rng(2).normal(size=(60, 2))
+    truth.uns["targets"] = pd.DataFrame(np.eye(3, 2, dtype=bool), ["a", "b", "c"], ["z1", "z2"])
+    return truth
+
+
+def test_cells_are_found_by_their_names(split, truth):
+    shifts = pd.DataFrame([[0.1, 9], [8, 0.2]], index=["a", "b"], columns=["z1", "z2"])
+    swapped = truth.obsm["latents"][:, ::-1]
+    fit = Fit(CELLS, swapped, targets=(shifts > 1).astype(float), shifts=shifts)
+    inputs = {"metrics": list(METRICS.values()), "seed": 0}
+    tables = evaluate_fit(fit, split, truth, **inputs)
+    targets = tables.targets.set_index(["perturbation", "latent"])
+    assert (
+        targets["probability"] == targets["true"]
+    ).all()  # the latents are put in the order of the true ones
+    assert targets.loc[("a", 1), "shift"] == 9
+    shuffled = evaluate_fit(fit, split, truth[::-1].copy(), **inputs)
+    for before, after in zip(tables, shuffled, strict=True):
+        pd.testing.assert_frame_equal(before, after)
+
+
+def test_restarts_are_compared_cell_by_cell_whatever_their_order(restarts, split):
+    scores = agreement_of_restarts(restarts, split)
+    first = restarts["s.r0"]
+    restarts["s.r0"] = Fit(CELLS[::-1], first.latents[::-1], targets=first.targets)
+    assert agreement_of_restarts(restarts, split) == pytest.approx(scores)
+
+
+def test_a_fit_that_cannot_be_evaluated_failed(split, truth):
+    fit = Fit(CELLS, np.zeros((60, 2)), targets=pd.DataFrame(1.0, ["a"], ["z1", "z2"]))
+    tables = evaluate_fit(fit, split, truth, list(METRICS.values()), seed=0)
+    assert tables.metrics["value"].isna().all()
+    assert tables.status["status"].tolist() == ["failed"]
+    assert "no row for perturbation 'b'" in tables.status["message"].iloc[0]
+    assert tables.targets.empty

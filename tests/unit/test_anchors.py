@@ -1,0 +1,63 @@
+"""The anchors fit whatever settings a scope gives them, each with its own seed."""
+
+import numpy as np
+import pytest
+
+from svae.contracts.setting import Setting
+from svae.datasets.splits import split
+from svae.errors import BenchmarkError
+from svae.methods.anchors import fit_oracle, fit_random
+from svae.simulation import simulate
+
+
+@pytest.fixture(scope="module")
+def screen():
+    dataset, truth = simulate(
+        "lopez2023", seed=0, perturbations=5, latents=2, genes=10, hidden=4, cells_per_perturbation=12
+    )
+    return dataset, split(dataset.obs["perturbation"], "named", seed=0, held_out=["p4"]), truth
+
+
+def test_random_fits_every_point_of_a_grid(screen):
+    dataset, parts, _ = screen
+    fits = [fit_random(dataset, parts, Setting(f"n{n}", 7, {"n_latent": n})) for n in (2, 3)]
+    assert [fit.latents.shape[1] for fit in fits] == [fit.targets.shape[1] for fit in fits] == [2, 3]
+    assert fits[0].targets.index.tolist() == ["p0", "p1", "p2", "p3"]
+    with pytest.raises(BenchmarkError, match="method 'random', setting 's': unknown option 'penalty'"):
+        fit_random(dataset, parts, Setting("s", 7, {"n_latent": 2, "penalty": 3}))
+
+
+def test_restarts_of_an_anchor_differ(screen):
+    dataset, parts, truth = screen
+    settings = [Setting(f"default.r{seed}", seed, {"n_latent": 2}, seed) for seed in (0, 1)]
+
+    def draw(setting):
+        return fit_random(dataset, parts, setting)
+
+    def know(setting):
+        return fit_oracle(dataset, parts, truth, setting, likelihood_samples=5)
+
+    for fit in (draw, know):
+        first, second = (fit(setting) for setting in settings)
+        assert (first.run.setting, second.run.seed) == ("default.r0", 1)
+        assert not np.array_equal(first.latents, second.latents)
+        np.testing.assert_array_equal(first.latents, fit(settings[0]).latents)
+
+
+def test_the_oracle_has_no_options(screen):
+    dataset, parts, truth = screen
+    message = "method 'oracle', setting 'penalty=3': there is no option 'penalty', because the oracle has no"
+    with pytest.raises(BenchmarkError, match=message):
+        fit_oracle(dataset, parts, truth, Setting("penalty=3", 0, {"n_latent": 2, "penalty": 3}), 5)
+
+
+def test_the_oracle_finds_its_cells_by_name(screen):
+    dataset, parts, truth = screen
+    setting = Setting("default")
+    as_it_is, shuffled = (
+        fit_oracle(dataset, parts, known, setting, 5) for known in (truth, truth[::-1].copy())
+    )
+    np.testing.assert_array_equal(as_it_is.latents, shuffled.latents)
+    np.testing.assert_array_equal(as_it_is.scores, shuffled.scores)
+    with pytest.raises(BenchmarkError, match="is not a cell of the truth"):
+        fit_oracle(dataset, parts, truth[1:].copy(), setting, 5)
