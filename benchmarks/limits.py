@@ -19,7 +19,7 @@ import pandas as pd
 from sklearn.neural_network import MLPRegressor
 
 from svae.datasets.splits import split
-from svae.evaluation.metrics.latents import mcc
+from svae.evaluation.metrics.latents import mean_matched_correlation
 from svae.expression import log_normalised
 from svae.files import write_table
 from svae.simulation import simulate
@@ -70,7 +70,7 @@ def rows(seed: int, samples: int) -> pd.DataFrame:
             "limit": list(estimates),
             "seed": seed,
             "metric": "mcc_pearson",
-            "value": [mcc(true[is_unseen], estimate) for estimate in estimates.values()],
+            "value": [mean_matched_correlation(true[is_unseen], estimate) for estimate in estimates.values()],
             "cells": int(is_unseen.sum()),
         }
     )

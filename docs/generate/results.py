@@ -1,24 +1,20 @@
 """Tables of the results that are committed in reports/reference."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 
 import pandas as pd
 from tabulate import tabulate
 
 from docs.generate.pages import ROOT
+from svae.evaluation.metrics import METRICS
 from svae.files import read_table
 from svae.report.methods_table import read_methods
 from svae.training.presets import PRESETS
 
 REFERENCE = ROOT / "reports" / "reference"
-RECOVERY = {"mcc_pearson": "MCC", "target_f1": "target F1"}
-LIKELIHOOD = {
-    "inll_zero_shot": "I-NLL, zero-shot",
-    "inll_same_cells": "I-NLL, same cells",
-    "inll_clean": "I-NLL, clean",
-}
-DECIMALS = {"mcc_pearson": 3, "target_f1": 3} | dict.fromkeys(LIKELIHOOD, 1)
+LIKELIHOOD = ["inll_zero_shot", "inll_same_cells", "inll_clean"]
+MAIN = ["mcc_pearson", "target_f1", *LIKELIHOOD]
 LIMITS = {
     "supervised": "MCC below supervised",
     "posterior": "MCC below posterior mean",
@@ -39,8 +35,13 @@ def estimate(metric: str, mean: float, low: float, high: float) -> str:
     """Write a mean with the interval around it, or a dash where there is none."""
     if pd.isna(mean):
         return DASH
-    d = DECIMALS[metric]
-    return f"{mean:.{d}f} [{low:.{d}f}, {high:.{d}f}]"
+    decimals = METRICS[metric].decimals
+    return f"{mean:.{decimals}f} [{low:.{decimals}f}, {high:.{decimals}f}]"
+
+
+def headings(metrics: Iterable[str]) -> list[str]:
+    """Return what each metric is called in tables."""
+    return [METRICS[metric].label for metric in metrics]
 
 
 def labels() -> Mapping[str, str]:
@@ -50,7 +51,7 @@ def labels() -> Mapping[str, str]:
 
 def of_simulation() -> str:
     """Tabulate the simulated benchmark: 250 cells per perturbation, settings chosen by UDR."""
-    return leaderboard("simulation", "cells250", "udr", RECOVERY | LIKELIHOOD)
+    return leaderboard("simulation", "cells250", "udr", MAIN)
 
 
 def of_papalexi() -> str:
@@ -58,7 +59,7 @@ def of_papalexi() -> str:
     return leaderboard("papalexi", "papalexi", "validation_likelihood", LIKELIHOOD)
 
 
-def leaderboard(run: str, dataset: str, rule: str, metrics: Mapping[str, str]) -> str:
+def leaderboard(run: str, dataset: str, rule: str, metrics: list[str]) -> str:
     """Tabulate the leaderboard of a committed run: a row per method that has any of the metrics.
 
     Parameters
@@ -68,7 +69,7 @@ def leaderboard(run: str, dataset: str, rule: str, metrics: Mapping[str, str]) -
     dataset, rule
         The dataset, and the selection rule, whose rows are shown.
     metrics
-        Heading of each metric that is shown.
+        The metrics that are shown.
     """
     board = read_table(REFERENCE / run / "leaderboard.tsv")
     board = board[(board["dataset"] == dataset) & (board["rule"] == rule) & board["metric"].isin(metrics)]
@@ -85,14 +86,13 @@ def leaderboard(run: str, dataset: str, rule: str, metrics: Mapping[str, str]) -
             for metric in metrics
         ]
         rows.append([called.get(method, method) + "¹" * fell_back, *cells])
-    table = markdown(rows, ["", *metrics.values()])
+    table = markdown(rows, ["", *headings(metrics)])
     return f"{table}\n\n{FELL_BACK}" if any_fell_back else table
 
 
 def fidelity() -> str:
     """Tabulate both presets on one draw: the mean over model seeds, and the lowest and highest of them."""
     runs = {"fidelity.tsv": "original", "tuned_before_rotation.tsv": "tuned before the rotation"}
-    metrics = RECOVERY | LIKELIHOOD
     called = labels()
     rows = []
     for file, preset in runs.items():
@@ -100,9 +100,9 @@ def fidelity() -> str:
         for (method, penalty), values in table.groupby(["method", "penalty"], sort=False, dropna=False):
             of_metric = values.groupby("metric")["value"]
             name = called[method] + ("" if pd.isna(penalty) else f" (s = {penalty:.0f})")
-            cells = [estimate(m, *of_metric.get_group(m).agg(["mean", "min", "max"])) for m in metrics]
+            cells = [estimate(m, *of_metric.get_group(m).agg(["mean", "min", "max"])) for m in MAIN]
             rows.append([f"{preset}, {name}", str(values["seed"].nunique()), *cells])
-    return markdown(rows, ["preset, method", "n", *metrics.values()])
+    return markdown(rows, ["preset, method", "n", *headings(MAIN)])
 
 
 def distance_to_the_limits() -> str:
