@@ -17,6 +17,18 @@ include: "rules/common.smk"
 report: SUMMARY
 
 
+# Done in seconds, so a cluster is not asked.
+localrules:
+    download,
+    describe,
+    collect,
+    select_settings,
+    rank,
+    summary,
+    leaderboard,
+    verdict,
+
+
 wildcard_constraints:
     dataset="[A-Za-z0-9_-]+",
     split="[A-Za-z0-9_-]+",

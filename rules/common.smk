@@ -65,7 +65,7 @@ def one_of(names):
 
 def here(path):
     """A file of this repository, relative to the working directory: a moved checkout reruns nothing."""
-    return os.path.relpath(f"{workflow.basedir}/{path}")
+    return os.path.relpath(os.path.join(workflow.basedir, path))
 
 
 def with_imports(path):

@@ -1,10 +1,3 @@
-localrules:
-    describe,
-    collect,
-    select_settings,
-    rank,
-
-
 rule evaluate:
     input:
         fits=fits_to_evaluate,

@@ -1,9 +1,3 @@
-localrules:
-    summary,
-    leaderboard,
-    verdict,
-
-
 rule summary:
     input:
         **TABLES,

@@ -4,51 +4,80 @@ Snakemake reruns a job when its inputs change, but does not look inside what a s
 """
 
 import ast
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1]
 
 
-def package_files(script: str | Path) -> list[str]:
-    """Files of the package that `script` imports, directly or not, relative to the repository."""
+def package_files(script: str | Path) -> list[Path]:
+    """Find the files of the package that a script runs.
+
+    Import statements are followed, those inside functions included. A package that imports all modules of
+    its folder, with ``iter_modules(__path__)``, runs all of them. A folder from which only one module is
+    chosen by name, such as that of the simulators, is not followed: the rule names the module.
+
+    Parameters
+    ----------
+    script
+        A Python file.
+
+    Returns
+    -------
+    Paths of modules, and of what lies in their packages beside them, such as templates; sorted.
+    """
     found: set[Path] = set()
-    waiting = list(_imported(Path(script)))
+    waiting = [Path(script)]
     while waiting:
         path = waiting.pop()
         if path not in found:
             found.add(path)
-            waiting += _imported(path)
-    return sorted(str(path.relative_to(PACKAGE.parent)) for path in found)
+            waiting += _followed(path)
+    return sorted(found - {Path(script)})
 
 
 @cache
-def _imported(path: Path) -> tuple[Path, ...]:
-    """Package files named in the import statements of one file, lazy ones included."""
-    names: list[str] = []
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.module:
-            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        elif isinstance(node, ast.Import):
-            names += [alias.name for alias in node.names]
-    # `import svae` alone means the model classes, which the package loads on first use.
-    names += (
-        ["svae.models.classes"] if "svae" in names and path.suffix == ".py" and path.parent != PACKAGE else []
-    )
-    return tuple(file for name in names if name.split(".")[0] == PACKAGE.name for file in _files(name))
+def _followed(path: Path) -> list[Path]:
+    """Files of the package that one file imports, or has beside it."""
+    if path.suffix != ".py":
+        return []
+    files: list[Path] = []
+    for node in _run(ast.parse(path.read_text(encoding="utf-8"))):
+        match node:
+            case ast.ImportFrom(module=str(module), names=taken):
+                files += _files(module)
+                for alias in taken:
+                    files += _files(f"{module}.{alias.name}")
+            case ast.Import(names=modules):
+                for alias in modules:
+                    files += _files(alias.name)
+                    if alias.name == PACKAGE.name:
+                        # `import svae` alone means the model classes, which are loaded on first use.
+                        files += (PACKAGE / "models").rglob("*.py")
+            case ast.Call(func=ast.Name(id="iter_modules"), args=[ast.Name(id="__path__")]):
+                files += path.parent.glob("*.py")
+    if path.name == "__init__.py" and path.parent != PACKAGE:
+        files += [file for file in path.parent.iterdir() if file.is_file() and file.suffix != ".py"]
+    return files
+
+
+def _run(tree: ast.AST) -> Iterator[ast.AST]:
+    """All nodes below `tree`, except what is there for type checkers, or runs on demand of an attribute."""
+    for node in ast.iter_child_nodes(tree):
+        match node:
+            case ast.If(test=ast.Name(id="TYPE_CHECKING")) | ast.FunctionDef(name="__getattr__"):
+                continue
+        yield node
+        yield from _run(node)
 
 
 def _files(module: str) -> list[Path]:
-    """Files that importing `module` runs: those of its packages, and its own."""
-    parts = module.split(".")[1:]
+    """Files that importing `module` runs: those of its packages, and its own; none of other packages'."""
+    package, *parts = module.split(".")
+    if package != PACKAGE.name:
+        return []
     files = [PACKAGE.joinpath(*parts[:i], "__init__.py") for i in range(len(parts) + 1)]
     if parts:
         files.append(PACKAGE.joinpath(*parts).with_suffix(".py"))
-    files = [file for file in files if file.is_file()]
-    return files + [scanned for file in files for scanned in _scanned(file)]
-
-
-def _scanned(file: Path) -> list[Path]:
-    """Files of a folder whose package imports them all, as that of the metrics does."""
-    scans = file.name == "__init__.py" and "iter_modules" in file.read_text(encoding="utf-8")
-    return sorted(file.parent.glob("*.py")) if scans else []
+    return [file for file in files if file.is_file()]

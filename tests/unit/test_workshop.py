@@ -2,11 +2,12 @@
 
 import pandas as pd
 import pytest
+from checkout import ROOT
 
 from svae.errors import BenchmarkError, unknown
 from svae.files import checksum, read_anndata, read_table, replacing, write_table
 from svae.seeds import seed_from
-from svae.workflow.dependencies import package_files
+from svae.workflow.dependencies import PACKAGE, package_files
 
 
 def test_an_unknown_name_gets_the_nearest_valid_one():
@@ -58,15 +59,48 @@ def test_seeds_come_from_names_and_their_places():
     assert 0 <= seed_from("x") < 2**31
 
 
+def run_by(path, text):
+    """Files of the package that a script with this text runs, by their places in the repository."""
+    path.write_text(text, encoding="utf-8")
+    return {str(file.relative_to(PACKAGE.parent)) for file in package_files(path)}
+
+
 def test_dependencies_are_found_through_imports(tmp_path):
-    script = tmp_path / "script.py"
-    script.write_text("def later():\n    from svae.models.transfer import adapted_shifts\n")
-    files = package_files(script)
-    assert {"svae/models/transfer.py", "svae/models/module.py", "svae/models/priors.py"} <= set(files)
-    assert "svae/report/figures/plots.py" not in files
-    notebook = tmp_path / "notebook.py"
-    notebook.write_text("import svae\n")
-    assert "svae/models/classes.py" in package_files(notebook), "the model classes are loaded on first use"
-    scanning = tmp_path / "scanning.py"
-    scanning.write_text("from svae.evaluation.metrics import METRICS\n")
-    assert "svae/evaluation/metrics/likelihood.py" in package_files(scanning), "the folder is scanned"
+    files = run_by(tmp_path / "s.py", "def later():\n    from svae.models.transfer import adapted_shifts\n")
+    assert {"svae/models/transfer.py", "svae/models/module.py", "svae/models/priors.py"} <= files
+    assert not any(file.startswith("svae/report/") for file in files)
+
+
+def test_the_model_classes_are_dependencies_where_they_are_loaded_on_first_use(tmp_path):
+    assert any(
+        "svae_plus" in file or "classes" in file for file in run_by(tmp_path / "s.py", "import svae\n")
+    )
+
+
+def test_a_folder_that_is_imported_as_a_whole_is_followed(tmp_path):
+    metrics = run_by(tmp_path / "s.py", "from svae.evaluation.metrics import METRICS\n")
+    assert {
+        f"svae/evaluation/metrics/{path.name}" for path in (PACKAGE / "evaluation/metrics").glob("*.py")
+    } <= metrics
+
+
+def test_a_folder_from_which_one_module_is_chosen_is_not_followed(tmp_path):
+    files = run_by(tmp_path / "s.py", "from svae.simulation import simulate\n")
+    assert "svae/simulation/registry.py" in files
+    assert "svae/simulation/simulators/corrected.py" not in files
+
+
+@pytest.mark.parametrize(
+    ("script", "rooms"),
+    [
+        ("prepare", {"contracts", "datasets", "workflow"}),
+        ("split", {"contracts", "datasets", "workflow"}),
+        ("fit_linear", {"contracts", "methods", "workflow"}),
+        ("evaluate", {"contracts", "evaluation", "workflow"}),
+        ("collect", {"contracts", "workflow"}),
+    ],
+)
+def test_a_script_depends_on_no_other_rooms(script, rooms):
+    files = package_files(ROOT / "workflow_scripts" / f"{script}.py")
+    found = {file.relative_to(PACKAGE).parts[0] for file in files}
+    assert {name for name in found if not name.endswith(".py") and name != "py.typed"} == rooms
