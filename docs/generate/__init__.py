@@ -1,6 +1,6 @@
 """What `make docs` writes into README.md and docs/: tables and drawings of what other files already say."""
 
-from docs.generate import drawings, results
+from docs.generate import drawings, guides, results
 
 WRITERS = {
     "results of simulation": results.of_simulation,
@@ -10,6 +10,7 @@ WRITERS = {
     "fidelity": results.fidelity,
     "presets": results.presets,
     "speed": results.speed,
+    "where to change what": guides.where_to_change_what,
     "rules": drawings.rules,
     "rooms": drawings.rooms,
     "what each room is": drawings.what_each_room_is,

@@ -1,19 +1,13 @@
 """docs/add-a-method.md, followed to the letter."""
 
-import re
-
 import pytest
-import yaml
-from checkout import METHODS, ROOT, TINY, Checkout, once
+from checkout import METHODS, TINY, Checkout, once
+from pages import Page
 
 pytestmark = pytest.mark.workflow
 
-PAGE = (ROOT / "docs" / "add-a-method.md").read_text(encoding="utf-8")
-FILES = dict(re.findall(r"^`([^`\n]+)`:\n\n```\w+\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL))
-ENTRIES = [
-    yaml.safe_load(block)["methods"] for block in re.findall(r"^```yaml\n(.*?)^```$", PAGE, re.M | re.S)
-]
-ADDED = {name: entry for entries in ENTRIES for name, entry in entries.items()}
+PAGE = Page("add-a-method.md")
+ADDED = {name: entry for scope in PAGE.scopes() for name, entry in scope["methods"].items()}
 
 
 @pytest.fixture(scope="module")
@@ -22,8 +16,7 @@ def extended_run(tiny_run, tmp_path_factory) -> Checkout:
 
     def extend(path):
         copy = tiny_run.duplicate(path)
-        for name, text in FILES.items():
-            (copy.path / name).write_text(text, encoding="utf-8")
+        PAGE.follow(copy.path)
         copy.write_scope({**TINY, "methods": METHODS | ADDED})
         # The copy lies elsewhere, which is no reason to fit again what is there.
         copy.snakemake("tiny", "--cores", "2", "--rerun-triggers", "mtime", "params")
@@ -32,12 +25,11 @@ def extended_run(tiny_run, tmp_path_factory) -> Checkout:
 
 
 def test_page_adds_a_rule_and_a_program_per_method():
-    assert set(FILES) == {
+    assert set(PAGE.files) == {
         path
         for method in ADDED
         for path in (f"rules/methods/{method}.smk", f"workflow_scripts/fit_{method}.py")
     }
-    assert not any((ROOT / name).exists() for name in FILES)
 
 
 @pytest.mark.parametrize("name", ["metrics.tsv.gz", "selected.tsv", "status.tsv", "leaderboard.tsv"])
