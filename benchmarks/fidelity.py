@@ -14,6 +14,7 @@ import pandas as pd
 import torch
 
 import svae
+from svae.datasets.split_plan import SplitPlan
 from svae.datasets.splits import split
 from svae.evaluation.evaluate import compute_metrics
 from svae.evaluation.restarts import agreement_of_restarts
@@ -65,7 +66,7 @@ def main() -> None:
     chosen = arguments()
     dataset, truth = simulate("lopez2023", seed=0)
     held_out = [f"p{k}" for k in range(80, 100)]
-    parts = split(dataset.obs["perturbation"], "named", seed=0, held_out=held_out)
+    parts = split(dataset.obs["perturbation"], SplitPlan(kind="named", held_out=held_out), seed=0)
     tables = []
     for method in chosen.methods:
         tables.append(rows(method, dataset, truth, parts, chosen))

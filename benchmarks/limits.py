@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 from sklearn.neural_network import MLPRegressor
 
+from svae.datasets.split_plan import SplitPlan
 from svae.datasets.splits import split
 from svae.evaluation.metrics.latents import mean_matched_correlation
 from svae.expression import log_normalised
@@ -57,7 +58,7 @@ def supervised(trained: ad.AnnData, latents: np.ndarray, unseen: ad.AnnData) -> 
 def rows(seed: int, samples: int) -> pd.DataFrame:
     """Measure both limits on one draw."""
     dataset, truth = simulate("lopez2023", seed=seed)
-    part = split(dataset.obs["perturbation"], "named", seed=0, held_out=HELD_OUT)["part"]
+    part = split(dataset.obs["perturbation"], SplitPlan(kind="named", held_out=HELD_OUT), seed=0)["part"]
     is_trained, is_unseen = (part == "train").to_numpy(), (part == "validation").to_numpy()
     true = np.asarray(truth.obsm["latents"])
     unseen = dataset[is_unseen]

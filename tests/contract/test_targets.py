@@ -6,6 +6,7 @@ import pytest
 
 import svae
 from svae.contracts.fit import Fit
+from svae.datasets.split_plan import SplitPlan
 from svae.datasets.splits import split
 from svae.evaluation.comparison import Comparison
 from svae.simulation import simulate
@@ -15,7 +16,7 @@ from svae.simulation import simulate
 def test_a_model_and_the_benchmark_read_targets_by_one_rule(name):
     size = {"perturbations": 8, "latents": 3, "genes": 20, "hidden": 8, "cells_per_perturbation": 30}
     dataset = simulate("corrected", seed=0, control_cells=30, **size).dataset
-    parts = split(dataset.obs["perturbation"], "named", seed=0, held_out=["p6", "p7"])
+    parts = split(dataset.obs["perturbation"], SplitPlan(kind="named", held_out=["p6", "p7"]), seed=0)
     seen = dataset[parts["part"].isin(["train", "validation"]).to_numpy()].copy()
     held_out = dataset[parts["part"].isin(["adapt", "test"]).to_numpy()].copy()
     seen.obs["perturbation"] = seen.obs["perturbation"].cat.remove_unused_categories()

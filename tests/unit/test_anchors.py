@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from svae.contracts.setting import Setting
+from svae.datasets.split_plan import SplitPlan
 from svae.datasets.splits import split
 from svae.errors import BenchmarkError
 from svae.methods.anchors import fit_oracle, fit_random
@@ -15,7 +16,11 @@ def screen():
     dataset, truth = simulate(
         "lopez2023", seed=0, perturbations=5, latents=2, genes=10, hidden=4, cells_per_perturbation=12
     )
-    return dataset, split(dataset.obs["perturbation"], "named", seed=0, held_out=["p4"]), truth
+    return (
+        dataset,
+        split(dataset.obs["perturbation"], SplitPlan(kind="named", held_out=["p4"]), seed=0),
+        truth,
+    )
 
 
 def test_random_fits_every_point_of_a_grid(screen):

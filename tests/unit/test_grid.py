@@ -3,6 +3,7 @@ import pytest
 
 import svae
 from svae.contracts.fit import LIKELIHOODS, validate
+from svae.datasets.split_plan import SplitPlan
 from svae.datasets.splits import split
 from svae.errors import BenchmarkError
 from svae.methods.grid import Setting, fit_grid
@@ -16,7 +17,7 @@ def data():
     dataset = simulate(
         "lopez2023", seed=0, perturbations=6, latents=3, genes=20, hidden=8, cells_per_perturbation=30
     ).dataset
-    return dataset, split(dataset.obs["perturbation"], "named", seed=0, held_out=["p4", "p5"])
+    return dataset, split(dataset.obs["perturbation"], SplitPlan(kind="named", held_out=["p4", "p5"]), seed=0)
 
 
 def fit(data, settings, model=svae.SVAEPlus):

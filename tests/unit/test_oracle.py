@@ -3,6 +3,7 @@ import pytest
 from scipy.special import logsumexp
 
 from svae.contracts.setting import Setting
+from svae.datasets.split_plan import SplitPlan
 from svae.datasets.splits import split
 from svae.errors import BenchmarkError
 from svae.evaluation.evaluate import compute_metrics
@@ -116,7 +117,7 @@ def test_without_a_likelihood_the_oracle_still_knows_the_rest():
     dataset, truth = simulate("lopez2023", seed=0, latents=2, **SIZES)
     del truth.uns["likelihood"]
     assert score_cells(dataset, truth) is None
-    parts = split(dataset.obs["perturbation"], "random", seed=0, held_out=0.3)
+    parts = split(dataset.obs["perturbation"], SplitPlan(kind="random", held_out=0.3), seed=0)
     fit = fit_oracle(dataset, parts, truth, Setting("default"), likelihood_samples=10)
     assert fit.run.status == "ok"
     assert fit.scores is None

@@ -30,6 +30,7 @@ import sys
 from svae.contracts import fit as fits
 from svae.contracts.dataset import read_dataset, write_dataset
 from svae.contracts.truth import read_truth, write_truth
+from svae.datasets.split_plan import SplitPlan
 from svae.datasets.splits import split
 from svae.evaluation.evaluate import compute_metrics
 from svae.files import write_table
@@ -45,7 +46,7 @@ dataset = read_dataset("dataset.h5ad")
 truth = read_truth("truth.h5ad", dataset.obs_names)
 assert score_cells(dataset, truth) is None
 
-parts = split(dataset.obs["perturbation"], "random", seed=0, held_out=0.2)
+parts = split(dataset.obs["perturbation"], SplitPlan(kind="random", held_out=0.2), seed=0)
 for method, fit in {
     "oracle": fit_oracle(dataset, parts, truth, "default", 0, likelihood_samples=10),
     "ica": fit_linear("ica", dataset, parts, 5, "default", 0),
