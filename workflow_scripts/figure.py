@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from svae.report.figures.plots import Tables, draw, save
+from svae.report.figures import draw, save
+from svae.report.tables import Tables
 from svae.workflow.logs import start
 
 start(snakemake.log[0])

@@ -1,8 +1,8 @@
 """Write the leaderboard as a page of its own."""
 
 from svae.files import replacing
-from svae.report.figures.plots import Tables
-from svae.report.first_page import leaderboard_html
+from svae.report.leaderboard_page import leaderboard_html
+from svae.report.tables import Tables
 from svae.workflow.logs import start
 
 start(snakemake.log[0])

@@ -1,8 +1,8 @@
-"""Write the first page of the report: what was run, what won, what failed."""
+"""Write the first page of the report: what was run, what leads, what failed."""
 
 from svae.files import replacing
-from svae.report.figures.plots import Tables
 from svae.report.first_page import summary
+from svae.report.tables import Tables
 from svae.workflow.logs import start
 
 start(snakemake.log[0])

@@ -9,7 +9,7 @@ from checkout import METHODS, ROOT, TINY, Checkout
 
 from svae.contracts import fit as fits
 from svae.contracts.dataset import read_dataset
-from svae.report.figures.plots import COLUMNS
+from svae.report.tables import COLUMNS
 from svae.workflow.scope import Scope
 
 pytestmark = pytest.mark.workflow

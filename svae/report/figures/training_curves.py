@@ -1,0 +1,80 @@
+"""Whether training had ended."""
+
+import math
+
+import matplotlib.figure
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from svae.report.figures.axes import divide, write_title
+from svae.report.figures.catalogue import Drawn, figure
+from svae.report.figures.style import GREY, INK, SMALL, WIDTH
+from svae.report.outcomes import outcomes_of, why_missing
+from svae.report.tables import Tables
+from svae.report.values import RUN, facets
+
+POINTS = 80
+"""Epochs of a line that are drawn: more cannot be told apart."""
+
+
+@figure(needs="the training history of a method that is trained by epochs")
+def training_curves(tables: Tables) -> Drawn | None:
+    """Draw the loss on validation cells by epoch, for every setting; the chosen ones stand out."""
+    table = _thinned_history(tables)
+    if table.empty:
+        return None
+    methods = [method for method in tables.order if method in set(table["method"])]
+    shown = list(facets(table, "validation"))
+    size = (min(WIDTH, 1.6 + 1.7 * len(methods)), 2.0 * len(shown) + 0.35)
+    page = matplotlib.figure.Figure(figsize=size)
+    for part, (facet, group) in zip(divide(page, len(shown)), shown, strict=True):
+        write_title(part, tables.title(*facet))
+        axes = part.subplots(1, len(methods), sharey=True, sharex=True, squeeze=False)[0]
+        axes[0].set_ylabel("Validation −ELBO\n(nats per cell)")
+        axes[0].set_ylim(*_range_of_loss(group))
+        for ax, method in zip(axes, methods, strict=True):
+            of_method = group[group["method"] == method]
+            _draw_curves(ax, of_method, tables.colour(method))
+            ax.set_title(tables.label(method), weight="normal")
+            ax.xaxis.set_major_locator(MaxNLocator(3, integer=True))
+            ax.set_xlabel("Epoch")
+            ax.tick_params(left=ax is axes[0])
+            if of_method.empty:
+                reason = why_missing(outcomes_of(tables, facet, method))
+                ax.text(0.5, 0.5, reason, transform=ax.transAxes, color=GREY, ha="center", fontsize=SMALL)
+    handles = [
+        Line2D([], [], color=INK, lw=1.3, label="setting shown elsewhere, one line per replicate"),
+        Line2D([], [], color=INK, lw=0.4, alpha=0.6, label="other settings and restarts"),
+    ]
+    page.legend(handles=handles, loc="outside lower center", ncols=2)
+    return Drawn(page, table)
+
+
+def _thinned_history(tables: Tables) -> pd.DataFrame:
+    """Keep the epochs that are drawn, and mark the settings that the main rule chose as ``selected``."""
+    history = tables.history[tables.history["validation"].notna()]
+    if history.empty:
+        return history
+    last = history.groupby([*RUN, "setting"])["epoch"].transform("max")
+    step = math.ceil(history["epoch"].max() / POINTS)
+    history = history[(history["epoch"] % step == 0) | (history["epoch"] == last)].drop(columns="train")
+    chosen = tables.selected.loc[tables.selected["rule"] == tables.rule, [*RUN, "setting"]]
+    table = history.merge(chosen.assign(selected=True), on=[*RUN, "setting"], how="left")
+    return table.assign(selected=table["selected"].notna())
+
+
+def _range_of_loss(table: pd.DataFrame) -> tuple[float, float]:
+    """Limits that show the settled part of the curves: the first fifth of the epochs may leave them."""
+    settled = table.loc[table["epoch"] >= 0.2 * table["epoch"].max(), "validation"]
+    low, high = table["validation"].min(), settled.quantile(0.95)
+    return low - 0.05 * (high - low), high + 0.1 * (high - low)
+
+
+def _draw_curves(ax: Axes, table: pd.DataFrame, colour: str) -> None:
+    """Draw one line per setting and replicate."""
+    for (_, _, selected), line in table.groupby(["replicate", "setting", "selected"], sort=False):
+        [curve] = ax.plot(line["epoch"], line["validation"], color=colour, lw=0.4, alpha=0.4)
+        if selected:
+            curve.set(lw=1.2, alpha=1, zorder=3)

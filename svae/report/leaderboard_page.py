@@ -1,0 +1,107 @@
+"""The leaderboard as an HTML page of its own."""
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from svae.evaluation.selection import RULES
+from svae.report.numbers import DASH, count, estimate, p_value
+from svae.report.outcomes import NOT_CHOSEN, NOT_RUN, outcomes_of, why_missing
+from svae.report.tables import Tables
+from svae.report.templates import render
+from svae.report.values import FACET
+
+
+def leaderboard_html(tables: Tables) -> str:
+    """Write the leaderboard as an HTML page that needs no other file and no network."""
+    known = tables.reference in tables.methods.index
+    return render(
+        "leaderboard.html",
+        facets=list(_facets(tables)),
+        rule=RULES[tables.rule].sentence,
+        reference=tables.label(tables.reference) if known else tables.reference,
+        tested=bool(tables.leaderboard["p_adjusted"].notna().any()),
+    )
+
+
+def _facets(tables: Tables) -> Iterator[dict]:
+    """Yield title and metrics of each dataset and split."""
+    for facet, board in tables.leaderboard.groupby(FACET, sort=False):
+        yield {"title": tables.title(*facet), "metrics": list(_metrics(tables, facet, board))}
+
+
+def _metrics(tables: Tables, facet: tuple[str, str], board: pd.DataFrame) -> Iterator[dict]:
+    """Yield label, direction and tables of each metric that has any value; the main rule comes first."""
+    others = [rule for rule in RULES if rule in set(board["rule"]) and rule != tables.rule]
+    for metric, rows in board.groupby("metric", sort=False):
+        if rows["mean"].notna().any():
+            facts = tables.registry.loc[metric]
+            yield {
+                "label": facts["label"],
+                "direction": facts["direction"],
+                "rules": [
+                    _ranking(tables, facet, rule, rows[rows["rule"] == rule], int(facts["decimals"]))
+                    for rule in (tables.rule, *others)
+                ],
+            }
+
+
+def _ranking(tables: Tables, facet: tuple[str, str], rule: str, rows: pd.DataFrame, decimals: int) -> dict:
+    """Rows of one metric under one rule: methods by rank, those without a value, then anchors."""
+    by_method = rows.set_index("method")
+    ranked = list(by_method["rank"].sort_values(kind="stable").dropna().index)
+    rest = [method for method in tables.order if method not in ranked]
+    if RULES[rule].sees_truth:
+        by_mean = by_method.loc[by_method.index.isin(rest), "mean"].sort_values(kind="stable")
+        rest = [*by_mean.index, *(method for method in rest if method not in by_mean.index)]
+    return {
+        "sentence": RULES[rule].sentence,
+        "main": rule == tables.rule,
+        "sees_truth": RULES[rule].sees_truth,
+        "rows": [
+            _row(tables, facet, rule, method, by_method, decimals)
+            for method in [*ranked, *rest, *tables.anchors]
+        ],
+    }
+
+
+def _row(
+    tables: Tables, facet: tuple[str, str], rule: str, method: str, by_method: pd.DataFrame, decimals: int
+) -> dict:
+    """Cells of one method; one that was not run on this dataset and split has a row, too."""
+    shown = {
+        "label": tables.label(method),
+        "colour": tables.colour(method),
+        "anchor": method in tables.anchors,
+        "first": False,
+        "rank": DASH,
+        "estimate": NOT_RUN,
+        "n": DASH,
+        "p": DASH,
+        "note": "",
+    }
+    if method not in by_method.index:
+        return shown
+    row = by_method.loc[method]
+    if pd.isna(row["mean"]):
+        value = why_missing(outcomes_of(tables, facet, method, rule))
+    else:
+        value = estimate(row["mean"], row["low"], row["high"], decimals)
+    return shown | {
+        "first": row["rank"] == 1,
+        "rank": DASH if pd.isna(row["rank"]) else f"{row['rank']:.0f}",
+        "estimate": value,
+        "n": f"{row['n']:.0f} of {row['planned']:.0f}",
+        "p": p_value(row["p_adjusted"]),
+        "note": _note(row),
+    }
+
+
+def _note(row: pd.Series) -> str:
+    """Say in how many replicates the rule made no choice, and how many failed."""
+    notes = []
+    if row["fallbacks"]:
+        notes.append(f"{NOT_CHOSEN} in {row['fallbacks']:.0f} of {row['planned']:.0f}, fixed setting")
+    if row["failed"]:
+        notes.append(count(int(row["failed"]), "replicate") + " failed")
+    return "; ".join(notes)

@@ -1,0 +1,198 @@
+"""The figures: what they show, what they say is missing, and what they write."""
+
+import re
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import matplotlib as mpl
+import matplotlib.text
+import numpy as np
+import pandas as pd
+import pytest
+from fake_tables import fake_tables, write_tables
+
+from svae.errors import BenchmarkError
+from svae.evaluation.selection import HINDSIGHT
+from svae.report.figures import FIGURES, draw, save
+from svae.report.tables import COLUMNS, Tables
+
+CAPTIONS = Path(__file__).resolve().parents[2] / "reports" / "captions"
+SMALL = ["mcc_pearson", "r2", "target_f1", "target_precision", "target_recall", "inll_clean"]
+NO_TRUTH = {"likelihood", "cost", "training_curves", "target_matrix", "shared_targets", "sweep"}
+
+
+@cache
+def simulated():
+    """Two datasets; a method that failed, one that was not run, and one for which UDR cannot choose."""
+    return fake_tables(
+        {"small": {"cells_per_perturbation": 100}, "large": {}},
+        replicates=3,
+        methods=["svae_plus", "svae", "beta_vae", "vae", "pca", "oracle", "random"],
+        metrics=SMALL,
+        failed=[("svae", 1), ("vae", 0), ("vae", 1), ("vae", 2)],
+        not_run=[("small", "beta_vae")],
+    )
+
+
+@cache
+def real():
+    methods = ["svae_plus", "vae", "pca"]
+    return fake_tables(["screen"], truth=False, replicates=1, methods=methods, metrics=SMALL)
+
+
+@cache
+def drawn(name):
+    """Each figure of the simulated run is drawn once."""
+    return draw(name, simulated())
+
+
+def texts(figure):
+    return [text.get_text() for text in figure.findobj(matplotlib.text.Text) if text.get_text()]
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_figure_fits_a_page_and_shows_numbers(name):
+    assert "note" not in drawn(name).table
+    assert drawn(name).figure.get_figwidth() / 0.03937 <= 180
+    assert drawn(name).table.select_dtypes("number").notna().any(axis=None)
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_without_truth_and_with_one_replicate_a_figure_is_drawn_or_says_why_not(name):
+    table = draw(name, real()).table
+    if name in NO_TRUTH - {"sweep"}:
+        assert "note" not in table
+    else:
+        assert "not applicable here, because it needs" in table["note"][0]
+
+
+def test_a_run_in_which_everything_failed_is_no_error():
+    methods = ["svae_plus", "vae"]
+    lost = [(method, replicate) for method in methods for replicate in range(2)]
+    tables = fake_tables(replicates=2, methods=methods, metrics=SMALL, failed=lost)
+    for name in FIGURES:
+        assert "note" in draw(name, tables).table
+
+
+def test_an_unknown_figure_is_named_with_the_nearest():
+    with pytest.raises(BenchmarkError, match="did you mean 'likelihood'"):
+        draw("likelihoods", simulated())
+
+
+def test_means_are_those_of_the_dots():
+    table, tables = drawn("latent_recovery").table, simulated()
+    means = table.groupby(["dataset", "metric", "method", "rule"])[["value", "mean"]].mean()
+    assert len(means) == 2 * (7 + 6) * 2
+    assert means["mean"].notna().sum() == 2 * (6 + 5) * 2, "VAE failed"
+    np.testing.assert_allclose(means["value"], means["mean"])
+    values = tables.metrics.merge(tables.selected.query("rule == 'udr'"))
+    chosen = values.query("dataset == 'small' and method == 'svae_plus' and metric == 'r2'")["value"]
+    assert means.loc[("small", "r2", "svae_plus", "udr"), "mean"] == pytest.approx(chosen.mean())
+
+
+def test_the_likelihood_drawn_is_that_of_the_table():
+    first = drawn("likelihood").table.query("dataset == 'small' and method == 'svae_plus' and rule == 'udr'")
+    marks = drawn("likelihood").figure.axes[0].collections
+    points = np.concatenate([np.ma.filled(dots.get_offsets(), np.nan)[:, 0] for dots in marks])
+    assert set(first["value"]) | set(first["mean"]) <= set(np.asarray(points, dtype=float))
+    assert "floor: true generator" in texts(drawn("likelihood").figure)
+
+
+def test_what_is_missing_is_said_in_four_words():
+    shown = texts(drawn("likelihood").figure)
+    assert shown.count("not applicable") == 2, "PCA has no likelihood, in neither dataset"
+    assert shown.count("failed") == 2, "every fit of VAE failed"
+    assert shown.count("not run") == 1, "the small dataset leaves β-VAE out"
+    assert shown.count("n = 2 of 3") == 2, "one replicate of sVAE failed"
+    shown = texts(drawn("latent_recovery").figure)
+    assert shown.count("not chosen: fixed setting") == 1, "PCA has no restarts for UDR to look at"
+
+
+@pytest.mark.parametrize("name", ["cost", "selection_rules", "training_curves", "target_matrix", "sweep"])
+def test_other_figures_say_what_was_not_run(name):
+    tables = simulated()
+    if name == "selection_rules":  # it shows methods with several settings only
+        tables = fake_tables(
+            ["a", "b"],
+            replicates=2,
+            methods=["svae_plus", "svae"],
+            metrics=["mcc_pearson"],
+            not_run=[("a", "svae")],
+        )
+        assert "not run" in texts(draw(name, tables).figure)
+    else:
+        assert any("not run" in text for text in texts(drawn(name).figure))
+
+
+def test_a_method_without_a_choice_is_drawn_hollow():
+    figure = drawn("latent_recovery").figure
+    pca = simulated().colour("pca")
+    hollow = [
+        dots
+        for ax in figure.axes
+        for dots in ax.collections
+        if len(dots.get_facecolor()) and np.allclose(dots.get_facecolor(), 1)
+    ]
+    colours = {mpl.colors.to_hex(dots.get_edgecolor()[0]) for dots in hollow}
+    assert colours == {pca}
+
+
+def test_penalties_are_averaged_over_restarts():
+    table, tables = drawn("targets_against_penalty").table, simulated()
+    row = table.query("dataset == 'large' and metric == 'target_f1' and x == 70").iloc[0]
+    values = tables.metrics.query("dataset == 'large' and method == 'svae_plus' and metric == 'target_f1'")
+    values = values[values["setting"].str.startswith("penalty=70.")]
+    assert row["mean"] == pytest.approx(values["value"].mean())
+    assert (row["n"], len(values)) == (3, 6)
+    assert table["chosen"].sum() == 2 * 3 * 2, "every replicate of both datasets under both rules"
+
+
+def test_the_hindsight_rule_is_what_the_others_are_compared_with():
+    table, tables = drawn("selection_rules").table, simulated()
+    assert set(table["rule"]) == {"udr"}
+    assert set(table["method"]) == {"svae_plus", "svae", "pca"}
+    names = {"udr": HINDSIGHT, HINDSIGHT: "udr"}
+    same = tables.selected.assign(rule=tables.selected["rule"].replace(names))
+    swapped = draw("selection_rules", replace(tables, selected=same)).table
+    np.testing.assert_allclose(swapped["mean"], -table["mean"])
+    assert table.query("method == 'pca'")["fallbacks"].tolist() == [3] * 6
+
+
+def test_targets_that_were_never_trained_are_not_drawn():
+    table = drawn("target_matrix").table
+    assert table["perturbation"].nunique() == 16, "4 of 20 are held out"
+    similar = drawn("shared_targets").table
+    assert set(similar["perturbation"]) == set(table["perturbation"])
+
+
+def test_files_are_the_same_twice_and_hold_the_table(tmp_path):
+    for folder in ("one", "two"):
+        save(draw("shared_targets", real()), tmp_path / folder / "figure")
+    for suffix in ("svg", "pdf", "png", "tsv"):
+        first, second = ((tmp_path / folder / f"figure.{suffix}").read_bytes() for folder in ("one", "two"))
+        assert first == second
+        assert len(first) > 500
+    assert not re.search(rb"\b20[0-9]{2}-[01][0-9]-", (tmp_path / "one" / "figure.svg").read_bytes())
+    assert sorted(path.name for path in (tmp_path / "one").iterdir()) == [
+        *("figure.pdf", "figure.png", "figure.svg", "figure.tsv")
+    ]
+
+
+def test_tables_are_read_by_name(tmp_path):
+    read = Tables.read(write_tables(simulated(), tmp_path), rule="udr", reference="svae_plus")
+    assert read.order == simulated().order
+    again, first = draw("cost", read).table, drawn("cost").table
+    # Without the intervals: rounding in the file moves them.
+    columns = again.columns.drop(["low", "high"])
+    pd.testing.assert_frame_equal(again[columns], first[columns], check_dtype=False)
+
+
+def test_every_figure_has_a_caption():
+    captions = {path.stem for path in CAPTIONS.glob("*.rst")}
+    assert captions == {*FIGURES, "leaderboard", "status"}
+
+
+def test_tables_have_the_columns_of_a_run():
+    for name, columns in COLUMNS.items():
+        assert set(columns) <= set(getattr(simulated(), name)), name

@@ -1,0 +1,230 @@
+"""The pages of the report: the first page, the leaderboard and the captions."""
+
+import io
+import re
+from dataclasses import replace
+from functools import cache
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from docutils.core import publish_string
+from fake_tables import fake_tables
+
+from svae.report.first_page import summary
+from svae.report.leaderboard_page import leaderboard_html
+from svae.report.leads import find_leads
+
+CAPTIONS = Path(__file__).resolve().parents[2] / "reports" / "captions"
+METRICS = ["mcc_pearson", "target_f1", "inll_clean"]
+METHODS = ["svae_plus", "svae", "vae", "pca", "oracle"]
+
+
+@pytest.fixture(scope="module")
+def tables():
+    """Replicate 1 of sVAE failed, UDR cannot choose for PCA, and VAE was not run on b."""
+    return fake_tables(
+        ["a_b", "b"],
+        methods=METHODS,
+        metrics=METRICS,
+        replicates=3,
+        failed=[("svae", 1)],
+        not_run=[("b", "vae")],
+    )
+
+
+@pytest.fixture(scope="module")
+def page(tables):
+    return leaderboard_html(tables)
+
+
+@cache
+def duel(replicates, spread):
+    """sVAE+ against VAE on the likelihood alone, where sVAE+ is better but for the spread."""
+    return fake_tables(
+        methods=["svae_plus", "vae"],
+        metrics=["inll_clean"],
+        replicates=replicates,
+        spread=spread,
+        grids={},
+    )
+
+
+def render(rst):
+    """HTML of `rst`; fails on any warning of docutils."""
+    warnings = io.StringIO()
+    options = {"warning_stream": warnings, "report_level": 1, "output_encoding": "unicode"}
+    html = publish_string(rst, writer="html", settings_overrides=options)
+    assert warnings.getvalue() == ""
+    return html
+
+
+def test_the_first_page_renders_and_says_what_happened(tables):
+    text = summary(tables, "demo_one", {"version": "1.0 |dev| *`x`_", "a:b": "c_"})
+    html = render(text)
+    assert "demo_one" in html
+    assert "1.0 |dev| *`x`_" in html
+    assert "killed: 16 GB | limit `8 GB`" in html
+    assert f"{len(tables.status)}, which took" in html
+    assert "<strong>out of memory</strong>, sVAE on a_b (6 fits, replicate 1)" in html
+    best = tables.leaderboard.query("rule == 'udr' and metric == 'mcc_pearson' and rank == 1").iloc[0]
+    assert f"{best['mean']:.3f} [{best['low']:.3f}, {best['high']:.3f}]" in html
+
+
+def test_few_replicates_are_said_to_prove_nothing(tables):
+    assert "2/2\\ :sup:`3` = 0.25" in summary(tables, "demo", {})
+    assert "no difference can be significant at 0.05" in summary(tables, "demo", {})
+
+
+def test_enough_replicates_are_not():
+    assert "2/2\\ :sup:`7` = 0.0156." in summary(duel(7, 0.05), "demo", {})
+
+
+def test_a_winner_is_told_from_every_other_method_by_the_tests():
+    text = summary(duel(7, 0.05), "demo", {})
+    assert "winner (p = 0.016)" in text
+    [lead] = find_leads(duel(7, 0.05))
+    assert lead.is_win
+
+
+def test_a_lead_that_the_tests_do_not_tell_from_chance_is_no_win():
+    text = summary(duel(7, 5.0), "demo", {})
+    [lead] = find_leads(duel(7, 5.0))
+    assert not lead.is_win
+    assert lead.p_adjusted.iloc[0] > 0.05
+    assert "leads, not distinguishable from" in text
+    assert "winner" not in text
+
+
+def test_with_few_replicates_nobody_wins(tables):
+    assert "winner" not in summary(tables, "demo", {})
+    assert "leads, not distinguishable from any other method" in summary(tables, "demo", {})
+
+
+def test_the_leader_is_tested_against_all_others_not_only_the_reference():
+    """The leader may differ from the reference and yet be the equal of a third method."""
+    tables = fake_tables(
+        methods=["svae_plus", "svae", "vae"],
+        metrics=["inll_clean"],
+        replicates=8,
+        grids={},
+        spread=0.01,
+    )
+    copy = tables.metrics[tables.metrics["method"] == "svae_plus"].assign(method="svae")
+    copy["value"] += np.tile([0.1, -0.1], len(copy) // 2)
+    others = tables.metrics[tables.metrics["method"] != "svae"]
+    tables = replace(tables, metrics=others._append(copy, ignore_index=True), reference="vae")
+    [lead] = find_leads(tables)
+    assert lead.equals in (["svae"], ["svae_plus"])
+    assert lead.p_adjusted["vae"] < 0.05
+    assert "winner" not in summary(tables, "demo", {})
+
+
+def test_one_replicate_and_no_failure():
+    tables = fake_tables(methods=["svae_plus", "vae"], metrics=["inll_clean"], replicates=1, truth=False)
+    text = summary(tables, "real", {})
+    render(text)
+    assert "fewer than two replicates" in text
+    assert "Nothing failed (11 ok)." in text
+
+
+def test_a_run_without_any_value_renders():
+    lost = fake_tables(methods=["vae"], metrics=METRICS, replicates=2, failed=[("vae", 0), ("vae", 1)])
+    text = summary(lost, "demo", {})
+    render(text)
+    assert "nothing leads" in text
+    leaderboard_html(lost)
+
+
+def test_a_reference_that_was_not_run_is_said(tables):
+    board = tables.leaderboard.assign(p_adjusted=float("nan"))
+    assert "nothing was tested" in leaderboard_html(replace(tables, leaderboard=board, reference="ivae"))
+
+
+def test_the_first_page_tells_the_four_words_apart(tables):
+    text = summary(tables, "demo", {})
+    render(text)
+    assert "**out of memory**, sVAE on b (6 fits, replicate 1)" in text
+    assert re.search(r"\*\*Not chosen\*\* \(†\).*PCA on a\\_b \(3 of 3 replicates\)", text, re.DOTALL)
+    assert "**Not run**, because the scope leaves it out: VAE on b." in text
+    assert "**Not applicable**" not in text
+    selected = tables.selected.copy()
+    selected.loc[selected["method"] == "vae", ["setting", "outcome"]] = [np.nan, "not_applicable"]
+    text = summary(replace(tables, selected=selected), "demo", {})
+    assert "**Not applicable**: VAE on a\\_b." in text
+
+
+def test_a_leader_that_the_rule_did_not_choose_is_marked(tables):
+    board = tables.leaderboard.copy()
+    board.loc[board["method"] == "svae_plus", "fallbacks"] = 3
+    assert "sVAE+ †" in summary(replace(tables, leaderboard=board), "demo", {})
+
+
+def test_text_of_a_run_is_no_template_for_snakemake(tables):
+    """Snakemake fills the first page in as a jinja2 template once more."""
+    text = summary(tables, "demo", {"note": "{{ 1/0 }} {% for %}"})
+    assert "{{" not in text
+    assert "{%" not in text
+    assert "{{ 1/0 }} {% for %}" in render(text)
+
+
+def test_the_leaderboard_needs_no_network(page):
+    assert not re.search(r"<script|<link|https?://|src=|@import|url\(", page)
+
+
+def test_the_leaderboard_is_well_formed(page):
+    class Checker(HTMLParser):
+        open: list[str]
+
+        def handle_starttag(self, tag, attrs):
+            if tag != "meta":
+                self.open.append(tag)
+
+        def handle_endtag(self, tag):
+            assert self.open.pop() == tag
+
+    checker = Checker()
+    checker.open = []
+    checker.feed(page)
+    assert checker.open == []
+
+
+def rows_of(page, heading):
+    """Cells by method in the first table under a heading."""
+    table = page[page.index(f"<h3>{heading}") :]
+    table = table[: table.index("</table>")]
+    cells = [re.findall(r"<td.*?>(.*?)</td>", row, re.DOTALL) for row in table.split("<tr")[2:]]
+    return {row[1].split("</i>")[1]: [row[0], *row[2:]] for row in cells}
+
+
+def test_the_leaderboard_shows_the_first_in_bold_anchors_in_grey_and_the_main_rule_first(page, tables):
+    rows = re.findall(r'<tr(?: class="(\w*)")?>\s<td>.*?</i>(.*?)</td>(.*?)</tr>', page, re.DOTALL)
+    assert rows[0][:2] == ("first", "sVAE+")
+    assert ("anchor", "Oracle") in {row[:2] for row in rows}
+    assert page.index("</table>") < page.index("<details>")
+    assert 'table class="truth"' in page[page.index("<details>") :]
+    svae = tables.leaderboard.query("rule == 'udr' and metric == 'mcc_pearson' and method == 'svae'").iloc[0]
+    assert next(rest for _, label, rest in rows if label == "sVAE").count(f"{svae['mean']:.3f} [") == 1
+    assert "2 of 3" in page
+
+
+def test_numbers_have_the_decimals_of_their_metric(page, tables):
+    decimals = tables.registry.loc["inll_clean", "decimals"]
+    assert re.match(rf"\d+\.\d{{{decimals}}} \[", rows_of(page, "I-NLL, clean")["sVAE+"][1])
+
+
+def test_what_is_missing_is_said_in_four_words(page):
+    targets = rows_of(page, "Target F1")
+    assert targets["VAE"][1:3] == ["not applicable", "0 of 3"]
+    assert rows_of(page, "MCC")["PCA"][-1] == "not chosen in 3 of 3, fixed setting"
+    assert rows_of(page, "MCC")["sVAE"][-1] == "1 replicate failed"
+    second = page[page.index("<h2>b</h2>") :]
+    assert rows_of(second, "MCC")["VAE"][:3] == ["—", "not run", "—"]
+    lost = fake_tables(methods=["svae_plus", "vae"], metrics=METRICS, replicates=1, failed=[("vae", 0)])
+    assert rows_of(leaderboard_html(lost), "MCC")["VAE"][1] == "failed"
+
+
+@pytest.mark.parametrize("path", sorted(CAPTIONS.glob("*.rst")), ids=lambda path: path.stem)
+def test_captions_render(path):
+    render(path.read_text())
