@@ -85,7 +85,8 @@ def leaderboard(run: str, dataset: str, rule: str, metrics: list[str]) -> str:
             estimate(metric, *values.loc[metric, ["mean", "low", "high"]]) if metric in values.index else DASH
             for metric in metrics
         ]
-        rows.append([called.get(method, method) + "¹" * fell_back, *cells])
+        name = called.get(method, method)
+        rows.append([f"{name}¹" if fell_back else name, *cells])
     table = markdown(rows, ["", *headings(metrics)])
     return f"{table}\n\n{FELL_BACK}" if any_fell_back else table
 
