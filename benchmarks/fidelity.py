@@ -65,8 +65,8 @@ def main() -> None:
     torch.set_num_threads(1)
     chosen = arguments()
     dataset, truth = simulate("lopez2023", seed=0)
-    held_out = [f"p{k}" for k in range(80, 100)]
-    parts = split(dataset.obs["perturbation"], SplitPlan(kind="named", held_out=held_out), seed=0)
+    held_out = SplitPlan(kind="named", held_out=["p80..p99"])
+    parts = split(dataset.obs["perturbation"], held_out, seed=0)
     tables = []
     for method in chosen.methods:
         tables.append(rows(method, dataset, truth, parts, chosen))

@@ -26,7 +26,7 @@ from svae.files import write_table
 from svae.simulation import simulate
 from svae.simulation.simulators.lopez2023 import Lopez2023
 
-HELD_OUT = [f"p{k}" for k in range(80, 100)]
+HELD_OUT = SplitPlan(kind="named", held_out=["p80..p99"])
 LIBRARY = 1e4
 
 
@@ -58,7 +58,7 @@ def supervised(trained: ad.AnnData, latents: np.ndarray, unseen: ad.AnnData) -> 
 def rows(seed: int, samples: int) -> pd.DataFrame:
     """Measure both limits on one draw."""
     dataset, truth = simulate("lopez2023", seed=seed)
-    part = split(dataset.obs["perturbation"], SplitPlan(kind="named", held_out=HELD_OUT), seed=0)["part"]
+    part = split(dataset.obs["perturbation"], HELD_OUT, seed=0)["part"]
     is_trained, is_unseen = (part == "train").to_numpy(), (part == "validation").to_numpy()
     true = np.asarray(truth.obsm["latents"])
     unseen = dataset[is_unseen]

@@ -41,6 +41,10 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def silent(line: str) -> None:
+    """Print no line of progress."""
+
+
 def fastest(function, repeats: int) -> float:
     """Seconds of the fastest of some calls: the one that others on the machine disturbed the least."""
     times = []
@@ -79,7 +83,7 @@ def fleet_step(adata, cells: fleet.Cells, size: int, epochs: int, repeats: int) 
     training = np.arange(len(cells))
 
     def train():
-        fleet.train(modules, range(size), cells, training, training[:0], plan, progress=len)
+        fleet.train(modules, range(size), cells, training, training[:0], plan, progress=silent)
 
     return 1000 * fastest(train, repeats) / (epochs * (len(cells) // BATCH) * size)
 
@@ -132,7 +136,7 @@ def main() -> None:
         torch.zeros(adata.n_obs, dtype=torch.int64),
     ).to(device)
 
-    rows = []
+    rows: list[dict] = []
 
     def add(benchmark: str, value: float, unit: str, baseline: str | None = None):
         base = next((row["value"] for row in rows if row["benchmark"] == baseline), value)

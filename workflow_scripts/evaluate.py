@@ -4,6 +4,7 @@ from collections import defaultdict
 
 import pandas as pd
 
+from svae.contracts.fit import Fit
 from svae.contracts.split import read_split
 from svae.contracts.tables import with_run
 from svae.contracts.truth import read_truth
@@ -18,15 +19,16 @@ metrics = choose_metrics(snakemake.params.metrics or METRICS, "config: metrics")
 split = read_split(snakemake.input.split)
 truth = read_truth(snakemake.input.truth[0]) if snakemake.input.truth else None
 run = dict(snakemake.params.run)
-restarts, parts = defaultdict(dict), defaultdict(list)
+restarts: dict[str, dict[str, Fit]] = defaultdict(dict)
+parts: dict[str, list[pd.DataFrame]] = defaultdict(list)
 for (setting, grid_point), path in zip(snakemake.params.settings.items(), snakemake.input.fits, strict=True):
     print(f"evaluating {setting}")
     fit = read_fit(path, split)
     restarts[grid_point][setting] = fit
-    tables = evaluate_fit(fit, split, truth, metrics, snakemake.params.seed)
-    for name, table in tables._asdict().items():
+    evaluation = evaluate_fit(fit, split, truth, metrics, snakemake.params.seed)
+    for name, table in evaluation._asdict().items():
         parts[name].append(with_run(table, **run, setting=setting))
-tables = {name: pd.concat(tables) for name, tables in parts.items()}
+tables = {name: pd.concat(part) for name, part in parts.items()}
 agreement = {k: v for fits in restarts.values() for k, v in agreement_of_restarts(fits, split).items()}
 if agreement:
     tables["status"]["udr"] = tables["status"]["setting"].map(agreement)
