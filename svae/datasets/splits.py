@@ -34,7 +34,7 @@ def split_dataset(dataset: ad.AnnData, plan: SplitPlan, seed: int) -> pd.DataFra
     """
     effects = None
     if plan.kind == "largest_effect":
-        from svae.datasets.effects import effect_sizes  # here, because it imports scanpy
+        from svae.datasets.effects import effect_sizes  # here, because it imports scikit-learn
 
         effects = effect_sizes(dataset, seed=seed_from(seed, "effects"))
     return split(dataset.obs["perturbation"], plan, seed, effects)

@@ -2,7 +2,8 @@
 
 import anndata as ad
 
-from svae.errors import BenchmarkError, unknown
+from svae.contracts.cells import locate_cells
+from svae.errors import unknown
 from svae.simulation.registry import SIMULATORS
 from svae.simulation.simulator import CellScores, SimulatorWithLikelihood
 
@@ -42,9 +43,7 @@ def score_cells(
     if simulator is None or not issubclass(simulator, SimulatorWithLikelihood):
         name = truth.uns["likelihood"]["simulator"]
         raise unknown("simulator with a likelihood", name, known, 'the truth: uns["likelihood"]["simulator"]')
-    rows = truth.obs_names.get_indexer(dataset.obs_names)
-    if (rows < 0).any():
-        raise BenchmarkError(f"cell '{dataset.obs_names[rows < 0][0]}' is not a cell of the truth")
+    rows = locate_cells(dataset.obs_names, truth.obs_names, "the truth")
     labels = dataset.obs["perturbation"].astype(str)
     shifted = labels.isin(truth.uns["shifts"].index)
     if not shifted.all():

@@ -29,6 +29,7 @@ FIT = """
 import sys
 from svae.contracts import fit as fits
 from svae.contracts.dataset import read_dataset, write_dataset
+from svae.contracts.setting import Setting
 from svae.contracts.truth import read_truth, write_truth
 from svae.datasets.split_plan import SplitPlan
 from svae.datasets.splits import split
@@ -47,9 +48,10 @@ truth = read_truth("truth.h5ad", dataset.obs_names)
 assert score_cells(dataset, truth) is None
 
 parts = split(dataset.obs["perturbation"], SplitPlan(kind="random", held_out=0.2), seed=0)
+setting = Setting("default", options={"n_latent": 5})
 for method, fit in {
-    "oracle": fit_oracle(dataset, parts, truth, "default", 0, likelihood_samples=10),
-    "ica": fit_linear("ica", dataset, parts, 5, "default", 0),
+    "oracle": fit_oracle(dataset, parts, truth, setting, likelihood_samples=10),
+    "ica": fit_linear("ica", dataset, parts, setting),
 }.items():
     fits.write(fit, f"{method}.h5ad")
     fit = fits.read(f"{method}.h5ad", dataset.obs_names)
