@@ -26,7 +26,6 @@ except BenchmarkError as error:
 """
 
 FIT = """
-import sys
 from svae.contracts import fit as fits
 from svae.contracts.dataset import read_dataset, write_dataset
 from svae.contracts.setting import Setting
