@@ -5,9 +5,17 @@ from functools import cache
 
 import pandas as pd
 import pytest
+from checkout import ROOT
 from fake_tables import fake_tables
 
+from svae.contracts.dataset import write_dataset
+from svae.contracts.tables import read_tidy
+from svae.files import write_table
 from svae.report.figures import draw
+from svae.report.tables import COLUMNS
+from svae.simulation import simulate
+from svae.workflow.describe import describe_datasets
+from svae.workflow.scope import Scope
 
 METRICS = ["mcc_pearson", "target_f1"]
 
@@ -81,3 +89,28 @@ def test_latents_of_any_method_with_a_grid_over_them_are_swept(method):
     expected = values.loc[values["metric"] == "mcc_pearson", "value"].mean()
     row = table[(table["metric"] == "mcc_pearson") & (table["x"] == 5)].iloc[0]
     assert row["mean"] == pytest.approx(expected)
+
+
+@pytest.fixture(scope="module")
+def described(tmp_path_factory):
+    """What a run of config/simulation.yaml says of its datasets, drawn with fewer cells to save time."""
+    folder = tmp_path_factory.mktemp("described")
+    scope = Scope.read(ROOT / "config" / "simulation.yaml")
+    paths = []
+    for name, entry in scope.simulated.items():
+        dataset = simulate(entry.simulator, **(entry.parameters | {"cells_per_perturbation": 2})).dataset
+        paths.append(folder / f"{name}.h5ad")
+        write_dataset(dataset, paths[-1])
+    write_table(describe_datasets(scope, paths), folder / "datasets.tsv")
+    return read_tidy(folder / "datasets.tsv", COLUMNS["datasets"])
+
+
+def test_datasets_that_a_run_describes_have_an_axis(described):
+    tables = fake_tables(["cells250", "cells100"], replicates=2, methods=["svae_plus"], metrics=METRICS)
+    assert swept(replace(tables, datasets=described)) == {"cells_per_perturbation": {100, 250}}
+
+
+def test_fake_tables_describe_datasets_as_a_run_does(described):
+    simulator = {"simulator": "lopez2023"}
+    fake = fake_tables({"cells250": simulator}, replicates=1, methods=["svae_plus"], metrics=METRICS).datasets
+    assert set(fake["parameter"]) == set(described["parameter"])

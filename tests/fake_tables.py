@@ -17,7 +17,7 @@ from svae.report.methods_table import read_methods
 from svae.report.tables import COLUMNS, Tables
 from svae.simulation import parameters
 
-METHODS_TABLE = Path(__file__).resolve().parents[2] / "config" / "methods.tsv"
+METHODS_TABLE = Path(__file__).resolve().parents[1] / "config" / "methods.tsv"
 GRIDS = {
     "svae_plus": {"penalty": (10, 30, 70, 200, 1000)},
     "svae": {"penalty": (1, 10, 100)},
@@ -227,8 +227,10 @@ def _described_datasets(changes: Mapping[str, Mapping], truth: bool, perturbatio
     rows = []
     for name, changed in changes.items():
         facts: dict[str, object] = {"kind": "simulated" if truth else "real"}
-        simulator = {"simulator": "corrected", **parameters("corrected"), "perturbations": perturbations}
-        known = (simulator | changed) if truth else {"genes": 100, "perturbations": perturbations}
+        known: dict[str, object] = {"genes": 100, "perturbations": perturbations}
+        if truth:
+            simulator = changed.get("simulator", "corrected")
+            known = {"simulator": simulator, **parameters(simulator), **known, **changed}
         facts["cells"] = perturbations * known.get("cells_per_perturbation", 250)
         facts["citation"] = "Lopez et al., CLeaR 2023"
         rows += [(name, parameter, str(value)) for parameter, value in (facts | known).items()]
