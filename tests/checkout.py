@@ -1,11 +1,12 @@
 """A copy of the repository to run the workflow in, and the scope that is run there."""
 
 import fcntl
+import json
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,18 @@ TINY: Mapping[str, Any] = {
     "reference": "svae_plus",
 }
 """A scope in which every method runs, as fast as can be."""
+
+CHECK_SCOPE = """
+import json, sys
+from svae.errors import BenchmarkError
+from svae.workflow.names import check_names
+from svae.workflow.scope import Scope
+
+try:
+    check_names(Scope.check(json.loads(sys.argv[1]), "scope"), ".", "scope")
+except BenchmarkError as error:
+    print(error)
+"""
 
 
 @dataclass(frozen=True)
@@ -111,6 +124,31 @@ class Checkout:
         code, said = self.try_snakemake(scope, *arguments, **environment)
         assert code == 0, said[-8000:]
         return said
+
+    def python(self, code: str, *arguments: str) -> str:
+        """Run Python code with the library of this copy; return what it prints."""
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", code, *arguments],
+            cwd=self.path,
+            env=os.environ | {"PYTHONPATH": str(self.path), "OMP_NUM_THREADS": "1"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    def what_is_wrong(self, scope: Mapping[str, Any]) -> str:
+        """Check a scope; return the sentence that says what is wrong with it, or nothing."""
+        return self.python(CHECK_SCOPE, json.dumps(scope))
+
+    def check_style(self, files: Iterable[str]) -> None:
+        """Assert that some files pass the linter, and are formatted."""
+        for command in (["check"], ["format", "--check"]):
+            options = ["--config", str(ROOT / "pyproject.toml"), *files]
+            ruff = [sys.executable, "-m", "ruff", *command, *options]
+            done = subprocess.run(ruff, cwd=self.path, capture_output=True, text=True, check=False)
+            assert done.returncode == 0, done.stdout
 
     def table(self, name: str, scope: str = "tiny") -> pd.DataFrame:
         """Read a table of the results."""

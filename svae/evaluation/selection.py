@@ -127,7 +127,7 @@ class Choice(NamedTuple):
 def select(
     status: pd.DataFrame,
     metrics: pd.DataFrame,
-    rules: Iterable[str] = tuple(RULES),
+    rules: Iterable[str] | None = None,
     fixed: Mapping[str, str] | None = None,
     hindsight_metric: str = "mcc_pearson",
 ) -> pd.DataFrame:
@@ -143,7 +143,7 @@ def select(
         ``dataset``, ``split``, ``replicate``, ``method``, ``setting``, ``metric``, ``value``; only
         rules that see the truth look at it.
     rules
-        Names of :data:`RULES`.
+        Names of :data:`RULES`; all of them by default.
     fixed
         The setting per method that the rule ``fixed`` takes; the first of its grid for a method not named.
     hindsight_metric
@@ -163,7 +163,7 @@ def select(
     BenchmarkError
         For an unknown rule or metric, or a fixed setting that is not in the method's grid.
     """
-    rules = list(rules)
+    rules = list(RULES if rules is None else rules)
     for name in rules:
         if name not in RULES:
             raise unknown("rule", name, RULES, "selection")

@@ -1,6 +1,7 @@
 """Intervals for a mean over replicates, and paired tests of methods against a reference."""
 
 import warnings
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -26,27 +27,35 @@ def bootstrap_interval(values: np.ndarray, level: float = 0.95, seed: int = 0) -
     Lower and upper bound. NaN for fewer than two values; the value itself if all are equal; by
     percentiles where the correction is undefined (two values).
     """
-    from scipy.stats import bootstrap  # here, as below, because reports import this module
-
     values = np.asarray(values, dtype=float)
     values = values[~np.isnan(values)]
     if len(values) < 2:
         return np.nan, np.nan
     if np.ptp(values) == 0:
         return float(values[0]), float(values[0])
-    for kind in ("BCa", "percentile") if len(values) > 2 else ("percentile",):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # "degenerate distribution": answered by the percentiles
-            low, high = bootstrap(
-                (values,),
-                np.mean,
-                confidence_level=level,
-                n_resamples=RESAMPLES,
-                method=kind,
-                rng=np.random.default_rng(seed),
-            ).confidence_interval
-        if np.isfinite([low, high]).all():
-            break
+    if len(values) > 2:
+        interval = _bootstrap(values, "BCa", level, seed)
+        if np.isfinite(interval).all():
+            return interval
+    return _bootstrap(values, "percentile", level, seed)
+
+
+def _bootstrap(
+    values: np.ndarray, kind: Literal["BCa", "percentile"], level: float, seed: int
+) -> tuple[float, float]:
+    """Return the bootstrap interval of the mean of some kind; NaN where that kind is undefined."""
+    from scipy.stats import bootstrap  # here, as below, because reports import this module
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a degenerate distribution gives NaN, which the caller answers
+        low, high = bootstrap(
+            (values,),
+            np.mean,
+            confidence_level=level,
+            n_resamples=RESAMPLES,
+            method=kind,
+            rng=np.random.default_rng(seed),
+        ).confidence_interval
     return float(low), float(high)
 
 
@@ -72,15 +81,13 @@ def compare(values: pd.DataFrame, reference: str, seed: int = 0) -> pd.DataFrame
     ``p_adjusted`` (Holm 1979, over the methods of the table); NaN for fewer than two pairs, and for all if
     the reference is not in the table.
     """
-    rows = []
-    for method in values.columns.drop(reference, errors="ignore"):
-        paired = values[method] - values[reference] if reference in values else values[method] * np.nan
-        differences = paired.dropna().to_numpy(dtype=float)
-        difference = differences.mean() if len(differences) else np.nan
-        rows.append((method, len(differences), difference, _sign_flip(differences, seed)))
-    table = pd.DataFrame(rows, columns=["method", "n", "difference", "p"]).set_index("method")
+    methods = values.columns.drop(reference, errors="ignore")
+    of_reference = values[reference] if reference in values else pd.Series(np.nan, values.index)
+    differences = values[methods].sub(of_reference, axis="index")
+    p = [_sign_flip(differences[method].dropna().to_numpy(dtype=float), seed) for method in methods]
+    table = pd.DataFrame({"n": differences.count(), "difference": differences.mean(), "p": p}, methods)
     table["p_adjusted"] = _holm(table["p"])
-    return table
+    return table.rename_axis("method")
 
 
 def _holm(p: pd.Series) -> pd.Series:
@@ -91,6 +98,7 @@ def _holm(p: pd.Series) -> pd.Series:
 
 
 def _sign_flip(differences: np.ndarray, seed: int) -> float:
+    """Return the two-sided p of paired differences under random signs; NaN for fewer than two."""
     from scipy.stats import permutation_test
 
     if len(differences) < 2:

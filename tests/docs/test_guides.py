@@ -6,6 +6,8 @@ from pages import Page
 from docs.generate.guides import guides
 
 ALLOWED = {
+    "add-a-metric.md": {"The function": 1},
+    "add-a-selection-rule.md": {"The function": 1},
     "add-a-method.md": {"In Python": 2, "In any other language": 2},  # a rule file and a program
     "add-a-simulator.md": {"The class": 1},
 }

@@ -1,29 +1,12 @@
 """docs/add-a-simulator.md, followed to the letter."""
 
-import json
-import os
-import subprocess
-import sys
-
 import pandas as pd
 import pytest
-from checkout import ROOT, Checkout
+from checkout import Checkout
 from pages import Page
 
 PAGE = Page("add-a-simulator.md")
 [SCOPE] = PAGE.scopes()
-
-CHECK_SCOPE = """
-import json, sys
-from svae.errors import BenchmarkError
-from svae.workflow.names import check_names
-from svae.workflow.scope import Scope
-
-try:
-    check_names(Scope.check(json.loads(sys.argv[1]), "scope"), ".", "scope")
-except BenchmarkError as error:
-    print(error)
-"""
 
 FIT = """
 from svae.contracts import fit as fits
@@ -66,30 +49,16 @@ def extended(tmp_path_factory) -> Checkout:
     return checkout
 
 
-def run(checkout, code, *arguments):
-    """Run Python code with the library of the copy; return what it prints."""
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", code, *arguments],
-        cwd=checkout.path,
-        env=os.environ | {"PYTHONPATH": str(checkout.path)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
-
-
 def check(checkout, **changed):
     """What is wrong with the page's scope after some keys of its dataset were changed."""
     dataset = SCOPE["datasets"]["linear_screen"]
-    return run(checkout, CHECK_SCOPE, json.dumps({**SCOPE, "datasets": {"mine": {**dataset, **changed}}}))
+    return checkout.what_is_wrong({**SCOPE, "datasets": {"mine": {**dataset, **changed}}})
 
 
 @pytest.fixture(scope="module")
 def metrics(extended):
     """Metrics of the fits to the simulator's cells."""
-    run(extended, FIT)
+    extended.python(FIT)
     tables = {}
     for method in ("oracle", "ica"):
         table = pd.read_csv(extended.path / f"{method}.tsv", sep="\t")
@@ -102,10 +71,7 @@ def test_one_file_is_touched():
 
 
 def test_it_is_written_as_the_others_are(extended):
-    for command in (["check"], ["format", "--check"]):
-        ruff = [sys.executable, "-m", "ruff", *command, "--config", str(ROOT / "pyproject.toml"), *PAGE.files]
-        said = subprocess.run(ruff, cwd=extended.path, capture_output=True, text=True, check=False)
-        assert said.returncode == 0, said.stdout
+    extended.check_style(PAGE.files)
 
 
 def test_a_scope_takes_it_by_its_name(extended):
