@@ -33,15 +33,6 @@ class Guide:
         title = self.text.partition("\n")[0]
         return title.removeprefix("# Add ")
 
-    @property
-    def examples(self) -> dict[str, list[str]]:
-        """The files of each example; an example is a section of the page, and is named by its heading."""
-        examples: dict[str, list[str]] = {}
-        for block in self.blocks:
-            headings = re.findall(r"^## (.+)$", self.text[: block.start()], re.MULTILINE)
-            examples.setdefault(headings[-1] if headings else "", []).append(block["path"])
-        return examples
-
     def scopes(self) -> list[dict]:
         """What the YAML blocks that belong to no file say, in the order of the page."""
         loose = FILE.sub("", self.text)
@@ -54,11 +45,9 @@ def guides() -> list[Guide]:
 
 
 def where_to_change_what() -> str:
-    """Tabulate the pages, and the files that each of their examples touches."""
-    rows = []
-    for guide in guides():
-        subject = f"[{guide.subject}]({guide.path.name})"
-        for heading, files in guide.examples.items():
-            example = f": {heading}" if len(guide.examples) > 1 else ""
-            rows.append((subject + example, ", ".join(f"`{file}`" for file in files), len(files)))
-    return tabulate(rows, headers=("to add", "its example touches", "files"), tablefmt="pipe")
+    """Tabulate the pages, and the files that their examples touch."""
+    rows = [
+        (f"[{guide.subject}]({guide.path.name})", ", ".join(f"`{file}`" for file in guide.files))
+        for guide in guides()
+    ]
+    return tabulate(rows, headers=("to add", "the example touches"), tablefmt="pipe")

@@ -15,6 +15,9 @@ from svae.training.presets import PRESETS
 REFERENCE = ROOT / "reports" / "reference"
 LIKELIHOOD = ["inll_zero_shot", "inll_same_cells", "inll_clean"]
 MAIN = ["mcc_pearson", "target_f1", *LIKELIHOOD]
+SIMULATION = ("simulation", "cells250", "udr")
+"""The run, dataset and selection rule of which the pages speak."""
+
 LIMITS = {
     "supervised": "MCC below supervised",
     "posterior": "MCC below posterior mean",
@@ -23,7 +26,7 @@ ANCHORS = ("oracle", "random")
 RESTART = r"\.?r\d+$"  # at the end of a setting's name
 FAR_BEHIND = 0.01
 DASH = "–"
-FELL_BACK = "¹ The rule could not choose for this method, so the setting `fixed` is shown."
+FELL_BACK = "¹ The rule had nothing to choose by; the first setting of the grid (rule `fixed`) is shown."
 
 
 def markdown(rows: list[list[str]], headers: list[str]) -> str:
@@ -32,9 +35,7 @@ def markdown(rows: list[list[str]], headers: list[str]) -> str:
 
 
 def estimate(metric: str, mean: float, low: float, high: float) -> str:
-    """Write a mean with the interval around it, or a dash where there is none."""
-    if pd.isna(mean):
-        return DASH
+    """Write a mean with the interval around it."""
     decimals = METRICS[metric].decimals
     return f"{mean:.{decimals}f} [{low:.{decimals}f}, {high:.{decimals}f}]"
 
@@ -49,46 +50,68 @@ def labels() -> Mapping[str, str]:
     return read_methods(ROOT / "config" / "methods.tsv")["label"]
 
 
-def of_simulation() -> str:
-    """Tabulate the simulated benchmark: 250 cells per perturbation, settings chosen by UDR."""
-    return leaderboard("simulation", "cells250", "udr", MAIN)
-
-
-def of_papalexi() -> str:
-    """Tabulate the likelihoods on real cells, settings chosen by the likelihood of validation cells."""
-    return leaderboard("papalexi", "papalexi", "validation_likelihood", LIKELIHOOD)
-
-
-def leaderboard(run: str, dataset: str, rule: str, metrics: list[str]) -> str:
-    """Tabulate the leaderboard of a committed run: a row per method that has any of the metrics.
+class Leaderboard:
+    """Rows of a committed leaderboard.
 
     Parameters
     ----------
     run
         Folder of the run in reports/reference.
     dataset, rule
-        The dataset, and the selection rule, whose rows are shown.
-    metrics
-        The metrics that are shown.
+        The dataset, and the selection rule, whose rows are meant.
     """
-    board = read_table(REFERENCE / run / "leaderboard.tsv")
-    board = board[(board["dataset"] == dataset) & (board["rule"] == rule) & board["metric"].isin(metrics)]
-    called = labels()
-    rows, any_fell_back = [], False
-    for method, values in board.groupby("method", sort=False):
-        values = values.set_index("metric")
-        if values["mean"].isna().all():
-            continue
-        fell_back = "fallbacks" in values and (values["fallbacks"] > 0).any()
-        any_fell_back |= fell_back
-        cells = [
-            estimate(metric, *values.loc[metric, ["mean", "low", "high"]]) if metric in values.index else DASH
-            for metric in metrics
-        ]
-        name = called.get(method, method)
-        rows.append([f"{name}¹" if fell_back else name, *cells])
-    table = markdown(rows, ["", *headings(metrics)])
-    return f"{table}\n\n{FELL_BACK}" if any_fell_back else table
+
+    def __init__(self, run: str, dataset: str, rule: str):
+        board = read_table(REFERENCE / run / "leaderboard.tsv")
+        self.rows = board[(board["dataset"] == dataset) & (board["rule"] == rule)]
+        self.labels = labels()
+
+    def methods(self, metrics: Iterable[str]) -> list[str]:
+        """Return the methods that have a value of any of `metrics`, in the order of the leaderboard."""
+        known = self.rows[self.rows["metric"].isin(metrics) & self.rows["mean"].notna()]["method"]
+        return [method for method in self.rows["method"].unique() if method in set(known)]
+
+    def name(self, method: str) -> str:
+        """Return what a method is called, with a mark if the rule fell back for any replicate of it."""
+        fallbacks = self.rows.loc[self.rows["method"] == method, "fallbacks"]
+        return self.labels.get(method, method) + ("¹" if fallbacks.any() else "")
+
+    def mean(self, method: str, metric: str) -> float:
+        """Return the mean of a metric over replicates, NaN where there is none."""
+        of_method = self.rows[self.rows["method"] == method].set_index("metric")["mean"]
+        return of_method.get(metric, float("nan"))
+
+    def cell(self, method: str, metric: str) -> str:
+        """Write a mean with its interval, and how many replicates it lacks; or why there is none."""
+        chosen = self.rows[(self.rows["method"] == method) & (self.rows["metric"] == metric)]
+        if chosen.empty:
+            return DASH
+        row = chosen.iloc[0]
+        if pd.isna(row["mean"]):
+            return "failed" if row["failed"] else DASH
+        missing = f" (n = {row['n']} of {row['planned']})" if row["n"] < row["planned"] else ""
+        return estimate(metric, row["mean"], row["low"], row["high"]) + missing
+
+    def table(self, metrics: list[str]) -> str:
+        """Tabulate `metrics`, a row per method that has any of them."""
+        methods = self.methods(metrics)
+        rows = [[self.name(method), *(self.cell(method, metric) for metric in metrics)] for method in methods]
+        return self.with_note(markdown(rows, ["", *headings(metrics)]), methods)
+
+    def with_note(self, table: str, methods: Iterable[str]) -> str:
+        """Add what the mark of a fallback means, if any of the `methods` has it."""
+        marked = any(self.name(method).endswith("¹") for method in methods)
+        return f"{table}\n\n{FELL_BACK}" if marked else table
+
+
+def of_simulation() -> str:
+    """Tabulate the simulated benchmark: 250 cells per perturbation, settings chosen by UDR."""
+    return Leaderboard(*SIMULATION).table(MAIN)
+
+
+def of_papalexi() -> str:
+    """Tabulate the likelihoods on real cells, settings chosen by the likelihood of validation cells."""
+    return Leaderboard("papalexi", "papalexi", "validation_likelihood").table(LIKELIHOOD)
 
 
 def fidelity() -> str:
@@ -108,19 +131,17 @@ def fidelity() -> str:
 
 def distance_to_the_limits() -> str:
     """Tabulate how far each method stays from what the data allow, on average over the draws."""
+    board = Leaderboard(*SIMULATION)
     limits = read_table(REFERENCE / "limits.tsv").groupby("limit")["value"].mean()
-    board = read_table(REFERENCE / "simulation" / "leaderboard.tsv")
-    board = board[(board["dataset"] == "cells250") & (board["rule"] == "udr")]
-    means = board.pivot(index="method", columns="metric", values="mean")
-    generator = means.loc["oracle", "inll_same_cells"]
-    called = labels()
+    generator = board.mean("oracle", "inll_same_cells")
+    methods = [method for method in board.methods(["mcc_pearson"]) if method not in ANCHORS]
     rows = []
-    for method in board["method"].unique():
-        found, likelihood = means.loc[method, "mcc_pearson"], means.loc[method, "inll_same_cells"]
-        if method not in ANCHORS and not pd.isna(found):
-            gap = DASH if pd.isna(likelihood) else f"{likelihood - generator:.1f}"
-            rows.append([called[method], *(f"{limits[name] - found:.3f}" for name in LIMITS), gap])
-    return markdown(rows, ["", *LIMITS.values(), "I-NLL, same cells, above the generator"])
+    for method in methods:
+        gaps = [f"{limits[name] - board.mean(method, 'mcc_pearson'):.3f}" for name in LIMITS]
+        above = board.mean(method, "inll_same_cells") - generator
+        rows.append([board.name(method), *gaps, DASH if pd.isna(above) else f"{above:.1f}"])
+    headers = ["", *LIMITS.values(), "I-NLL, same cells, above the generator"]
+    return board.with_note(markdown(rows, headers), methods)
 
 
 def failed_starts() -> str:
