@@ -37,11 +37,11 @@ def assemble(simulator: Simulator, draw: Draw, seed: int) -> Simulation:
         If the draw breaks the contract of a dataset or of a truth.
     """
     where = f"simulator '{simulator.name()}'"
-    _check_shapes(draw, where)
+    _check(draw, where)
     cells = pd.Index([f"cell{i}" for i in range(len(draw.counts))])
     labels = pd.Categorical.from_codes(draw.perturbation, categories=draw.names)
     dataset = ad.AnnData(
-        X=sparse.csr_matrix(draw.counts.astype(np.int32)),
+        X=sparse.csr_matrix(draw.counts),
         obs=pd.DataFrame({"perturbation": labels}, index=cells),
         var=pd.DataFrame(index=[f"gene{g}" for g in range(draw.counts.shape[1])]),
     )
@@ -52,6 +52,7 @@ def assemble(simulator: Simulator, draw: Draw, seed: int) -> Simulation:
         "licence": "none (simulated)",
     }
     validate_dataset(dataset, where)
+    dataset.X = dataset.X.astype(np.int32)
 
     truth = ad.AnnData(obs=pd.DataFrame(dict(draw.cell_facts), index=cells))
     latents = [f"z{j + 1}" for j in range(draw.latents.shape[1])]
@@ -64,8 +65,8 @@ def assemble(simulator: Simulator, draw: Draw, seed: int) -> Simulation:
     return Simulation(dataset, truth)
 
 
-def _check_shapes(draw: Draw, where: str) -> None:
-    """Check that all parts of a draw are of as many cells, perturbations and latents."""
+def _check(draw: Draw, where: str) -> None:
+    """Check what the contracts of the files cannot see: that the parts of a draw fit together."""
     cells, perturbations, latents = len(draw.counts), len(draw.names), draw.latents.shape[-1]
     shapes = {
         "counts": (draw.counts, (cells, draw.counts.shape[-1])),
@@ -78,3 +79,11 @@ def _check_shapes(draw: Draw, where: str) -> None:
     for name, (values, wanted) in shapes.items():
         if np.shape(values) != wanted:
             raise BenchmarkError(f"{where}: {name} has shape {np.shape(values)}, but must have {wanted}")
+    if len(set(draw.names)) < perturbations:
+        raise BenchmarkError(f"{where}: two perturbations have the same name")
+    if not np.isin(draw.perturbation, np.arange(perturbations)).all():
+        raise BenchmarkError(
+            f"{where}: perturbation has values other than the places 0 to {perturbations - 1}"
+        )
+    if not np.isin(draw.targets, [0, 1]).all():
+        raise BenchmarkError(f"{where}: targets has values other than 0 and 1")

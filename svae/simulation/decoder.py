@@ -145,17 +145,18 @@ class CountDecoder:
 
         Both arguments are … × genes and broadcast against one another; the result has the shape ….
         """
-        from scipy.special import gammaln
+        from scipy.special import betaln, gammaln
 
-        constant = -gammaln(counts + 1.0).sum(axis=-1)
         linear = np.einsum("...g,...g->...", counts, log_rates)
         if self.dispersion is None:
             with np.errstate(over="ignore"):  # a rate beyond all bounds has likelihood zero, as it should
-                return constant + linear - np.exp(log_rates).sum(axis=-1)
+                return linear - gammaln(counts + 1.0).sum(axis=-1) - np.exp(log_rates).sum(axis=-1)
         theta = self.dispersion
-        constant = constant + (gammaln(counts + theta) - gammaln(theta) + theta * np.log(theta)).sum(axis=-1)
-        log_total = np.logaddexp(np.log(theta), log_rates)
-        return constant + linear - np.einsum("...g,...g->...", counts + theta, log_total)
+        # log Γ(x + θ) − log Γ(θ) − log x! − x log θ, by the beta function: for a large θ, where counts are
+        # almost Poisson, the two gamma functions would cancel.
+        constant = -betaln(theta, counts + 1.0) - np.log(counts + theta) - counts * np.log(theta)
+        log_excess = np.logaddexp(0.0, log_rates - np.log(theta))  # log(1 + rate / θ)
+        return constant.sum(axis=-1) + linear - np.einsum("...g,...g->...", counts + theta, log_excess)
 
     def score(self, counts: np.ndarray, log_rates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Gradient of the log-likelihood in the log rates, and its Fisher information, both … × genes."""

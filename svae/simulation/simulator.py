@@ -110,7 +110,7 @@ class Simulator(ABC):
             value = getattr(self, declared.name)
             try:
                 value = _checked(value, get_args(types[declared.name]) or (types[declared.name],))
-                _check_bounds(value, **declared.metadata)
+                _check_bounds(value, declared.metadata.get("at_least"), declared.metadata.get("above"))
             except ValueError as error:
                 raise BenchmarkError(
                     f"simulator '{self.name()}': {declared.name} is {value!r}, {error}"
@@ -166,8 +166,8 @@ def _checked(value: Any, types: tuple[type, ...]) -> Any:
     return int(value)
 
 
-def _check_bounds(value: float | None, at_least: float | None = None, above: float | None = None) -> None:
-    """Check a number against the bounds of its :func:`parameter`."""
+def _check_bounds(value: float | None, at_least: float | None, above: float | None) -> None:
+    """Raise a ValueError, which ends the same sentence, if a number is out of bounds."""
     if value is None:
         return
     if at_least is not None and value < at_least:

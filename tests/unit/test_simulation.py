@@ -168,6 +168,18 @@ def test_the_likelihood_is_that_of_the_distribution_drawn_from(dispersion):
     np.testing.assert_allclose(decoder.log_likelihood(counts, log_rates), expected.sum(axis=1))
 
 
+def test_a_large_dispersion_is_the_poisson_limit():
+    _, truth = simulate("corrected", seed=0, **SMALL)
+    poisson = decoder_of(truth)
+    log_rates = np.log([[0.01, 1.0, 100.0, 10_000.0]])
+    counts = np.array([[0, 3, 90, 10_100]])
+    for dispersion in (1e12, 1e15):
+        limit = dataclasses.replace(poisson, dispersion=dispersion)
+        np.testing.assert_allclose(
+            limit.log_likelihood(counts, log_rates), poisson.log_likelihood(counts, log_rates), atol=1e-3
+        )
+
+
 @pytest.mark.parametrize("dispersion", [None, 2.0])
 @pytest.mark.parametrize("name", NETWORKS)
 def test_derivatives_agree_with_finite_differences(name, dispersion):
@@ -299,11 +311,22 @@ def test_whole_numbers_may_be_written_as_floats():
     assert build_simulator("corrected", genes=60.0) == build_simulator("corrected", genes=60)
 
 
-def test_a_draw_that_does_not_fit_together_is_refused():
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"shifts": np.zeros((12, 3))}, r"shifts has shape \(12, 3\), but must have \(12, 4\)"),
+        ({"cell_facts": {"library": np.ones(3)}}, r"cell_facts\['library'\] has shape \(3,\)"),
+        ({"names": ["twin"] * 12}, "two perturbations have the same name"),
+        ({"perturbation": np.full(240, 12)}, "perturbation has values other than the places 0 to 11"),
+        ({"targets": np.full((12, 4), 0.5)}, "targets has values other than 0 and 1"),
+        ({"counts": np.full((240, 30), 0.5)}, "X holds fractions"),
+    ],
+)
+def test_a_draw_that_does_not_fit_together_is_refused(changed, message):
     simulator = build_simulator("lopez2023", **SMALL)
-    draw = dataclasses.replace(simulator.draw(0), shifts=np.zeros((12, 3)))
-    with pytest.raises(BenchmarkError, match=r"shifts has shape \(12, 3\), but must have \(12, 4\)"):
-        assemble(simulator, draw, seed=0)
+    with pytest.raises(BenchmarkError, match=message) as caught:
+        assemble(simulator, dataclasses.replace(simulator.draw(0), **changed), seed=0)
+    assert str(caught.value).startswith("simulator 'lopez2023': ")
 
 
 def test_names_and_parameters_cost_no_library_but_numpy():
