@@ -7,10 +7,10 @@ When a selection rule changes, committed results can so follow. The program read
 import argparse
 from pathlib import Path
 
-from svae.contracts.tables import METRICS_COLUMNS, STATUS_COLUMNS, read_tidy
+from svae.contracts.tables import METRICS_COLUMNS, read_status, read_tidy
 from svae.evaluation.leaderboard import leaderboard
 from svae.evaluation.selection import select
-from svae.files import read_table, write_table
+from svae.files import write_table
 from svae.report.methods_table import read_methods
 from svae.workflow.scope import Scope
 
@@ -24,12 +24,9 @@ def main() -> None:
     parser.add_argument("scope", type=Path, help="config file of the run")
     arguments = parser.parse_args()
     scope = Scope.read(arguments.scope)
-    status_path = arguments.folder / "status.tsv"
-    read_tidy(status_path, STATUS_COLUMNS)  # checks the columns; the label-free scores come beside them
-    status = read_table(status_path, dtype={"setting": str})
     metrics = read_tidy(arguments.folder / "metrics.tsv.gz", METRICS_COLUMNS)
     selected = select(
-        status,
+        read_status(arguments.folder / "status.tsv"),
         metrics,
         fixed=scope.selection.fixed,
         hindsight_metric=scope.selection.hindsight_metric,

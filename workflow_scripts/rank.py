@@ -12,7 +12,7 @@ table = leaderboard(
     read_tidy(snakemake.input.metrics, METRICS_COLUMNS),
     selected,
     read_methods(snakemake.input.methods, selected["method"]),
-    snakemake.params.reference,
-    snakemake.params.seed,
+    reference=snakemake.params.reference,
+    seed=snakemake.params.seed,
 )
 write_table(table, snakemake.output[0])

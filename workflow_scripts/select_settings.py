@@ -1,13 +1,13 @@
 """Choose a setting per method by every rule, and keep the targets of those that the main rule chose."""
 
-from svae.contracts.tables import METRICS_COLUMNS, TARGETS_COLUMNS, concatenate, read_tidy
+from svae.contracts.tables import METRICS_COLUMNS, TARGETS_COLUMNS, concatenate, read_status, read_tidy
 from svae.evaluation.selection import select
-from svae.files import read_table, write_table
+from svae.files import write_table
 from svae.workflow.logs import start
 
 start(snakemake.log[0])
 selected = select(
-    read_table(snakemake.input.status, dtype={"setting": str}),
+    read_status(snakemake.input.status),
     read_tidy(snakemake.input.metrics, METRICS_COLUMNS),
     fixed=snakemake.params.fixed,
     hindsight_metric=snakemake.params.hindsight_metric,

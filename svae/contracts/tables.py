@@ -13,30 +13,21 @@ RUN_COLUMNS = Job._fields
 
 
 METRICS_COLUMNS = (*RUN_COLUMNS, "setting", "metric", "value")
-
-
 SELECTED_COLUMNS = (*RUN_COLUMNS, "rule", "setting", "outcome")
-
-
 STATUS_COLUMNS = (*RUN_COLUMNS, "setting", "status", "message", "seconds", "peak_memory_mb", "device", "seed")
-
-
 HISTORY_COLUMNS = (*RUN_COLUMNS, "setting", "epoch", "train", "validation")
+TARGETS_COLUMNS = (*RUN_COLUMNS, "setting", "perturbation", "part", "latent", "probability", "shift", "true")
 
+ENTRY_COLUMNS = ("dataset", "split", "metric", "method", "rule")
+"""What a row of the leaderboard sums up the replicates of."""
 
-TARGETS_COLUMNS = (
-    *(*RUN_COLUMNS, "setting", "perturbation", "part"),
-    *("latent", "probability", "shift", "true"),
-)
+SUMMARY_COLUMNS = ("mean", "low", "high", "n", "planned", "fallbacks", "failed", "rank", "p_adjusted")
+"""What it says of them."""
 
+LEADERBOARD_COLUMNS = (*ENTRY_COLUMNS, *SUMMARY_COLUMNS)
 
-LEADERBOARD_COLUMNS = (
-    *("dataset", "split", "metric", "method", "rule"),
-    *("mean", "low", "high", "n", "planned", "fallbacks", "failed", "rank", "p_adjusted"),
-)
-
-
-_TEXT = ("dataset", "split", "method", "setting", "rule", "metric", "status", "message", "device", "outcome")
+TEXT_COLUMNS = (*ENTRY_COLUMNS, "setting", "outcome", "status", "message", "device")
+"""Columns of names and sentences, which stay text where they look like numbers (the setting "10")."""
 
 
 def read_tidy(path: str | Path, columns: Iterable[str]) -> pd.DataFrame:
@@ -50,8 +41,17 @@ def read_tidy(path: str | Path, columns: Iterable[str]) -> pd.DataFrame:
     return with_columns(_read(path), columns, path)
 
 
-def _read(path: str | Path) -> pd.DataFrame:
-    return read_table(path, dtype=dict.fromkeys(_TEXT, str), keep_default_na=False, na_values=[""])
+def read_status(path: str | Path) -> pd.DataFrame:
+    """Read a table of statuses: :data:`STATUS_COLUMNS`, then the label-free scores that the fits carry.
+
+    Raises
+    ------
+    BenchmarkError
+        Naming the file and the column that it lacks.
+    """
+    table = _read(path)
+    scores = sorted(set(table) - set(STATUS_COLUMNS))
+    return with_columns(table, [*STATUS_COLUMNS, *scores], path)
 
 
 def concatenate(paths: Iterable[str | Path], columns: Iterable[str]) -> pd.DataFrame:
@@ -63,18 +63,20 @@ def concatenate(paths: Iterable[str | Path], columns: Iterable[str]) -> pd.DataF
 
 
 def concatenate_status(paths: Iterable[str | Path]) -> pd.DataFrame:
-    """Stack status tables, whose label-free scores (further columns) differ between methods."""
-    parts = [
-        read_table(path, dtype=dict.fromkeys(_TEXT, str), keep_default_na=False, na_values=[""])
-        for path in paths
-    ]
-    table = pd.concat(parts, ignore_index=True)
-    return table[[*STATUS_COLUMNS, *sorted(set(table) - set(STATUS_COLUMNS))]]
+    """Stack tables of statuses, whose label-free scores differ between methods, in the order of `paths`."""
+    table = pd.concat([read_status(path) for path in paths], ignore_index=True)
+    scores = sorted(set(table) - set(STATUS_COLUMNS))
+    return table[[*STATUS_COLUMNS, *scores]]
+
+
+def _read(path: str | Path) -> pd.DataFrame:
+    """Read a table; only an empty field is NaN, since a setting may be called "none"."""
+    return read_table(path, dtype=dict.fromkeys(TEXT_COLUMNS, str), keep_default_na=False, na_values=[""])
 
 
 def with_run(table: pd.DataFrame, **run: object) -> pd.DataFrame:
     """Put columns that name the run (``dataset="…", split="…", …``) in front of `table`."""
-    return pd.DataFrame({**{name: [value] * len(table) for name, value in run.items()}, **table})
+    return table.assign(**run)[[*run, *table.columns]]
 
 
 def with_columns(table: pd.DataFrame, columns: Iterable[str], path: str | Path) -> pd.DataFrame:

@@ -1,6 +1,6 @@
 """Evaluate the fits of one method on one replicate: metrics, how they ended, curves and targets."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -8,15 +8,16 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 
-from svae.contracts import fit as fits
+from svae.contracts import fit as fit_file
 from svae.contracts.fit import Fit
 from svae.contracts.split import COLUMNS, held_out_cells
-from svae.contracts.tables import with_columns
+from svae.contracts.tables import with_columns, with_run
 from svae.errors import BenchmarkError
 from svae.evaluation.comparison import Comparison
 from svae.evaluation.matching import match_latents
 from svae.evaluation.metric import Metric
 from svae.evaluation.metrics import METRICS
+from svae.evaluation.restarts import agreement_of_restarts
 
 STATUS_FIELDS = ("status", "message", "seconds", "peak_memory_mb", "device", "seed")
 
@@ -47,7 +48,7 @@ def read_fit(path: str | Path, split: pd.DataFrame) -> Fit:
     """Read a fit; one that breaks the contract counts as failed, with the reason."""
     cells = pd.Index(split["cell"].astype(str))
     try:
-        return fits.read(path, cells)
+        return fit_file.read(path, cells)
     except BenchmarkError as error:
         return Fit.failed(cells, "failed", str(error))
 
@@ -123,6 +124,50 @@ def evaluate_fit(
         history=no_history if fit.history is None else fit.history,
         targets=targets,
     )
+
+
+def evaluate_fits(
+    fits: Mapping[str, Fit],
+    grid_points: Mapping[str, str],
+    split: pd.DataFrame,
+    truth: ad.AnnData | None,
+    metrics: Sequence[Metric],
+    seed: int,
+) -> Evaluation:
+    """Evaluate the fits of one method on one replicate, and how well the restarts of each grid point agree.
+
+    Parameters
+    ----------
+    fits
+        By setting.
+    grid_points
+        The grid point of each setting, which the setting shares with its restarts.
+    split, truth, metrics, seed
+        As in :func:`compute_metrics`.
+
+    Returns
+    -------
+    The tables of all fits, one below the other, with a column ``setting`` in front. The status has a column
+    ``udr``, the agreement of restarts, if any grid point has at least two that ended well.
+    """
+    evaluations = [evaluate_fit(fit, split, truth, metrics, seed) for fit in fits.values()]
+    tables = {
+        name: pd.concat(
+            [
+                with_run(getattr(evaluation, name), setting=setting)
+                for setting, evaluation in zip(fits, evaluations, strict=True)
+            ],
+            ignore_index=True,
+        )
+        for name in Evaluation._fields
+    }
+    agreement: dict[str, float] = {}
+    for grid_point in dict.fromkeys(grid_points.values()):
+        restarts = {setting: fit for setting, fit in fits.items() if grid_points[setting] == grid_point}
+        agreement |= agreement_of_restarts(restarts, split)
+    if agreement:
+        tables["status"]["udr"] = tables["status"]["setting"].map(agreement)
+    return Evaluation(**tables)
 
 
 def tidy_targets(comparison: Comparison) -> pd.DataFrame:

@@ -1,9 +1,19 @@
 """The anchors fit whatever settings a scope gives them, each with its own seed."""
 
+import json
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from svae.contracts.dataset import write_dataset
+from svae.contracts.fit import read
 from svae.contracts.setting import Setting
+from svae.contracts.split import write_split
+from svae.contracts.truth import write_truth
 from svae.datasets.split_plan import SplitPlan
 from svae.datasets.splits import split
 from svae.errors import BenchmarkError
@@ -66,3 +76,38 @@ def test_the_oracle_finds_its_cells_by_name(screen):
     np.testing.assert_array_equal(as_it_is.scores, shuffled.scores)
     with pytest.raises(BenchmarkError, match="is not a cell of the truth"):
         fit_oracle(dataset, parts, truth[1:].copy(), setting, 5)
+
+
+RUN_SCRIPT = """
+import json, runpy, sys
+from types import SimpleNamespace
+
+script, settings = sys.argv[1], json.loads(sys.argv[2])
+job = SimpleNamespace(
+    input=SimpleNamespace(dataset="dataset.h5ad", split="split.tsv.gz", truth=["truth.h5ad"]),
+    output=[f"{setting['name']}.h5ad" for setting in settings],
+    params=SimpleNamespace(settings=settings, likelihood_samples=5, timeout_minutes=1),
+    log=["job.log"],
+)
+runpy.run_path(script, init_globals={"snakemake": job})
+"""
+
+
+@pytest.mark.parametrize("anchor", ["random", "oracle"])
+def test_a_job_of_an_anchor_writes_a_fit_for_every_setting(screen, anchor, tmp_path):
+    dataset, parts, truth = screen
+    write_dataset(dataset, tmp_path / "dataset.h5ad")
+    write_split(parts, tmp_path / "split.tsv.gz", dataset.obs["perturbation"])
+    write_truth(truth, tmp_path / "truth.h5ad")
+    settings = [
+        Setting(f"n_latent={n}.r{restart}", 10 * n + restart, {"n_latent": n}, restart)
+        for n in (2, 3)
+        for restart in (0, 1)
+    ]
+    script = Path(__file__).resolve().parents[2] / "workflow_scripts" / f"fit_{anchor}.py"
+    arguments = [str(script), json.dumps([asdict(setting) for setting in settings])]
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", RUN_SCRIPT, *arguments], cwd=tmp_path)
+    assert done.returncode == 0, (tmp_path / "job.log").read_text()
+    for setting in settings:
+        fit = read(tmp_path / f"{setting.name}.h5ad", dataset.obs_names)
+        assert (fit.run.status, fit.run.setting, fit.run.seed) == ("ok", setting.name, setting.seed)

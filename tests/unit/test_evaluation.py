@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from svae.contracts.fit import Fit, write
-from svae.evaluation.evaluate import evaluate_fit, read_fit
+from svae.evaluation.evaluate import evaluate_fit, evaluate_fits, read_fit
 from svae.evaluation.metrics import METRICS
 from svae.evaluation.restarts import agreement_of_restarts
 
@@ -96,3 +96,15 @@ def test_a_fit_that_cannot_be_evaluated_failed(split, truth):
     assert tables.status["status"].tolist() == ["failed"]
     assert "no row for perturbation 'b'" in tables.status["message"].iloc[0]
     assert tables.targets.empty
+
+
+def test_the_fits_of_a_job_share_one_table(restarts, split):
+    fits = {**restarts, "t": restarts["s.r0"]}
+    grid_points = dict.fromkeys(restarts, "s") | {"t": "t"}
+    tables = evaluate_fits(fits, grid_points, split, None, list(METRICS.values()), seed=0)
+    assert tables.metrics["setting"].drop_duplicates().tolist() == list(fits)
+    assert len(tables.metrics) == len(fits) * len(METRICS)
+    status = tables.status.set_index("setting")
+    assert status["status"].to_dict() == dict.fromkeys(fits, "ok") | {"s.r3": "diverged"}
+    # The failed fit, and the one that has no restarts, have no agreement.
+    assert status["udr"].dropna().to_dict() == agreement_of_restarts(restarts, split)
