@@ -13,7 +13,7 @@ import svae
 from svae.contracts.job import Job
 from svae.errors import BenchmarkError
 from svae.workflow.dependencies import package_files
-from svae.workflow.names import check_names
+from svae.workflow.names import Repository, check_names
 from svae.workflow.scope import Scope
 
 CONFIG_FILES = ", ".join(map(str, workflow.configfiles))
@@ -208,8 +208,13 @@ def gene_lists_of(wildcards):
 
 
 def preparation_of(wildcards):
-    """What to keep of a real screen."""
-    return scope.real[wildcards.dataset].preparation.model_dump(exclude_defaults=True)
+    """What to keep of a real screen; the table of studies knows who published a download."""
+    entry = scope.real[wildcards.dataset]
+    preparation = entry.preparation.model_dump(exclude_defaults=True)
+    if entry.path is not None:
+        return preparation
+    published = Repository(workflow.basedir).sources[entry.source]
+    return {name: published[name] for name in ("citation", "licence")} | preparation
 
 
 def pathways_of(wildcards):

@@ -1,10 +1,12 @@
 """Fixtures shared by all tests."""
 
+import json
 import os
 from pathlib import Path
 
 import pytest
 from checkout import TINY, Checkout, once
+from screens import PATHWAYS, SCREENS, table_row, write_screen
 
 
 @pytest.fixture(scope="session")
@@ -33,3 +35,21 @@ def tiny_run(tmp_path_factory) -> Checkout:
         copy.snakemake("tiny", "--cores", "2")
 
     return once(tmp_path_factory, "tiny", run)
+
+
+@pytest.fixture(scope="session")
+def screens_run(tmp_path_factory) -> Checkout:
+    """Copy in which the scope of real screens was run, up to the report's first page."""
+
+    def run(path):
+        copy = Checkout.create(path)
+        copy.write_scope(SCREENS)
+        published = copy.path / "published" / "screen.h5ad"
+        write_screen(published)
+        write_screen(copy.path / "data" / "screen.h5ad")
+        with open(copy.path / "config" / "datasets.tsv", "a", encoding="utf-8") as table:
+            table.write(table_row("made", published))
+        (copy.path / "config" / "pathways.json").write_text(json.dumps(PATHWAYS), encoding="utf-8")
+        copy.snakemake("screens", "--cores", "2", "results/screens/summary.rst")
+
+    return once(tmp_path_factory, "screens", run)

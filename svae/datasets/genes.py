@@ -42,10 +42,8 @@ def keep_most_variable(dataset: ad.AnnData, number: int) -> ad.AnnData:
 
 def how_chosen(preparation: Preparation, number: int) -> str:
     """Say how the genes of a dataset were chosen, `number` being those before ``top_genes``."""
-    source = "all of the file" if preparation.genes is None else "named beforehand"
+    source = "in the file" if preparation.genes is None else "named in the scope"
     if preparation.top_genes is None or preparation.top_genes >= number:
-        return source
-    among = f"{number:,} ({source})"
-    return (
-        f"the {preparation.top_genes:,} most variable of {among}, chosen on all cells, held-out ones included"
-    )
+        return f"all {number:,} {source}"
+    among = f"the {preparation.top_genes:,} most variable of {number:,} {source}"
+    return f"{among}, chosen on all cells, held-out ones included"

@@ -49,6 +49,6 @@ class Preparation(Options):
     on all cells that are kept, those of held-out perturbations included, because a dataset is prepared once
     for all its splits; labels are not looked at. To keep held-out cells out of the choice, use `genes`."""
     citation: str = ""
-    """Where the data were published."""
+    """Where the data were published; a download takes it from the table of studies."""
     licence: str = ""
-    """Licence of the data."""
+    """Licence of the data; a download takes it from the table of studies."""

@@ -66,8 +66,11 @@ def _what_was_run(tables: Tables) -> dict[str, str]:
     anchors = f"; anchors: {tables.labels(tables.anchors)}" if tables.anchors else ""
     minutes = status["seconds"].sum() / 60
     compute = f"{minutes:.0f} minutes" if minutes < 90 else f"{minutes / 60:.1f} hours"
+    choices = tables.datasets[tables.datasets["parameter"] == "gene_choice"]
+    genes = [f"{row.dataset}, {row.value}" for row in choices.itertuples()]
     return {
         "Datasets": ", ".join(_described(tables, dataset) for dataset in status["dataset"].unique()),
+        **({"Genes": "; ".join(genes)} if genes else {}),
         "Splits": ", ".join(status["split"].unique()),
         "Replicates": f"{least}" if least == most else f"{least} to {most}",
         "Methods": tables.labels(tables.order) + anchors,

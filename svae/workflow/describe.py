@@ -10,7 +10,7 @@ from svae.contracts.dataset import read_dataset
 from svae.simulation import parameters
 from svae.words import CONTROL
 from svae.workflow.scope import Scope
-from svae.workflow.sections import Dataset, SimulatedDataset
+from svae.workflow.sections import Dataset, RealDataset
 
 
 def describe_settings(scope: Scope) -> pd.DataFrame:
@@ -38,7 +38,7 @@ def describe_datasets(scope: Scope, paths: Iterable[str | Path]) -> pd.DataFrame
     -------
     ``dataset``, ``parameter``, ``value``: kind (``simulated`` or ``real``), citation, size (cells, genes,
     perturbations without the control) and, of a simulated dataset, its simulator and all of its parameters,
-    those at their defaults included.
+    those at their defaults included; of a real one, how its genes were chosen.
 
     Raises
     ------
@@ -56,13 +56,15 @@ def describe_datasets(scope: Scope, paths: Iterable[str | Path]) -> pd.DataFrame
 def _facts(entry: Dataset, dataset: ad.AnnData) -> dict[str, object]:
     """What there is to say of one dataset, by name."""
     facts: dict[str, object] = {
-        "kind": "simulated" if isinstance(entry, SimulatedDataset) else "real",
+        "kind": "real" if isinstance(entry, RealDataset) else "simulated",
         "cells": dataset.n_obs,
         "genes": dataset.n_vars,
         "perturbations": len(set(dataset.obs["perturbation"]) - {CONTROL}),
         "citation": dataset.uns.get("dataset", {}).get("citation", ""),
     }
-    if isinstance(entry, SimulatedDataset):
+    if isinstance(entry, RealDataset):
+        facts["gene_choice"] = dataset.uns.get("dataset", {}).get("genes", "")
+    else:
         # The sizes of a dataset are parameters of most simulators, too: the file has the last word.
         settings = parameters(entry.simulator) | entry.parameters
         facts = {"simulator": entry.simulator} | settings | facts

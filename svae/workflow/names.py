@@ -1,5 +1,6 @@
 """Whether the names in a scope exist: methods, datasets, splits, metrics, simulators and selection rules."""
 
+import csv
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,7 @@ def check_names(scope: Scope, root: str | Path, where: str = "config") -> None:
     where
         Name of the config file, for the error message.
     """
-    repository = Repository(Path(root))
+    repository = Repository(root)
     _check_methods(scope, repository, where)
     for name, entry in scope.datasets.items():
         place = f"{where}: datasets: {name}"
@@ -41,17 +42,18 @@ def check_names(scope: Scope, root: str | Path, where: str = "config") -> None:
 class Repository:
     """What a scope can name that lies beside the package."""
 
-    root: Path
+    root: str | Path
 
     @property
     def methods(self) -> set[str]:
         """Methods that have a rule file."""
-        return {path.stem for path in (self.root / "rules" / "methods").glob("[!_]*.smk")}
+        return {path.stem for path in Path(self.root, "rules", "methods").glob("[!_]*.smk")}
 
     @property
-    def sources(self) -> list[str]:
-        """Studies that can be downloaded."""
-        return _first_column(self.root / "config" / "datasets.tsv")
+    def sources(self) -> dict[str, dict[str, str]]:
+        """Studies that can be downloaded: rows of the table of studies, by name."""
+        with open(Path(self.root, "config", "datasets.tsv"), encoding="utf-8", newline="") as table:
+            return {row["name"]: row for row in csv.DictReader(table, delimiter="\t")}
 
 
 def _check_methods(scope: Scope, repository: Repository, where: str) -> None:
@@ -90,8 +92,3 @@ def _among(kind: str, names: Iterable[str], valid: Iterable[str], where: str) ->
     for name in names:
         if name not in valid:
             raise unknown(kind, name, valid, where)
-
-
-def _first_column(table: Path) -> list[str]:
-    """Read the names in a table without its other columns, which are checked where they are used."""
-    return [line.split("\t")[0] for line in table.read_text(encoding="utf-8").splitlines()[1:]]

@@ -168,8 +168,8 @@ def test_cells_that_are_drawn_depend_on_the_seed_and_not_on_other_perturbations(
 def test_a_dataset_says_how_its_genes_were_chosen(screen, tmp_path):
     path = written(screen, tmp_path)
     told = {
-        "all of the file": {},
-        "named beforehand": {"genes": ["ENSG0", "ENSG1"]},
+        "all 5 in the file": {},
+        "all 2 named in the scope": {"genes": ["ENSG0", "ENSG1"]},
     }
     for said, options in told.items():
         assert prepare(path, "guide", **options).uns["dataset"]["genes"] == said
@@ -179,7 +179,7 @@ def test_a_dataset_says_how_its_genes_were_chosen(screen, tmp_path):
     )
     dataset = prepare(written(many, tmp_path), "guide", top_genes=30)
     said = dataset.uns["dataset"]["genes"]
-    assert said == "the 30 most variable of 60 (all of the file), chosen on all cells, held-out ones included"
+    assert said == "the 30 most variable of 60 in the file, chosen on all cells, held-out ones included"
     assert dataset.n_vars == 30
 
 

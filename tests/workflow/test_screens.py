@@ -1,0 +1,98 @@
+"""Real screens from file to leaderboard: local and downloaded, split by pathway and effect, with restarts."""
+
+import pytest
+from screens import ENTRY, GENES, GUIDES, SCREENS
+
+from svae.contracts.dataset import read_dataset
+from svae.contracts.split import read_split
+from svae.datasets.preparation import Preparation
+from svae.datasets.prepare import prepare
+from svae.workflow.scope import Scope
+
+pytestmark = pytest.mark.workflow
+
+PERTURBATIONS = {"control", "A", "B", "C", "D", "E", "A+B", "strong"}
+RESTARTS = [f"penalty={penalty}.r{restart}" for penalty in (10, 100) for restart in (0, 1)]
+
+
+def dataset(run, name):
+    return read_dataset(run.path / f"results/screens/data/{name}/rep0.h5ad")
+
+
+def held_out(run, name, split):
+    labels = dataset(run, name).obs["perturbation"]
+    table = read_split(run.path / f"results/screens/splits/{name}/{split}/rep0.tsv.gz", labels)
+    return set(table.loc[table["part"].isin(["adapt", "test"]), "perturbation"])
+
+
+@pytest.mark.parametrize("name", ["local", "public"])
+def test_the_dataset_has_the_labels_and_batches_of_the_benchmark(screens_run, name):
+    obs = dataset(screens_run, name).obs
+    assert set(obs["perturbation"]) == PERTURBATIONS
+    assert set(obs["batch"]) == {"L1", "L2"}
+
+
+def test_the_download_is_what_was_published(screens_run):
+    published = screens_run.path / "published" / "screen.h5ad"
+    assert (screens_run.path / "resources/made.h5ad").read_bytes() == published.read_bytes()
+    assert dataset(screens_run, "public").n_obs == sum(GUIDES.values())
+    facts = dataset(screens_run, "public").uns["dataset"]
+    assert (facts["citation"], facts["licence"]) == ("Somebody et al. (2025)", "CC0")
+
+
+def test_genes_are_chosen_and_the_dataset_says_on_which_cells(screens_run):
+    chosen = dataset(screens_run, "public")
+    assert chosen.n_vars == 25 < GENES
+    assert "held-out ones included" in chosen.uns["dataset"]["genes"]
+
+
+def test_the_seed_of_the_scope_reaches_the_draw_of_cells(screens_run):
+    drawn = dataset(screens_run, "local")
+    assert drawn.obs["perturbation"].value_counts().max() == 30
+    preparation = Preparation(**ENTRY, filters={"mito": {"max": 0.19}}, max_cells=30)
+    seed = Scope.check(SCREENS).preparation_seed("local")
+    file = screens_run.path / "data" / "screen.h5ad"
+    assert list(drawn.obs_names) == list(prepare(file, preparation, seed).obs_names)
+    assert list(drawn.obs_names) != list(prepare(file, preparation, seed=0).obs_names)
+
+
+def test_a_pathway_is_held_out(screens_run):
+    assert held_out(screens_run, "local", "stress") == {"A", "C"}
+
+
+def test_the_largest_effect_is_held_out(screens_run):
+    assert held_out(screens_run, "public", "strongest") == {"strong"}
+
+
+def test_all_fits_end_well(screens_run):
+    status = screens_run.table("status.tsv", "screens")
+    assert set(status["status"]) == {"ok"}, status[["method", "message"]]
+    model = status[status["method"] == "svae_plus"]
+    assert list(model.loc[model["dataset"] == "local", "setting"]) == RESTARTS
+    assert model["seed"].is_unique
+
+
+def test_restarts_are_scored_by_their_agreement_and_udr_chooses(screens_run):
+    status = screens_run.table("status.tsv", "screens").set_index("method")
+    assert status.loc["svae_plus", "udr"].between(-1, 1).all()
+    selected = screens_run.table("selected.tsv", "screens")
+    udr = selected[selected["rule"] == "udr"].set_index(["dataset", "method"])
+    assert set(udr.loc[(slice(None), "svae_plus"), "outcome"]) == {"chosen"}
+    assert set(udr.loc[(slice(None), "svae_plus"), "setting"]) <= set(RESTARTS)
+    # One start cannot agree with others: the fixed setting is shown instead, and marked.
+    assert set(udr.loc[(slice(None), "pca"), "outcome"]) == {"fallback"}
+    assert set(udr.loc[(slice(None), "pca"), "setting"]) == {"n_latent=2"}
+
+
+def test_only_what_needs_no_truth_is_measured(screens_run):
+    metrics = screens_run.table("metrics.tsv.gz", "screens").dropna(subset="value")
+    assert "mcc_pearson" not in set(metrics["metric"])
+    assert {"inll_zero_shot", "inll_clean"} <= set(metrics.loc[metrics["method"] == "svae_plus", "metric"])
+    assert not any(metric.startswith("inll") for metric in metrics.loc[metrics["method"] == "pca", "metric"])
+
+
+def test_the_first_page_names_the_screens(screens_run):
+    page = (screens_run.path / "results/screens/summary.rst").read_text(encoding="utf-8")
+    assert "local (real, 240 cells, 30 genes, 7 perturbations)" in page
+    genes = "public, the 25 most variable of 30 in the file, chosen on all cells, held-out ones included"
+    assert f":Genes: local, all 30 in the file; {genes}" in page
