@@ -38,16 +38,23 @@ def score_cells(
     """
     if "likelihood" not in truth.uns:
         return None
-    simulator = SIMULATORS.get(truth.uns["likelihood"]["simulator"])
-    known = [name for name, entry in SIMULATORS.items() if issubclass(entry, SimulatorWithLikelihood)]
-    if simulator is None or not issubclass(simulator, SimulatorWithLikelihood):
-        name = truth.uns["likelihood"]["simulator"]
-        raise unknown("simulator with a likelihood", name, known, 'the truth: uns["likelihood"]["simulator"]')
+    simulator = _simulator_of(truth)
     rows = locate_cells(dataset.obs_names, truth.obs_names, "the truth")
-    labels = dataset.obs["perturbation"].astype(str)
-    shifted = labels.isin(truth.uns["shifts"].index)
-    if not shifted.all():
-        raise unknown(
-            "perturbation", labels[~shifted].iloc[0], truth.uns["shifts"].index, "the truth: shifts"
-        )
+    labels, shifts = dataset.obs["perturbation"].astype(str), truth.uns["shifts"]
+    for label in labels.unique():
+        if label not in shifts.index:
+            raise unknown("perturbation", label, shifts.index, "the truth: shifts")
     return simulator.log_likelihood(dataset, truth[rows], zero_shot, n_samples, seed)
+
+
+def _simulator_of(truth: ad.AnnData) -> type[SimulatorWithLikelihood]:
+    """Return the simulator that the truth names, which has to have a likelihood."""
+    known = {
+        name: simulator
+        for name, simulator in SIMULATORS.items()
+        if issubclass(simulator, SimulatorWithLikelihood)
+    }
+    name = truth.uns["likelihood"]["simulator"]
+    if name not in known:
+        raise unknown("simulator with a likelihood", name, known, 'the truth: uns["likelihood"]["simulator"]')
+    return known[name]

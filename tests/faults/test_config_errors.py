@@ -70,6 +70,10 @@ MISTAKES = {
         changed("datasets/simulated/parameters/gens", 20),
         ["datasets: simulated: parameters", "'gens'", "'genes'"],
     ),
+    "value of a parameter": (
+        changed("datasets/simulated/parameters/genes", 0),
+        ["datasets: simulated", "'corrected'", "genes is 0"],
+    ),
     "name of a dataset": (
         changed("datasets", {"my screen": {"path": "x.h5ad", "label": "guide"}}),
         ["datasets: my screen"],

@@ -106,6 +106,7 @@ def test_a_linear_method_finds_the_space_of_the_latents_but_not_the_axes(metrics
     assert metrics.loc["mcc_pearson", "ica"] < 0.9
 
 
+@pytest.mark.workflow
 def test_its_code_is_an_input_of_its_own_draws_alone(extended):
     extended.write_scope(SCOPE)
     extended.write_scope({**SCOPE, "scope": "other", "datasets": {"screen": {"simulator": "corrected"}}})
