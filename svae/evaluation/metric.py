@@ -24,7 +24,7 @@ NEEDS = ("truth", "latents", "targets", "shifts", *CELL_COLUMNS)
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric and its description; see :func:`metric` for the attributes."""
+    """A metric: its name, its function, and the description that :func:`metric` was given."""
 
     name: str
     compute: Callable[[Comparison], float]
@@ -52,6 +52,10 @@ REGISTERED: dict[str, Metric] = {}
 """The metrics whose files were imported; :data:`svae.evaluation.metrics.METRICS` has all of them."""
 
 
+Compute = Callable[["Comparison"], float]
+"""Returns the value of a metric; NaN where it is undefined."""
+
+
 def metric(
     *,
     label: str,
@@ -63,7 +67,7 @@ def metric(
     decimals: int = 3,
     headline: bool = False,
     citation: str = "",
-) -> Callable[[Callable[[Comparison], float]], Callable[[Comparison], float]]:
+) -> Callable[[Compute], Compute]:
     """Make a function of a comparison a metric, which is known by the function's name.
 
     Parameters
@@ -93,7 +97,7 @@ def metric(
         If the name is taken, or the question, the direction or a need is unknown.
     """
 
-    def register(compute: Callable[[Comparison], float]) -> Callable[[Comparison], float]:
+    def register(compute: Compute) -> Compute:
         name = compute.__name__
         where = f"metric '{name}'"
         if name in REGISTERED:

@@ -43,12 +43,16 @@ class Candidates:
         return self.fits[name] if name in self.fits else pd.Series(np.nan, self.fits.index)
 
 
+Choose = Callable[[Candidates], str | None]
+"""Returns the setting to take, or None if there is nothing to choose by."""
+
+
 @dataclass(frozen=True)
 class Rule:
-    """A selection rule and its description; see :func:`rule` for the attributes."""
+    """A selection rule: its name, its function, and the description that :func:`rule` was given."""
 
     name: str
-    choose: Callable[[Candidates], str | None]
+    choose: Choose
     label: str
     sentence: str
     sees_truth: bool
@@ -58,9 +62,7 @@ RULES: dict[str, Rule] = {}
 """All selection rules by name, in the order of the report."""
 
 
-def rule(
-    *, label: str, sentence: str, sees_truth: bool = False
-) -> Callable[[Callable[[Candidates], str | None]], Callable[[Candidates], str | None]]:
+def rule(*, label: str, sentence: str, sees_truth: bool = False) -> Callable[[Choose], Choose]:
     """Make a function of the candidates a selection rule, which is known by the function's name.
 
     Parameters
@@ -70,10 +72,15 @@ def rule(
     sentence
         What completes "the setting was chosen by …".
     sees_truth
-        Whether it looks at the truth. Such a rule bounds the others, and is neither ranked nor tested.
+        Whether it looks at the truth. Such a rule bounds the others; methods are not ranked by its choices.
+
+    Raises
+    ------
+    BenchmarkError
+        If there is a rule of this name.
     """
 
-    def register(choose: Callable[[Candidates], str | None]) -> Callable[[Candidates], str | None]:
+    def register(choose: Choose) -> Choose:
         name = choose.__name__
         if name in RULES:
             raise BenchmarkError(f"rule '{name}': the name is taken, in {RULES[name].choose.__module__}")
@@ -81,40 +88,6 @@ def rule(
         return choose
 
     return register
-
-
-def highest(scores: pd.Series) -> str | None:
-    """Return the setting with the highest of `scores`, the first of equals; None if all are NaN."""
-    known = scores.dropna()
-    return None if known.empty else str(known.index[known.argmax()])
-
-
-@rule(label="fixed setting", sentence="the fixed choice of the scope")
-def fixed(candidates: Candidates) -> str | None:
-    """Take the setting that the scope names for the method, or the first of its grid."""
-    return candidates.fixed
-
-
-@rule(label="validation likelihood", sentence="the likelihood of validation cells")
-def validation_likelihood(candidates: Candidates) -> str | None:
-    """Take the highest likelihood of validation cells."""
-    return highest(candidates.score("validation_likelihood"))
-
-
-@rule(label="UDR", sentence="the agreement of restarts (UDR)")
-def udr(candidates: Candidates) -> str | None:
-    """Take the highest agreement between restarts, :func:`svae.evaluation.restarts.udr`."""
-    return highest(candidates.score("udr"))
-
-
-@rule(label="hindsight rule", sentence="the hindsight rule (the truth)", sees_truth=True)
-def hindsight(candidates: Candidates) -> str | None:
-    """Take the best true metric: no one without the truth can do so, which bounds the other rules."""
-    return highest(candidates.truth)
-
-
-HINDSIGHT = hindsight.__name__
-FIXED = fixed.__name__
 
 
 class Choice(NamedTuple):
@@ -212,3 +185,37 @@ def _scores_of_hindsight(metrics: pd.DataFrame, name: str) -> dict[tuple, pd.Ser
         run: sign * rows.set_index("setting")["value"]
         for run, rows in values.groupby(list(RUN_COLUMNS), sort=False, observed=True)
     }
+
+
+def highest(scores: pd.Series) -> str | None:
+    """Return the setting with the highest of `scores`, the first of equals; None if all are NaN."""
+    known = scores.dropna()
+    return None if known.empty else str(known.index[known.argmax()])
+
+
+@rule(label="fixed setting", sentence="the fixed choice of the scope")
+def fixed(candidates: Candidates) -> str | None:
+    """Take the setting that the scope names for the method, or the first of its grid."""
+    return candidates.fixed
+
+
+@rule(label="validation likelihood", sentence="the likelihood of validation cells")
+def validation_likelihood(candidates: Candidates) -> str | None:
+    """Take the highest likelihood of validation cells."""
+    return highest(candidates.score("validation_likelihood"))
+
+
+@rule(label="UDR", sentence="the agreement of restarts (UDR)")
+def udr(candidates: Candidates) -> str | None:
+    """Take the highest agreement between restarts, :func:`svae.evaluation.restarts.udr`."""
+    return highest(candidates.score("udr"))
+
+
+@rule(label="hindsight rule", sentence="the hindsight rule (the truth)", sees_truth=True)
+def hindsight(candidates: Candidates) -> str | None:
+    """Take the best true metric: no one without the truth can do so, which bounds the other rules."""
+    return highest(candidates.truth)
+
+
+HINDSIGHT = hindsight.__name__
+"""Name of the rule that bounds the others."""

@@ -1,11 +1,15 @@
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from svae.contracts.tables import SELECTED_COLUMNS
+from svae.contracts.tables import METRICS_COLUMNS, SELECTED_COLUMNS, read_status, read_tidy
 from svae.errors import BenchmarkError
 from svae.evaluation.restarts import udr
 from svae.evaluation.selection import RULES, Candidates, rule, select
+
+REFERENCE = Path(__file__).resolve().parents[2] / "reports" / "reference"
 
 
 def grid(method="svae_plus", replicate=0, **columns):
@@ -146,6 +150,18 @@ def test_a_rule_is_one_function():
             rule(label="", sentence="")(frugal)
     finally:
         RULES.pop("frugal", None)
+
+
+@pytest.mark.parametrize("run", ["simulation", "papalexi"])
+def test_the_committed_choices_are_those_of_the_rules(run):
+    folder = REFERENCE / run
+    metrics = read_tidy(folder / "metrics.tsv.gz", METRICS_COLUMNS)
+    selected = select(read_status(folder / "status.tsv"), metrics)
+    committed = read_tidy(folder / "selected.tsv", SELECTED_COLUMNS)
+    pd.testing.assert_frame_equal(selected, committed, check_dtype=False)
+    linear = committed[(committed["rule"] == "udr") & committed["method"].isin(["ica", "pca"])]
+    # They have several settings in the simulation, and no restarts that could agree.
+    assert set(linear["outcome"]) == {"fallback" if run == "simulation" else "chosen"}
 
 
 def test_udr_finds_the_restart_that_went_astray():
