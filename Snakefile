@@ -38,10 +38,11 @@ wildcard_constraints:
 
 include: "rules/data.smk"
 include: "rules/simulate.smk"
-include: "rules/methods/_model.smk"
+include: "rules/models.smk"
+include: "rules/methods/_linear.smk"
 
 
-for method in scope.methods:
+for method in filterfalse(is_model, scope.methods):
 
     include: f"rules/methods/{method}.smk"
 

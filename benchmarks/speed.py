@@ -13,6 +13,7 @@ import logging
 import resource
 import time
 import warnings
+from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
@@ -28,6 +29,7 @@ from svae.models.priors import SpikeAndSlabShift
 from svae.simulation import simulate
 from svae.training import fleet
 from svae.training.presets import PRESETS, plan_with
+from svae.training.stack import Stack
 
 BATCH, LIKELIHOOD_CELLS, SAMPLES = 128, 200, 100
 
@@ -39,10 +41,6 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--epochs", type=int, default=2, help="epochs of each timed training")
     parser.add_argument("--repeats", type=int, default=3, help="timings, of which the fastest counts")
     return parser.parse_args()
-
-
-def silent(line: str) -> None:
-    """Print no line of progress."""
 
 
 def fastest(function, repeats: int) -> float:
@@ -68,6 +66,8 @@ def lightning_step(adata, epochs: int, repeats: int) -> float:
             accelerator="auto",
             trainer="lightning",
             batch_size=BATCH,
+            dense=0.0,
+            decay=0.0,
         )
 
     # The difference of two lengths leaves the cost of starting a trainer out.
@@ -83,7 +83,7 @@ def fleet_step(adata, cells: fleet.Cells, size: int, epochs: int, repeats: int) 
     training = np.arange(len(cells))
 
     def train():
-        fleet.train(modules, range(size), cells, training, training[:0], plan, progress=silent)
+        fleet.train(modules, range(size), cells, training, training[:0], plan)
 
     return 1000 * fastest(train, repeats) / (epochs * (len(cells) // BATCH) * size)
 
@@ -148,6 +148,9 @@ def main() -> None:
     for size in (1, 4, 8, 16, *((64, 256) if device.type == "cuda" else ())):
         value = fleet_step(adata, cells, size, chosen.epochs, chosen.repeats)
         add(f"fleet of {size}", value, "ms/step/replica", "lightning")
+    with patch.object(Stack, "is_alone", False):
+        value = fleet_step(adata, cells, 1, chosen.epochs, chosen.repeats)
+        add("fleet of 1, under vmap", value, "ms/step/replica", "fleet of 1")
     loop, ours = likelihood_costs(cells, n_perturbations, chosen.repeats)
     add("likelihood, loop over samples", loop, "µs/cell/sample")
     add("likelihood, batched", ours, "µs/cell/sample", "likelihood, loop over samples")

@@ -5,6 +5,7 @@ import os
 import re
 import sys
 from dataclasses import asdict
+from itertools import filterfalse
 
 import snakemake
 from snakemake.exceptions import WorkflowError
@@ -12,6 +13,7 @@ from snakemake.exceptions import WorkflowError
 import svae
 from svae.contracts.job import Job
 from svae.errors import BenchmarkError
+from svae.models import FAMILY
 from svae.workflow.dependencies import package_files
 from svae.workflow.names import Repository, check_names
 from svae.workflow.scope import Scope
@@ -83,6 +85,11 @@ def simulator_code(wildcards):
     if wildcards.dataset not in scope.simulated:
         return []
     return with_imports(f"svae/simulation/simulators/{simulator_of(wildcards)}.py")
+
+
+def is_model(method):
+    """Whether a method is a model class, whose rule is in rules/models.smk."""
+    return method in FAMILY
 
 
 # --- what a method rule needs --------------------------------------------------------------------

@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from svae.files import read_table
+from svae.models import FAMILY
 
 ROOT = Path(__file__).resolve().parents[1]
 PARTS = ("Snakefile", "config", "envs", "reports", "rules", "slurm", "svae", "workflow_scripts")
@@ -26,8 +27,9 @@ GRIDS: Mapping[str, Any] = {
     "svae": {"grid": {"penalty": [1, 10]}},
     "beta_vae": {"grid": {"beta": [2, 4]}},
 }
-# Every rule file there is: a method that is added is tested with the others.
-METHODS = {path.stem: GRIDS.get(path.stem) for path in sorted((ROOT / "rules" / "methods").glob("[!_]*.smk"))}
+# Every rule file and every model class there is: a method that is added is tested with the others.
+RULE_FILES = [path.stem for path in (ROOT / "rules" / "methods").glob("[!_]*.smk")]
+METHODS = {method: GRIDS.get(method) for method in sorted([*RULE_FILES, *FAMILY])}
 TINY: Mapping[str, Any] = {
     "scope": "tiny",
     "title": "The workflow in a nutshell",

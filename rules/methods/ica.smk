@@ -1,22 +1,10 @@
-rule fit_ica:
-    input:
-        dataset=DATASET,
-        split=SPLIT,
-        code=code("fit_linear"),
+use rule fit_linear as fit_ica with:
     output:
         fits_of("ica"),
     log:
         log_of("ica"),
     benchmark:
         benchmark_of("ica")
-    conda:
-        "../../envs/analysis.yaml"
-    resources:
-        mem_mb=memory_mb,
-        runtime=60,
     params:
         method="ica",
         settings=settings_of("ica"),
-        timeout_minutes=timeout_minutes,
-    script:
-        "../../workflow_scripts/fit_linear.py"

@@ -1,22 +1,10 @@
-rule fit_pca:
-    input:
-        dataset=DATASET,
-        split=SPLIT,
-        code=code("fit_linear"),
+use rule fit_linear as fit_pca with:
     output:
         fits_of("pca"),
     log:
         log_of("pca"),
     benchmark:
         benchmark_of("pca")
-    conda:
-        "../../envs/analysis.yaml"
-    resources:
-        mem_mb=memory_mb,
-        runtime=60,
     params:
         method="pca",
         settings=settings_of("pca"),
-        timeout_minutes=timeout_minutes,
-    script:
-        "../../workflow_scripts/fit_linear.py"

@@ -35,6 +35,7 @@ from svae.words import PROTOCOLS, Status
 STATUSES = get_args(Status)
 LIKELIHOODS = tuple(f"log_likelihood_{protocol}" for protocol in PROTOCOLS)
 CELL_COLUMNS = (*LIKELIHOODS, "reconstruction", "effective_samples")
+ROUNDING = 0.01  # nats by which single precision may miss a probability of 1
 
 
 def _versions() -> dict[str, str]:

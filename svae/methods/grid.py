@@ -1,10 +1,10 @@
 """Train the whole grid of a method on one dataset and split, and write down what each setting gave."""
 
 import inspect
+import logging
 import resource
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import anndata as ad
@@ -13,37 +13,19 @@ import pandas as pd
 import torch
 
 from svae.contracts.fit import LIKELIHOODS, Fit, Run
+from svae.contracts.setting import Setting
 from svae.contracts.split import cells_of, held_out_cells, seen_cells
 from svae.errors import unknown
 from svae.models import transfer
-from svae.models.base import PerturbationModel
+from svae.models.model import PerturbationModel
 from svae.models.priors import MaskedShift
 from svae.models.together import refit_together, train_together
-from svae.training import fleet
+from svae.seeds import seed_from
 from svae.training.plan import TrainingPlan
+from svae.training.record import Training
 from svae.words import PROTOCOLS
 
-
-@dataclass(frozen=True)
-class Setting:
-    """One point of a method's grid, and one restart of it.
-
-    Attributes
-    ----------
-    name
-        Unique among the settings of the method.
-    seed
-        Seed of the weights, the noise and the order of the data.
-    options
-        Arguments of the model class and fields of :class:`svae.training.plan.TrainingPlan`, mixed.
-    restart
-        Settings that differ only here are restarts of each other.
-    """
-
-    name: str
-    seed: int
-    options: Mapping[str, Any] = field(default_factory=dict)
-    restart: int = 0
+logger = logging.getLogger(__name__)
 
 
 def fit_grid(
@@ -54,78 +36,156 @@ def fit_grid(
     likelihood_samples: int = 1000,
     accelerator: str = "auto",
     fleet_size: int | None = None,
-    progress: fleet.Progress = fleet.say,
 ) -> dict[str, Fit]:
     """Train every setting at once, adapt each to the held-out perturbations, and score their cells.
 
     Latents, targets and shifts are those of the first stage, before the masks are fixed, as in
-    Lopez et al. (2023); likelihoods are those after the second.
+    Lopez et al. (2023); likelihoods are those after the second. Weights, training, second stage and
+    likelihood have seeds of their own, which follow from the setting's by name.
 
     Parameters
     ----------
-    dataset, split
-        Checked by :mod:`svae.datasets`; the split names the part of each cell.
+    model_class
+        Class of :mod:`svae.models`.
+    dataset
+        Raw counts, as :mod:`svae.contracts.dataset` has them.
+    split
+        The part of each cell, as :mod:`svae.contracts.split` has it.
     settings
-        What to train.
+        What to train. Options are arguments of the model class and fields of
+        :class:`svae.training.plan.TrainingPlan`, mixed.
     likelihood_samples
         Monte-Carlo samples per cell of the importance-weighted likelihood.
+    accelerator
+        ``cpu``, ``cuda`` or ``auto``.
+    fleet_size
+        Train at most so many models at a time.
 
     Returns
     -------
     dict[str, Fit]
-        By name of the setting.
+        By name of the setting. A setting that diverged, or whose likelihoods are impossible, says so in its
+        status.
+
+    Raises
+    ------
+    BenchmarkError
+        If an option is unknown; it names the nearest one.
     """
     start = time.perf_counter()
-    seen = dataset[dataset.obs_names.isin(seen_cells(split).index)].copy()
-    seen.obs["perturbation"] = seen.obs["perturbation"].cat.remove_unused_categories()
-    held_out = dataset[dataset.obs_names.isin(held_out_cells(split).index)].copy()
-    is_training = seen.obs_names.isin(cells_of(split, "train").index)
-    training, validation = np.flatnonzero(is_training), np.flatnonzero(~is_training)
-
-    model_class.setup_anndata(seen, "perturbation", "batch" if "batch" in seen.obs else None)
-    models = [build(model_class, seen, setting) for setting in settings]
-    plans = [
-        model.training_plan(**plan_options(s.options)) for model, s in zip(models, settings, strict=True)
-    ]
-    seeds = [setting.seed for setting in settings]
-    run: dict[str, Any] = {
-        "accelerator": accelerator,
-        "plans": plans,
-        "fleet_size": fleet_size,
-        "progress": progress,
-    }
-
-    progress(f"training {len(models)} {model_class.__name__} on {len(training)} cells")
-    trained = train_together(models, seeds, training, validation, **run)
-    fits = {s.name: _fit(m, dataset, s, t) for m, s, t in zip(models, settings, trained, strict=True)}
-
-    if held_out.n_obs:
-        progress(f"refitting with fixed masks, then adapting to {held_out.n_obs} held-out cells")
-        refit = refit_together(models, [seed + 1 for seed in seeds], **run)
-        for model, setting, result in zip(models, settings, refit, strict=True):
-            progress(f"likelihood of setting {setting.name}")
-            fit = fits[setting.name]
-            if result.diverged:
-                fit.run.status, fit.run.message = "diverged", "the second stage met a NaN"
-            if fit.run.status == "ok":
-                scores = score_held_out(model, held_out, split, likelihood_samples, setting.seed)
-                fit.scores = scores.reindex(dataset.obs_names)
-
-    seconds = (time.perf_counter() - start) / len(settings)
+    grid = _Grid(model_class, dataset, split, settings, accelerator, fleet_size)
+    grid.train()
+    fits = grid.fits()
+    if grid.held_out.n_obs:
+        grid.refit(fits)
+        grid.score(fits, likelihood_samples)
     for fit in fits.values():
-        fit.run.seconds, fit.run.peak_memory_mb = seconds, _peak_memory_mb()
-        fit.run.device = str(models[0].module.device)
+        fit.run.seconds = (time.perf_counter() - start) / len(settings)
+        fit.run.peak_memory_mb = peak_memory_mb(grid.device)
+        fit.run.device = str(grid.device)
     return fits
 
 
+class _Grid:
+    """The models of a grid, and the stages that they go through together."""
+
+    def __init__(
+        self,
+        model_class: type[PerturbationModel],
+        dataset: ad.AnnData,
+        split: pd.DataFrame,
+        settings: Sequence[Setting],
+        accelerator: str,
+        fleet_size: int | None,
+    ):
+        self.dataset, self.settings = dataset, settings
+        seen = dataset[dataset.obs_names.isin(seen_cells(split).index)].copy()
+        seen.obs["perturbation"] = seen.obs["perturbation"].cat.remove_unused_categories()
+        self.training = np.flatnonzero(seen.obs_names.isin(cells_of(split, "train").index))
+        self.validation = np.flatnonzero(seen.obs_names.isin(cells_of(split, "validation").index))
+        self.held_out = dataset[dataset.obs_names.isin(held_out_cells(split).index)].copy()
+        self.may_adapt = self.held_out.obs_names.isin(cells_of(split, "adapt").index)
+        model_class.setup_anndata(seen, "perturbation", "batch" if "batch" in seen.obs else None)
+        self.models = [build(model_class, seen, setting) for setting in settings]
+        self.plans = [
+            model.training_plan(**plan_options(setting.options))
+            for model, setting in zip(self.models, settings, strict=True)
+        ]
+        self.accelerator, self.fleet_size = accelerator, fleet_size
+
+    @property
+    def device(self) -> torch.device:
+        """Where the models are."""
+        return self.models[0].module.device
+
+    def seeds(self, purpose: str) -> list[int]:
+        """One seed per setting for one purpose, such as the weights or the likelihood."""
+        return [seed_from(setting.seed, purpose) for setting in self.settings]
+
+    def train(self) -> None:
+        """Run the first stage."""
+        logger.info("training %d models on %d cells", len(self.models), len(self.training))
+        self.trained = train_together(
+            self.models,
+            self.seeds("training"),
+            self.training,
+            self.validation,
+            self.accelerator,
+            self.plans,
+            self.fleet_size,
+        )
+
+    def fits(self) -> dict[str, Fit]:
+        """Fits as they are after the first stage, by name of the setting."""
+        parts = zip(self.models, self.settings, self.trained, strict=True)
+        return {setting.name: fit_of(model, self.dataset, setting, done) for model, setting, done in parts}
+
+    def refit(self, fits: Mapping[str, Fit]) -> None:
+        """Run the second stage, with masks fixed."""
+        logger.info("training on with fixed masks")
+        results = refit_together(
+            self.models, self.seeds("refit"), self.accelerator, self.plans, self.fleet_size
+        )
+        for setting, result in zip(self.settings, results, strict=True):
+            if result.diverged:
+                _mark_diverged(fits[setting.name], "the second stage met a NaN")
+
+    def score(self, fits: Mapping[str, Fit], n_samples: int) -> None:
+        """Score the cells of held-out perturbations with each model that is still well."""
+        for model, setting in zip(self.models, self.settings, strict=True):
+            fit = fits[setting.name]
+            if fit.run.status != "ok":
+                continue
+            logger.info("likelihood of setting %s", setting.name)
+            seed = seed_from(setting.seed, "likelihood")
+            scores = score_held_out(model, self.held_out, self.may_adapt, n_samples, seed)
+            fit.scores = scores.reindex(self.dataset.obs_names)
+
+
 def build(model_class: type[PerturbationModel], adata: ad.AnnData, setting: Setting) -> PerturbationModel:
-    """Build the model of a setting, its weights drawn from the setting's seed."""
-    valid = _arguments(model_class) | set(TrainingPlan.__dataclass_fields__)
+    """Build the model of a setting, its weights drawn from a seed that follows from the setting's.
+
+    Parameters
+    ----------
+    model_class
+        Class of :mod:`svae.models`.
+    adata
+        Cells to train on, registered with the class.
+    setting
+        Options of model and training plan, and a seed.
+
+    Raises
+    ------
+    BenchmarkError
+        If an option is unknown; it names the nearest one.
+    """
+    of_model, of_plan = _arguments(model_class), set(TrainingPlan.__dataclass_fields__)
     for name in setting.options:
-        if name not in valid:
-            raise unknown("option", name, valid, f"setting '{setting.name}' of {model_class.__name__}")
-    torch.manual_seed(setting.seed)
-    return model_class(adata, **{n: v for n, v in setting.options.items() if n in _arguments(model_class)})
+        if name not in of_model | of_plan:
+            place = f"setting '{setting.name}' of {model_class.__name__}"
+            raise unknown("option", name, of_model | of_plan, place)
+    torch.manual_seed(seed_from(setting.seed, "weights"))
+    return model_class(adata, **{name: v for name, v in setting.options.items() if name in of_model})
 
 
 def plan_options(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -133,27 +193,83 @@ def plan_options(options: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if name in TrainingPlan.__dataclass_fields__}
 
 
+def fit_of(model: PerturbationModel, dataset: ad.AnnData, setting: Setting, training: Training) -> Fit:
+    """Write down what a model knows after its first stage.
+
+    Parameters
+    ----------
+    model
+        Trained on part of the dataset.
+    dataset
+        All cells, whose latents belong to a fit.
+    setting
+        What the model was asked to be.
+    training
+        How that went.
+
+    Returns
+    -------
+    Fit
+        Without scores; `diverged` if training met a NaN, or what it ended with is not finite.
+    """
+    if training.diverged:
+        problem = f"the loss became NaN in epoch {len(training.history)}"
+        return Fit.failed(dataset.obs_names, "diverged", problem, setting=setting.name, seed=setting.seed)
+    seed = seed_from(setting.seed, "elbo")
+    latents, shifts = model.get_latent_representation(dataset), model.get_shifts()
+    validation_likelihood = model.get_elbo(indices=model.validation_indices, seed=seed)
+    if not all(np.isfinite(values).all() for values in (latents, shifts.to_numpy(), validation_likelihood)):
+        problem = "latents, shifts or the validation likelihood are not finite"
+        return Fit.failed(dataset.obs_names, "diverged", problem, setting=setting.name, seed=setting.seed)
+    masked = isinstance(model.module.prior, MaskedShift)
+    return Fit(
+        cells=dataset.obs_names,
+        latents=latents,
+        targets=model.get_targets() if masked else None,
+        shifts=shifts,
+        history=training.table(),
+        selection={"validation_likelihood": validation_likelihood},
+        run=Run(setting=setting.name, seed=setting.seed),
+    )
+
+
 def score_held_out(
-    model: PerturbationModel, held_out: ad.AnnData, split: pd.DataFrame, n_samples: int, seed: int
+    model: PerturbationModel, held_out: ad.AnnData, may_adapt: np.ndarray, n_samples: int, seed: int
 ) -> pd.DataFrame:
     """Log-likelihood of held-out cells after each protocol, and their reconstruction error.
 
     ``zero_shot`` scores all of them without a shift; ``same_cells`` adapts to the very cells it then
-    scores (Lopez et al. 2023); ``clean`` adapts to the part ``adapt`` and scores the part ``test``.
+    scores (Lopez et al. 2023); ``clean`` adapts to the part ``adapt`` and scores the part ``test``. The model
+    is left as adapted to all of `held_out`.
+
+    Parameters
+    ----------
+    model
+        Trained, its masks fixed.
+    held_out
+        Cells of held-out perturbations.
+    may_adapt
+        Whether each of these cells has the part ``adapt``; the others test.
+    n_samples
+        Monte-Carlo samples per cell.
+    seed
+        Seed of the samples.
 
     Returns
     -------
     pandas.DataFrame
-        Cells × (log_likelihood_zero_shot, …_paper, …_clean, reconstruction), nats, and effective_samples, the
-    effective sample size of the ``same_cells`` estimate; NaN where not scored.
+        Cells × (log_likelihood_zero_shot, log_likelihood_same_cells, log_likelihood_clean, reconstruction) in
+        nats, and effective_samples, the effective sample size of the ``same_cells`` estimate; NaN where not
+        scored.
     """
-    may_adapt = held_out.obs_names.isin(cells_of(split, "adapt").index)
-    cells, names = model._cells(held_out)
-    means = {"zero_shot": model._prior_means(names)}
-    for protocol, adapting in (("same_cells", None), ("clean", np.flatnonzero(may_adapt))):
-        model.adapted_ = {}
-        model.adapt(held_out, adapting)
-        means[protocol] = model._prior_means(names)
+    cells, names = model.read_cells(held_out)
+    model.forget_adaptation()
+    means = {"zero_shot": model.prior_means(names)}
+    model.adapt(held_out, np.flatnonzero(may_adapt))
+    means["clean"] = model.prior_means(names)
+    model.forget_adaptation()
+    model.adapt(held_out)
+    means["same_cells"] = model.prior_means(names)
     estimates, reconstruction = transfer.marginal_log_likelihood(model.module, cells, means, n_samples, seed)
     values = [estimates[protocol].log_likelihood.cpu().numpy() for protocol in PROTOCOLS]
     scores = pd.DataFrame(dict(zip(LIKELIHOODS, values, strict=True)), index=held_out.obs_names)
@@ -164,22 +280,16 @@ def score_held_out(
     )
 
 
-def _fit(model: PerturbationModel, dataset: ad.AnnData, setting: Setting, training: fleet.Training) -> Fit:
-    run = Run(setting=setting.name, seed=setting.seed)
-    if training.diverged:
-        message = f"the loss became NaN in epoch {len(training.history)}"
-        return Fit.failed(dataset.obs_names, "diverged", message, setting=setting.name, seed=setting.seed)
-    masked = isinstance(model.module.prior, MaskedShift)
-    validation_likelihood = model.get_elbo(indices=model.validation_indices, seed=setting.seed)
-    return Fit(
-        cells=dataset.obs_names,
-        latents=model.get_latent_representation(dataset),
-        targets=model.get_targets() if masked else None,
-        shifts=model.get_shifts(),
-        history=training.table(),
-        selection={"validation_likelihood": validation_likelihood},
-        run=run,
-    )
+def peak_memory_mb(device: torch.device) -> float:
+    """Peak memory in MB of a job on `device`: of the GPU, or else of this process (its resident set)."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def _mark_diverged(fit: Fit, message: str) -> None:
+    if fit.run.status == "ok":
+        fit.run.status, fit.run.message = "diverged", message
 
 
 def _arguments(model_class: type[PerturbationModel]) -> set[str]:
@@ -187,10 +297,3 @@ def _arguments(model_class: type[PerturbationModel]) -> set[str]:
     classes = [c for c in model_class.__mro__ if issubclass(c, PerturbationModel)]
     parameters = [p for c in classes for p in inspect.signature(c.__init__).parameters.values()]
     return {p.name for p in parameters if p.kind is not p.VAR_KEYWORD} - {"self", "adata"}
-
-
-def _peak_memory_mb() -> float:
-    """Peak of this process: of the GPU where one is used, else of the resident set."""
-    if torch.cuda.is_available():
-        return torch.cuda.max_memory_allocated() / 2**20
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

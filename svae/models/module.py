@@ -6,7 +6,6 @@ replica exactly the numbers it would see alone.
 """
 
 import math
-from collections.abc import Mapping
 
 import torch
 from scvi import REGISTRY_KEYS
@@ -17,8 +16,8 @@ from torch.nn import functional as F
 
 from svae.models import density
 from svae.models.priors import DenseShift, MaskedShift, StandardNormal
+from svae.training.module import Noise
 
-Noise = Mapping[str, Tensor]
 LOG_DISPERSION_RANGE = (math.log(density.SMALLEST_DISPERSION), math.log(density.LARGEST_DISPERSION))
 SMALLEST_LIBRARY = 1e-6
 
@@ -103,10 +102,26 @@ class PerturbationVAE(BaseModuleClass):
         self.log_dispersion = nn.Parameter(torch.randn(n_genes))
         self.register_buffer("beta", torch.tensor(float(beta)))
 
+    @property
+    def mask_names(self) -> tuple[str, ...]:
+        """Names of the parameters that are mask logits; empty for a prior without masks."""
+        return ("prior.logit",) if isinstance(self.prior, MaskedShift) else ()
+
+    def draw_validation_noise(self, n_cells: int, generator: torch.Generator) -> dict[str, Tensor]:
+        """Draw standard normal noise of the latents of `n_cells`: ``z``, cells × latents."""
+        shape = (n_cells, self.prior.n_latent)
+        return {"z": torch.randn(shape, generator=generator, device=generator.device)}
+
     def draw_noise(self, n_cells: int, generator: torch.Generator) -> dict[str, Tensor]:
-        """Draw what one training step on `n_cells` needs; the first axis is the cell."""
+        """Draw what one training step on `n_cells` needs; the first axis is the cell.
+
+        Returns
+        -------
+        ``z``, standard normal, cells × latents; ``mask``, uniform, of the same shape, where there are masks;
+        ``keep``, uniform, cells × layers × hidden, where there is dropout.
+        """
         device = generator.device
-        noise = {"z": torch.randn(n_cells, self.prior.n_latent, generator=generator, device=device)}
+        noise = self.draw_validation_noise(n_cells, generator)
         if isinstance(self.prior, MaskedShift):
             noise["mask"] = torch.rand(n_cells, self.prior.n_latent, generator=generator, device=device)
         if self.dropout_rate > 0:
@@ -168,6 +183,11 @@ class PerturbationVAE(BaseModuleClass):
         prior_mean = self.prior.mean(perturbation, noise.get("mask"))
         reconstruction, kl = self.elbo_terms(x, batch, prior_mean, noise)
         return (reconstruction + kl_weight * self.beta * kl).mean() + self.prior.penalty(n_cells, kl_weight)
+
+    def negative_elbo(self, x: Tensor, perturbation: Tensor, batch: Tensor, noise: Noise) -> Tensor:
+        """Mean −ELBO of a batch in nats per cell, with masks at their more probable values."""
+        reconstruction, kl = self.elbo_terms(x, batch, self.prior.mean(perturbation), noise)
+        return (reconstruction + kl).mean()
 
     @torch.no_grad()
     def rotate_to_sparse_shifts(self, seed: int) -> None:

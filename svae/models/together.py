@@ -1,7 +1,7 @@
 """Train several models of the same data at once."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -12,9 +12,10 @@ from svae.models.priors import MaskedShift
 from svae.training import fleet
 from svae.training.plan import TrainingPlan
 from svae.training.presets import plan_with
+from svae.training.record import Training
 
 if TYPE_CHECKING:
-    from svae.models.base import PerturbationModel
+    from svae.models.model import PerturbationModel
 
 
 def train_together(
@@ -25,21 +26,95 @@ def train_together(
     accelerator: str = "auto",
     plans: Sequence[TrainingPlan] | None = None,
     fleet_size: int | None = None,
-    progress: fleet.Progress = fleet.say,
-) -> list[fleet.Training]:
-    """Train models of the same data as fleets; those alike in shape and plan go together.
+) -> list[Training]:
+    """Run the first stage of models of the same data as fleets.
 
-    Each ends as if its own :meth:`PerturbationModel.train` had been called. Parameters are those of
-    :func:`svae.training.fleet.train`; plans may differ in any field.
+    Each ends as if its own :meth:`~svae.models.model.PerturbationModel.train` had been called. Models
+    that are alike in shape and plan, but for the learning rate, go together.
+
+    Parameters
+    ----------
+    models
+        Built on the same data.
+    seeds
+        One per model, of its noise and the order of its data.
+    training, validation
+        Indices of cells.
+    accelerator
+        ``cpu``, ``cuda`` or ``auto``.
+    plans
+        One per model; by default those of their presets.
+    fleet_size
+        Train at most so many at a time, for when memory is short.
+
+    Returns
+    -------
+    list[Training]
+        One per model.
+
+    Raises
+    ------
+    BenchmarkError
+        If the accelerator is unknown, or a GPU where there is none.
     """
     plans = list(plans or [model.training_plan() for model in models])
-    device = _device(accelerator)
-    cells = models[0]._cells(None)[0].to(device)
-    results: list[fleet.Training | None] = [None] * len(models)
-    groups: dict[Any, list[int]] = {}
-    for i, (model, plan) in enumerate(zip(models, plans, strict=True)):
-        groups.setdefault((_shape(model), plan_with(plan, learning_rate=0.0)), []).append(i)
-    for members in groups.values():
+    results = _train(models, seeds, training, validation, accelerator, plans, fleet_size)
+    for model, seed, result in zip(models, seeds, results, strict=True):
+        if not result.diverged:
+            model.end_first_stage(seed)
+    return results
+
+
+def refit_together(
+    models: Sequence["PerturbationModel"],
+    seeds: Sequence[int],
+    accelerator: str = "auto",
+    plans: Sequence[TrainingPlan] | None = None,
+    fleet_size: int | None = None,
+) -> list[Training]:
+    """Run the second stage: masks are fixed at their more probable values, and all else trains on.
+
+    Each ends as if its own :meth:`~svae.models.model.PerturbationModel.refit` had been called.
+
+    Parameters
+    ----------
+    models
+        Trained on the same cells.
+    seeds
+        One per model; not those of the first stage, or its noise is drawn again.
+    accelerator
+        ``cpu``, ``cuda`` or ``auto``.
+    plans
+        One per model; by default those of their presets.
+    fleet_size
+        Train at most so many at a time, for when memory is short.
+
+    Returns
+    -------
+    list[Training]
+        One per model.
+    """
+    plans = [plan.for_refit() for plan in plans or [model.training_plan() for model in models]]
+    for model in models:
+        if isinstance(model.module.prior, MaskedShift):
+            model.module.prior.binarise()
+    training, validation = models[0].train_indices, models[0].validation_indices
+    return _train(models, seeds, training, validation, accelerator, plans, fleet_size)
+
+
+def _train(
+    models: Sequence["PerturbationModel"],
+    seeds: Sequence[int],
+    training: np.ndarray,
+    validation: np.ndarray,
+    accelerator: str,
+    plans: Sequence[TrainingPlan],
+    fleet_size: int | None,
+) -> list[Training]:
+    """Train one stage: a fleet for each group of models that are alike."""
+    cells = models[0].read_cells()[0].to(_device(accelerator))
+    results: dict[int, Training] = {}
+    for members in _alike(models, plans):
         trained = fleet.train(
             [models[i].module for i in members],
             [seeds[i] for i in members],
@@ -49,30 +124,22 @@ def train_together(
             plans[members[0]],
             [plans[i].learning_rate for i in members],
             fleet_size,
-            progress,
         )
-        for i, result in zip(members, trained, strict=True):
-            results[i] = result
-            models[i]._remember_training(training, validation)
-            models[i].history_ = _history(result)
-    return [result for result in results if result is not None]
+        results |= dict(zip(members, trained, strict=True))
+    for i, model in enumerate(models):
+        model.remember_training(training, validation)
+        model.history_ = _history(results[i])
+    return [results[i] for i in range(len(models))]
 
 
-def refit_together(
-    models: Sequence["PerturbationModel"],
-    seeds: Sequence[int],
-    accelerator: str = "auto",
-    plans: Sequence[TrainingPlan] | None = None,
-    fleet_size: int | None = None,
-    progress: fleet.Progress = fleet.say,
-) -> list[fleet.Training]:
-    """Run stage 2 of several models at once; see :meth:`PerturbationModel.refit`."""
-    for model in models:
-        if isinstance(model.module.prior, MaskedShift):
-            model.module.prior.binarise()
-    plans = [plan.for_refit() for plan in plans or [model.training_plan() for model in models]]
-    training, validation = models[0].train_indices, models[0].validation_indices
-    return train_together(models, seeds, training, validation, accelerator, plans, fleet_size, progress)
+def _alike(models: Sequence["PerturbationModel"], plans: Sequence[TrainingPlan]) -> Iterable[list[int]]:
+    """Group the places of models that can share a fleet: of one shape, with one plan but for its rate."""
+    groups: dict[tuple, list[int]] = {}
+    for i, (model, plan) in enumerate(zip(models, plans, strict=True)):
+        shapes = tuple((name, tuple(t.shape)) for name, t in model.module.state_dict().items())
+        alike = (type(model), shapes, model.module.dropout_rate, plan_with(plan, learning_rate=0.0))
+        groups.setdefault(alike, []).append(i)
+    return groups.values()
 
 
 def _device(accelerator: str) -> torch.device:
@@ -88,11 +155,7 @@ def _device(accelerator: str) -> torch.device:
     return torch.device("cpu")
 
 
-def _shape(model: "PerturbationModel") -> tuple:
-    state = model.module.state_dict()
-    return type(model), tuple((name, tuple(t.shape)) for name, t in state.items()), model.module.dropout_rate
-
-
-def _history(result: fleet.Training) -> dict[str, pd.DataFrame]:
+def _history(result: Training) -> dict[str, pd.DataFrame]:
+    """Learning curves as scvi-tools keeps them."""
     table = result.table().set_index("epoch")
     return {"train_loss_epoch": table[["train"]], "elbo_validation": table[["validation"]]}

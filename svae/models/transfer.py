@@ -36,9 +36,31 @@ class Likelihood:
 
 @torch.no_grad()
 def posterior_means(module: PerturbationVAE, cells: Cells, chunk: int = 8192) -> Tensor:
-    """Mean of q(z | x) of every cell, cells × latents."""
+    """Mean of q(z | x) of every cell, cells × latents; `chunk` cells are encoded at a time."""
     module.eval()
     return torch.cat([module.encode(x)[0] for x in cells.x.split(chunk)])
+
+
+@torch.no_grad()
+def elbo(module: PerturbationVAE, cells: Cells, prior_means: Tensor, seed: int = 0) -> Tensor:
+    """Evidence lower bound of each cell in nats, from one draw of its latents.
+
+    Parameters
+    ----------
+    module
+        Encoder, decoder and likelihood.
+    cells
+        Cells to score.
+    prior_means
+        Mean of each cell's prior, cells × latents.
+    seed
+        Seed of the draw.
+    """
+    module.eval()
+    generator = torch.Generator(cells.x.device).manual_seed(seed)
+    noise = module.draw_validation_noise(len(cells), generator)
+    reconstruction, kl = module.elbo_terms(cells.x, cells.batch, prior_means, noise)
+    return -(reconstruction + kl)
 
 
 def adapted_shifts(module: PerturbationVAE, cells: Cells, groups: Tensor, n_groups: int) -> Tensor:
@@ -46,8 +68,14 @@ def adapted_shifts(module: PerturbationVAE, cells: Cells, groups: Tensor, n_grou
 
     Parameters
     ----------
+    module
+        Encoder, decoder and likelihood, as trained.
+    cells
+        Cells of held-out perturbations.
     groups
         Code in [0, `n_groups`) of the held-out perturbation of each cell.
+    n_groups
+        Number of held-out perturbations.
     """
     means = posterior_means(module, cells)
     sums = torch.zeros(n_groups, means.shape[1], device=means.device).index_add_(0, groups, means)
@@ -71,10 +99,16 @@ def marginal_log_likelihood(
 
     Parameters
     ----------
+    module
+        Encoder, decoder and likelihood.
+    cells
+        Cells to score.
     prior_means
         For each name, the mean m of every cell's prior, cells × latents.
     n_samples
         Monte-Carlo samples S per cell; 1000 in the paper.
+    seed
+        Seed of the samples.
 
     Returns
     -------

@@ -21,11 +21,12 @@ class TrainingPlan:
     batch_size, min_steps
         Cells per step, and steps per epoch at the least: see :meth:`cells_per_step`. An incomplete last
         batch of an epoch is left out.
-    warmup_epochs, refit_warmup_epochs
-        Epochs over which the weight of the KL terms grows linearly from 0 to 1.
-    dense, decay
+    warmup_epochs
+        Epochs of the first stage over which the weight of the KL terms grows linearly from 0 to 1.
+    dense
         First fraction of the first stage, in which all masks stay open; then the latents are rotated to
-        where their shifts are sparsest (:mod:`svae.models.rotation`), and only then the masks begin to move.
+        where their shifts are sparsest, and only then the masks begin to move.
+    decay
         Last fraction of a stage, over which the learning rate falls linearly towards 0.
     patience
         Epochs without a better validation −ELBO before a replica stops; ``None`` never stops.
@@ -45,7 +46,6 @@ class TrainingPlan:
     batch_size: int = 128
     min_steps: int = 1
     warmup_epochs: int = 50
-    refit_warmup_epochs: int = 1
     dense: float = 0.0
     decay: float = 0.0
     patience: int | None = None
@@ -65,11 +65,24 @@ class TrainingPlan:
         return min(self.batch_size, max(SMALLEST_BATCH, n_cells // self.min_steps), n_cells)
 
     def for_refit(self) -> "TrainingPlan":
-        """Return the plan of the second stage: masks no longer move, so there is nothing to warm up to."""
+        """Return the plan of the second stage, which goes on from a trained model: nothing is warmed up.
+
+        Masks are fixed, so that they neither move nor have dense epochs.
+        """
         return replace(
             self,
             max_epochs=self.refit_epochs,
-            warmup_epochs=self.refit_warmup_epochs,
+            warmup_epochs=1,
             dense=0.0,
             mask_learning_rate=0.0,
         )
+
+    def kl_weight(self, epoch: int) -> float:
+        """Weight of the KL terms in an epoch, the first of which is 1; as in scvi-tools, it begins with 0."""
+        return min(1.0, (epoch - 1) / self.warmup_epochs) if self.warmup_epochs else 1.0
+
+    def rate_left(self, epochs_done: float) -> float:
+        """Share of the learning rate that is left: 1, then a straight line towards 0."""
+        if self.decay == 0:
+            return 1.0
+        return min(1.0, (1 - epochs_done / self.max_epochs) / self.decay)

@@ -8,6 +8,7 @@ from pathlib import Path
 from svae.errors import BenchmarkError, unknown
 from svae.evaluation.metrics import METRICS
 from svae.evaluation.selection import RULES
+from svae.models import FAMILY
 from svae.simulation import SIMULATORS, build_simulator, parameters
 from svae.workflow.scope import Scope
 from svae.workflow.sections import RealDataset, SimulatedDataset
@@ -46,8 +47,9 @@ class Repository:
 
     @property
     def methods(self) -> set[str]:
-        """Methods that have a rule file."""
-        return {path.stem for path in Path(self.root, "rules", "methods").glob("[!_]*.smk")}
+        """Methods that have a rule file, or are model classes, which share one."""
+        files = Path(self.root, "rules", "methods").glob("[!_]*.smk")
+        return {path.stem for path in files} | set(FAMILY)
 
     @property
     def sources(self) -> dict[str, dict[str, str]]:

@@ -23,7 +23,7 @@ def test_a_model_and_the_benchmark_read_targets_by_one_rule(name):
     model_class = getattr(svae, name)
     model_class.setup_anndata(seen, "perturbation")
     model = model_class(seen, n_latent=3, n_hidden=16)
-    model.train(max_epochs=3, progress=len)
+    model.train(max_epochs=3)
     own = model.get_targets()
 
     latents = model.get_latent_representation(dataset)

@@ -9,16 +9,13 @@ from svae.models.module import PerturbationVAE
 from svae.models.priors import SpikeAndSlabShift
 from svae.training.cells import Cells
 from svae.training.fleet import train
+from svae.training.noise import FleetNoise
 from svae.training.plan import TrainingPlan
 
 PLAN = TrainingPlan(
     max_epochs=2, learning_rate=3e-3, eps=1e-6, batch_size=32, warmup_epochs=2, weight_decay=1e-4, decay=0.5
 )
 TRAINING, VALIDATION = np.arange(96), np.arange(96, 120)
-
-
-def silent(line):
-    pass
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +34,7 @@ def build(seed, penalty=5.0, dropout_rate=0.1):
 
 
 def run(modules, seeds, cells, plan=PLAN, **options):
-    return train(modules, seeds, cells, TRAINING, VALIDATION, plan, progress=silent, **options)
+    return train(modules, seeds, cells, TRAINING, VALIDATION, plan, **options)
 
 
 def same(first, second, tolerance=1e-4):
@@ -76,20 +73,38 @@ def test_the_steps_are_those_of_adam(cells):
     reference, plan = copy.deepcopy(module), replace(PLAN, max_epochs=1, warmup_epochs=0, decay=0.0)
     run([module], [7], cells, plan)
 
-    generator = torch.Generator().manual_seed(7)
-    torch.randn(len(VALIDATION), 3, generator=generator)  # the fleet draws the validation noise first
-    order = torch.randperm(len(TRAINING), generator=generator)
-    noise = reference.draw_noise(96, generator)
+    noise = FleetNoise([reference], [7], torch.device("cpu"))
+    [order] = noise.orders(len(TRAINING))
     adam = torch.optim.Adam(reference.parameters(), lr=3e-3, eps=1e-6, weight_decay=1e-4)
     reference.train()
     for step in range(3):
         rows = slice(32 * step, 32 * (step + 1))
         batch = cells[torch.as_tensor(TRAINING)[order[rows]]]
-        loss = reference.objective(*batch.tensors(), {n: v[rows] for n, v in noise.items()}, 1.0, 96)
+        drawn = {name: values[0] for name, values in noise.step(32).items()}
+        loss = reference.objective(*batch.tensors(), drawn, 1.0, 96)
         adam.zero_grad()
         loss.backward()
         adam.step()
     assert same(module, reference, tolerance=1e-5)
+
+
+def test_noise_follows_from_the_seed_and_the_purpose_alone(cells):
+    """Neither validation nor the order of the data changes what a step draws; no two share numbers."""
+    module = build(0)
+    first, second = (FleetNoise([module], [7], torch.device("cpu")) for _ in range(2))
+    second.validation(24)
+    second.orders(96)
+    drawn, again = first.step(32), second.step(32)
+    assert all(torch.equal(drawn[name], again[name]) for name in drawn)
+    assert not torch.equal(first.step(32)["z"], drawn["z"])
+    assert not torch.equal(first.validation(32)["z"], drawn["z"])
+
+
+def test_the_number_of_validation_cells_changes_no_weights(cells):
+    first, second = build(0), build(0)
+    train([first], [1], cells, TRAINING, VALIDATION, PLAN)
+    train([second], [1], cells, TRAINING, VALIDATION[:5], PLAN)
+    assert same(first, second, tolerance=0.0)
 
 
 def test_the_sum_objective_is_the_sum(cells):

@@ -1,12 +1,16 @@
 import numpy as np
 import pytest
+import torch
 
 import svae
 from svae.contracts.fit import LIKELIHOODS, validate
+from svae.contracts.setting import Setting
 from svae.datasets.split_plan import SplitPlan
 from svae.datasets.splits import split
 from svae.errors import BenchmarkError
-from svae.methods.grid import Setting, fit_grid
+from svae.methods import grid
+from svae.methods.grid import fit_grid
+from svae.models import transfer
 from svae.simulation import simulate
 
 SHORT = {"n_latent": 3, "n_hidden": 16, "max_epochs": 3, "refit_epochs": 1}
@@ -21,7 +25,7 @@ def data():
 
 
 def fit(data, settings, model=svae.SVAEPlus):
-    return fit_grid(model, *data, settings, likelihood_samples=10, accelerator="cpu", progress=len)
+    return fit_grid(model, *data, settings, likelihood_samples=10, accelerator="cpu")
 
 
 def test_every_setting_gives_a_fit_that_keeps_the_contract(data):
@@ -70,6 +74,27 @@ def test_a_setting_that_diverges_is_marked_and_the_others_are_kept(data):
     assert fits["wild"].run.status == "diverged"
     assert "NaN" in fits["wild"].run.message
     assert fits["calm"].run.status == "ok"
+
+
+def test_each_purpose_has_its_own_seed(data, monkeypatch):
+    """Weights, training, second stage, bound and likelihood draw different numbers."""
+    used = []
+    for module, name, place in ((grid, "train_together", 1), (grid, "refit_together", 1)):
+        right = getattr(module, name)
+
+        def noted(*arguments, right=right, place=place):
+            used.extend(arguments[place])
+            return right(*arguments)
+
+        monkeypatch.setattr(module, name, noted)
+    manual_seed, likelihood = torch.manual_seed, transfer.marginal_log_likelihood
+    monkeypatch.setattr(torch, "manual_seed", lambda seed: (used.append(seed), manual_seed(seed))[1])
+    monkeypatch.setattr(
+        transfer, "marginal_log_likelihood", lambda *a: (used.append(a[4]), likelihood(*a))[1]
+    )
+    fit(data, [Setting("a", 5, SHORT)])
+    assert len(used) == len(set(used)) >= 4
+    assert 5 not in used
 
 
 def test_an_unknown_option_names_the_nearest(data):

@@ -23,6 +23,11 @@ def test_the_second_stage_moves_no_masks(name):
     assert (plan.mask_learning_rate, plan.dense) == (0.0, 0.0)
 
 
+def test_the_first_stage_warms_up_from_zero():
+    plan = TrainingPlan(warmup_epochs=4)
+    assert [plan.kl_weight(epoch) for epoch in (1, 2, 5, 9)] == [0.0, 0.25, 1.0, 1.0]
+
+
 def test_unknown_names_get_the_nearest_one():
     with pytest.raises(BenchmarkError, match="did you mean 'tuned'"):
         named_preset("tunde")

@@ -1,6 +1,7 @@
-"""The models of the benchmark, with the conventions of scvi-tools.
+"""What all model classes share: the conventions of scvi-tools around one module.
 
-They share everything but the prior (:mod:`svae.models.priors`), so each class is little more than its name.
+They share everything but the prior (:mod:`svae.models.priors`), so each class in ``svae/models/family`` is
+little more than its name.
 
 >>> SVAEPlus.setup_anndata(adata, perturbation_key="perturbation")   # doctest: +SKIP
 >>> model = SVAEPlus(adata, penalty=100)                              # doctest: +SKIP
@@ -15,20 +16,21 @@ import numpy as np
 import pandas as pd
 import torch
 from anndata import AnnData
-from scipy import sparse
 from scvi import REGISTRY_KEYS
 from scvi.data import AnnDataManager
 from scvi.data.fields import CategoricalObsField, LayerField
 from scvi.model.base import BaseModelClass, UnsupervisedTrainingMixin
 from torch import Tensor
 
-from svae.errors import BenchmarkError, unknown
+from svae.errors import unknown
 from svae.models import transfer
+from svae.models.lightning import train_with_lightning
 from svae.models.module import PerturbationVAE
 from svae.models.priors import DenseShift, MaskedShift, StandardNormal
+from svae.models.screen import Indices, ScreenReader
 from svae.models.together import refit_together, train_together
+from svae.seeds import seed_from
 from svae.targets import targets_from_shifts
-from svae.training import fleet
 from svae.training.cells import Cells
 from svae.training.plan import TrainingPlan
 from svae.training.presets import named_preset, plan_with
@@ -36,7 +38,7 @@ from svae.words import CONTROL
 
 
 class PerturbationModel(UnsupervisedTrainingMixin, BaseModelClass):
-    """Base of the five models; see :class:`SVAEPlus` for what users can do with any of them.
+    """Base of the model classes: everything that users can do with any of them.
 
     Parameters
     ----------
@@ -53,12 +55,21 @@ class PerturbationModel(UnsupervisedTrainingMixin, BaseModelClass):
     n_hidden, n_layers
         Width and depth of encoder and decoder.
     dropout_rate, initial_logit
-        Override what the preset says.
+        Dropout of the encoder, and where the mask logits start, instead of the preset's choices.
+    **prior_options
+        Parameters of the prior beyond its shape, such as its penalty.
+
+    Attributes
+    ----------
+    prior_class
+        The prior of the latents, in which the classes differ.
+    original_objective
+        Whether the released code minimises the loss per cell (``mean``) or that of all cells (``sum``).
     """
 
     module: PerturbationVAE
-    _prior: ClassVar[type[StandardNormal]]
-    _default_objective: ClassVar[Literal["mean", "sum"]] = "mean"
+    prior_class: ClassVar[type[StandardNormal]]
+    original_objective: ClassVar[Literal["mean", "sum"]] = "mean"
 
     def __init__(
         self,
@@ -76,15 +87,15 @@ class PerturbationModel(UnsupervisedTrainingMixin, BaseModelClass):
         super().__init__(adata)
         self.preset_ = preset
         choices = named_preset(preset)
-        self.perturbations_ = [str(name) for name in self._labels(REGISTRY_KEYS.LABELS_KEY)]
+        self.perturbations_ = self._labels(REGISTRY_KEYS.LABELS_KEY)
         self.trained_ = list(self.perturbations_)
         self.control_ = control
         self.adapted_: dict[str, list[float]] = {}
-        if issubclass(self._prior, MaskedShift):
+        if issubclass(self.prior_class, MaskedShift):
             prior_options["initial_logit"] = choices.initial_logit if initial_logit is None else initial_logit
         self.module = PerturbationVAE(
             n_genes=self.summary_stats.n_vars,
-            prior=self._prior(
+            prior=self.prior_class(
                 len(self.perturbations_),
                 n_latent,
                 self.perturbations_.index(control) if control in self.perturbations_ else None,
@@ -112,12 +123,21 @@ class PerturbationModel(UnsupervisedTrainingMixin, BaseModelClass):
 
         Parameters
         ----------
+        adata
+            Cells × genes.
         perturbation_key
             Column of ``obs`` with one perturbation label per cell.
         batch_key
             Column of ``obs`` with the batch, given to the decoder; ``None`` for no correction.
         layer
             Layer that holds the counts; ``None`` for ``X``.
+        **kwargs
+            Passed to :meth:`scvi.data.AnnDataManager.register_fields`.
+
+        Raises
+        ------
+        BenchmarkError
+            If there is no such column; it names the nearest one.
         """
         for key in filter(None, (perturbation_key, batch_key)):
             if key not in adata.obs:
@@ -133,13 +153,20 @@ class PerturbationModel(UnsupervisedTrainingMixin, BaseModelClass):
         cls.register_manager(manager)
 
     def training_plan(self, **changes: Any) -> TrainingPlan:
-        """Return the plan of the model's preset, with some fields changed."""
-        return plan_with(named_preset(self.preset_).plan, **({"objective": self._objective} | changes))
+        """Return the plan of the model's preset.
 
-    @property
-    def _objective(self) -> Literal["mean", "sum"]:
-        # The released code multiplies the loss of sVAE+ alone by the number of cells.
-        return self._default_objective if self.preset_ == "original" else "mean"
+        Parameters
+        ----------
+        **changes
+            Fields of :class:`svae.training.plan.TrainingPlan` to change.
+
+        Raises
+        ------
+        BenchmarkError
+            If there is no such field; it names the nearest one.
+        """
+        objective = self.original_objective if self.preset_ == "original" else "mean"
+        return plan_with(named_preset(self.preset_).plan, **({"objective": objective} | changes))
 
     def train(
         self,
@@ -149,10 +176,11 @@ class PerturbationModel(UnsupervisedTrainingMixin, BaseModelClass):
         accelerator: str = "auto",
         trainer: Literal["fleet", "lightning"] = "fleet",
         seed: int | None = None,
-        progress: fleet.Progress = fleet.say,
         **changes: Any,
     ) -> None:
         """Train the model on the perturbations of its data (stage 1).
+
+        Progress is logged to the logger ``svae``.
 
         Parameters
         ----------
@@ -165,107 +193,149 @@ class PerturbationModel(UnsupervisedTrainingMixin, BaseModelClass):
         accelerator
             ``cpu``, ``cuda`` or ``auto``.
         trainer
-            ``fleet`` for our loop (a fleet of one), ``lightning`` for the one of scvi-tools.
+            ``fleet`` for our loop (a fleet of one), ``lightning`` for the one of scvi-tools. The latter knows
+            neither dense epochs nor decay, own learning rates of masks, or keeping the best weights: it
+            refuses a plan that has them, as that of preset ``tuned`` does.
         seed
             Seed of the split, the noise and the order of the data; drawn from torch's global
             generator where ``None``, so that ``scvi.settings.seed`` governs it.
         **changes
             Fields of :class:`svae.training.plan.TrainingPlan` to change.
+
+        Raises
+        ------
+        BenchmarkError
+            If an option is unknown, or one that the trainer cannot honour.
         """
         if max_epochs is not None:
             changes["max_epochs"] = max_epochs
         plan = self.training_plan(**changes)
-        seed = int(torch.randint(2**31, ())) if seed is None else seed
+        seed = _drawn_seed() if seed is None else seed
         if external_indexing is None:
-            order = np.random.default_rng(seed).permutation(self.adata.n_obs)
+            order = np.random.default_rng(seed_from(seed, "split")).permutation(self.adata.n_obs)
             external_indexing = np.split(order, [round(train_size * len(order))])
         training, validation = (np.sort(np.asarray(part)) for part in external_indexing[:2])
         if trainer == "lightning":
-            self._train_lightning(training, validation, accelerator, plan)
+            train_with_lightning(self, training, validation, accelerator, plan)
+            self.remember_training(training, validation)
+            self.end_first_stage(seed)
         else:
-            train_together([self], [seed], training, validation, accelerator, [plan], progress=progress)
+            train_together([self], [seed], training, validation, accelerator, [plan])
 
-    def _train_lightning(self, training, validation, accelerator: str, plan: TrainingPlan) -> None:
-        plan = plan.per_cell(len(training))
-        super().train(
-            max_epochs=plan.max_epochs,
-            accelerator=accelerator,
-            batch_size=plan.cells_per_step(len(training)),
-            early_stopping=plan.patience is not None and len(validation) > 0,
-            early_stopping_patience=plan.patience or 45,
-            check_val_every_n_epoch=1 if len(validation) else None,
-            datasplitter_kwargs={"external_indexing": [training, validation]},
-            plan_kwargs={
-                "lr": plan.learning_rate,
-                "eps": plan.eps,
-                "weight_decay": plan.weight_decay,
-                "n_epochs_kl_warmup": plan.warmup_epochs,
-            },
-        )
-        self._remember_training(training, validation)
+    def remember_training(self, training: np.ndarray, validation: np.ndarray) -> None:
+        """Take note of what the model was trained on.
 
-    def _remember_training(self, training, validation) -> None:
+        Parameters
+        ----------
+        training, validation
+            Indices of cells. Perturbations without training cells count as held out.
+        """
         self.train_indices, self.validation_indices = training, validation
-        seen = set(self._names(self.adata)[training])
+        seen = set(self._reader.perturbation(self.adata, training))
         self.trained_ = [name for name in self.perturbations_ if name in seen]
         self.adapted_ = {}
         self.module.eval()
         self.is_trained_ = True
 
-    def refit(
-        self, accelerator: str = "auto", seed: int = 0, progress: fleet.Progress = fleet.say, **changes: Any
-    ) -> None:
+    def end_first_stage(self, seed: int) -> None:
+        """Do what a model class does once, between the first stage and the second; by default nothing.
+
+        Parameters
+        ----------
+        seed
+            That of the training.
+        """
+
+    def refit(self, accelerator: str = "auto", seed: int | None = None, **changes: Any) -> None:
         """Fix the masks at their more probable values and train on (stage 2, before transfer).
 
         Models without masks train on as they are, so that all get the same number of steps.
+
+        Parameters
+        ----------
+        accelerator
+            ``cpu``, ``cuda`` or ``auto``.
+        seed
+            Seed of the noise and the order of the data, as in :meth:`train`.
+        **changes
+            Fields of :class:`svae.training.plan.TrainingPlan` to change.
         """
         self._check_if_trained(warn=False)
-        plan = self.training_plan(**changes)
-        refit_together([self], [seed], accelerator, [plan], progress=progress)
+        seed = _drawn_seed() if seed is None else seed
+        refit_together([self], [seed], accelerator, [self.training_plan(**changes)])
 
     @torch.no_grad()
-    def adapt(self, adata: AnnData, indices: Sequence[int] | np.ndarray | None = None) -> None:
+    def adapt(self, adata: AnnData, indices: Indices = None) -> None:
         """Fit the shifts of held-out perturbations to their cells, all else frozen (stage 3).
 
         Perturbations the model was trained on keep their shifts. VAE and β-VAE have no shifts, so
         there is nothing to fit and nothing changes.
+
+        Parameters
+        ----------
+        adata, indices
+            Cells of held-out perturbations; all of `adata` where `indices` is ``None``.
         """
         self._check_if_trained(warn=False)
         if not isinstance(self.module.prior, DenseShift):
             return
-        cells, names = self._cells(adata, indices)
+        cells, names = self.read_cells(adata, indices)
         held_out = sorted(set(names) - set(self.trained_))
         chosen = np.flatnonzero(np.isin(names, held_out))
         groups = torch.as_tensor(np.searchsorted(held_out, names[chosen]), device=self.module.device)
         shifts = transfer.adapted_shifts(self.module, cells[torch.as_tensor(chosen)], groups, len(held_out))
         self.adapted_ |= dict(zip(held_out, shifts.tolist(), strict=True))
 
+    def forget_adaptation(self) -> None:
+        """Take back all :meth:`adapt` did: held-out perturbations have no shift again."""
+        self.adapted_ = {}
+
     @torch.no_grad()
-    def get_latent_representation(
-        self, adata: AnnData | None = None, indices: Sequence[int] | np.ndarray | None = None
-    ) -> np.ndarray:
-        """Posterior means of the latents, cells × latents."""
+    def get_latent_representation(self, adata: AnnData | None = None, indices: Indices = None) -> np.ndarray:
+        """Posterior means of the latents.
+
+        Parameters
+        ----------
+        adata, indices
+            Cells; those the model was built on where `adata` is ``None``.
+
+        Returns
+        -------
+        Cells × latents.
+        """
         self._check_if_trained(warn=False)
-        return transfer.posterior_means(self.module, self._cells(adata, indices)[0]).cpu().numpy()
+        cells, _ = self.read_cells(adata, indices)
+        return transfer.posterior_means(self.module, cells).cpu().numpy()
 
     @torch.no_grad()
     def get_elbo(
-        self, adata: AnnData | None = None, indices: Sequence[int] | np.ndarray | None = None, seed: int = 0
-    ) -> float:
-        """Mean evidence lower bound of the cells in nats; higher is better."""
-        self._check_if_trained(warn=False)
-        cells, names = self._cells(adata, indices)
-        generator = torch.Generator(cells.x.device).manual_seed(seed)
-        noise = {
-            "z": torch.randn(len(cells), self.n_latent, generator=generator, device=cells.x.device),
-        }
-        reconstruction, kl = self.module.elbo_terms(cells.x, cells.batch, self._prior_means(names), noise)
-        return -float((reconstruction + kl).mean())
+        self,
+        adata: AnnData | None = None,
+        indices: Indices = None,
+        seed: int = 0,
+        return_mean: bool = True,
+    ) -> float | pd.Series:
+        """Evidence lower bound in nats, from one draw of the latents; higher is better.
 
+        Parameters
+        ----------
+        adata, indices
+            Cells; those the model was built on where `adata` is ``None``.
+        seed
+            Seed of the draw.
+        return_mean
+            Whether to return the mean over cells, instead of one value per cell.
+        """
+        self._check_if_trained(warn=False)
+        cells, names = self.read_cells(adata, indices)
+        values = transfer.elbo(self.module, cells, self.prior_means(names), seed)
+        return self._of_cells(values, "elbo", adata, indices, return_mean)
+
+    @torch.no_grad()
     def get_marginal_ll(
         self,
         adata: AnnData | None = None,
-        indices: Sequence[int] | np.ndarray | None = None,
+        indices: Indices = None,
         n_mc_samples: int = 1000,
         seed: int = 0,
         return_mean: bool = True,
@@ -275,42 +345,57 @@ class PerturbationModel(UnsupervisedTrainingMixin, BaseModelClass):
         Perturbations seen in training have the shift they were trained with, adapted ones that of
         :meth:`adapt`, and any other none at all (zero-shot).
 
-        Returns
-        -------
-        float | pandas.Series
-            Mean over cells, or one value per cell if not `return_mean`.
+        Parameters
+        ----------
+        adata, indices
+            Cells; those the model was built on where `adata` is ``None``.
+        n_mc_samples
+            Monte-Carlo samples per cell.
+        seed
+            Seed of the samples.
+        return_mean
+            Whether to return the mean over cells, instead of one value per cell.
         """
         self._check_if_trained(warn=False)
-        cells, names = self._cells(adata, indices)
-        means = {"all": self._prior_means(names)}
+        cells, names = self.read_cells(adata, indices)
+        means = {"all": self.prior_means(names)}
         estimates, _ = transfer.marginal_log_likelihood(self.module, cells, means, n_mc_samples, seed)
-        values = estimates["all"].log_likelihood.cpu().numpy()
-        obs_names = (self.adata if adata is None else adata).obs_names
-        index = obs_names if indices is None else obs_names[np.asarray(indices)]
-        return float(values.mean()) if return_mean else pd.Series(values, index, name="log_likelihood")
+        values = estimates["all"].log_likelihood
+        return self._of_cells(values, "log_likelihood", adata, indices, return_mean)
 
     @torch.no_grad()
     def get_normalized_expression(
-        self,
-        adata: AnnData | None = None,
-        indices: Sequence[int] | np.ndarray | None = None,
-        library_size: float = 1.0,
+        self, adata: AnnData | None = None, indices: Indices = None, library_size: float = 1.0
     ) -> pd.DataFrame:
-        """Expected expression at the posterior means, cells × genes, summing to `library_size`."""
+        """Expected expression at the posterior means.
+
+        Parameters
+        ----------
+        adata, indices
+            Cells; those the model was built on where `adata` is ``None``.
+        library_size
+            Sum over the genes of each cell.
+
+        Returns
+        -------
+        Cells × genes.
+        """
         self._check_if_trained(warn=False)
-        cells, _ = self._cells(adata, indices)
+        cells, _ = self.read_cells(adata, indices)
         logit = self.module.decode(self.module.encode(cells.x)[0], cells.batch)
         values = (torch.softmax(logit, -1) * library_size).cpu().numpy()
-        obs_names = (self.adata if adata is None else adata).obs_names
-        index = obs_names if indices is None else obs_names[np.asarray(indices)]
-        return pd.DataFrame(values, index, self.adata.var_names)
+        return pd.DataFrame(values, self._cell_names(adata, indices), self.adata.var_names)
 
     @torch.no_grad()
     def get_shifts(self) -> pd.DataFrame:
-        """Mean shift of each perturbation, trained and adapted ones, perturbation × latent.
+        """Mean shift of each perturbation, trained and adapted ones.
 
         A model without shifts (VAE, β-VAE) answers with what its latents show: the mean of each
         perturbation's posterior means, less that of all cells.
+
+        Returns
+        -------
+        Perturbation × latent.
         """
         self._check_if_trained(warn=False)
         if isinstance(self.module.prior, DenseShift):
@@ -319,30 +404,76 @@ class PerturbationModel(UnsupervisedTrainingMixin, BaseModelClass):
             adapted = pd.DataFrame.from_dict(self.adapted_, "index", np.float32, columns=table.columns)
             return pd.concat([table, adapted]).rename_axis("perturbation") if self.adapted_ else table
         latents = pd.DataFrame(self.get_latent_representation()).set_axis(self._latent_names(), axis=1)
-        means = (latents - latents.mean()).groupby(self._names(self.adata)).mean()
+        means = (latents - latents.mean()).groupby(self._reader.perturbation(self.adata)).mean()
         return means.rename_axis("perturbation").loc[self.trained_]
 
     @torch.no_grad()
     def get_targets(self) -> pd.DataFrame:
-        """Probability that a perturbation shifts a latent, perturbation × latent, in [0, 1].
+        """Probability that a perturbation shifts a latent, in [0, 1].
 
         A model without masks (VAE, β-VAE, iVAE) answers as the benchmark does, with
         :func:`svae.targets.targets_from_shifts` of its shifts and latents.
+
+        Returns
+        -------
+        Perturbation × latent.
         """
         self._check_if_trained(warn=False)
-        if not isinstance(self.module.prior, MaskedShift):
-            labels = self._names(self.adata)
-            cells = np.flatnonzero(np.isin(labels, self.trained_))
-            latents = self.get_latent_representation(indices=cells)
-            return targets_from_shifts(
-                self.get_shifts().loc[self.trained_], latents, labels[cells], self.control_
-            )
-        return self._per_perturbation(self.module.prior.targets().cpu().numpy()).loc[self.trained_]
+        if isinstance(self.module.prior, MaskedShift):
+            return self._per_perturbation(self.module.prior.targets().cpu().numpy()).loc[self.trained_]
+        labels = self._reader.perturbation(self.adata)
+        cells = np.flatnonzero(np.isin(labels, self.trained_))
+        latents = self.get_latent_representation(indices=cells)
+        shifts = self.get_shifts().loc[self.trained_]
+        return targets_from_shifts(shifts, latents, labels[cells], self.control_)
 
     @property
     def n_latent(self) -> int:
         """Number of latents."""
         return self.module.prior.n_latent
+
+    def read_cells(self, adata: AnnData | None = None, indices: Indices = None) -> tuple[Cells, np.ndarray]:
+        """Cells as tensors on the model's device, and the names of their perturbations.
+
+        Parameters
+        ----------
+        adata, indices
+            Cells; those the model was built on where `adata` is ``None``. They may hold perturbations that
+            the model does not know.
+        """
+        adata = self.adata if adata is None else adata
+        cells = self._reader.cells(adata, indices).to(self.module.device)
+        return cells, self._reader.perturbation(adata, indices)
+
+    def prior_means(self, names: np.ndarray) -> Tensor:
+        """Mean of p(z | perturbation) of each cell; 0 for a perturbation neither trained nor adapted.
+
+        Parameters
+        ----------
+        names
+            Perturbation of each cell.
+
+        Returns
+        -------
+        Cells × latents.
+        """
+        shape = (len(names), self.n_latent)
+        if not isinstance(self.module.prior, DenseShift):
+            return torch.zeros(shape, device=self.module.device)
+        rows = self.get_shifts().reindex(names).fillna(0.0).to_numpy(dtype=np.float32)
+        return torch.as_tensor(rows, device=self.module.device)
+
+    @property
+    def _reader(self) -> ScreenReader:
+        return ScreenReader(
+            self.registry_["setup_args"],
+            self.adata.var_names,
+            self.perturbations_,
+            self._labels(REGISTRY_KEYS.BATCH_KEY),
+        )
+
+    def _labels(self, key: str) -> list[str]:
+        return [str(name) for name in self.adata_manager.get_state_registry(key).categorical_mapping]
 
     def _latent_names(self) -> list[str]:
         return [f"z{j + 1}" for j in range(self.n_latent)]
@@ -351,55 +482,19 @@ class PerturbationModel(UnsupervisedTrainingMixin, BaseModelClass):
         index = pd.Index(self.perturbations_, name="perturbation")
         return pd.DataFrame(rows, index, self._latent_names())
 
-    def _labels(self, key: str) -> np.ndarray:
-        return self.adata_manager.get_state_registry(key).categorical_mapping
+    def _cell_names(self, adata: AnnData | None, indices: Indices) -> pd.Index:
+        names = (self.adata if adata is None else adata).obs_names
+        return names if indices is None else names[np.asarray(indices)]
 
-    def _names(self, adata: AnnData) -> np.ndarray:
-        """Perturbation of each cell, by name."""
-        return self._column(adata, "perturbation_key").to_numpy()
+    def _of_cells(
+        self, values: Tensor, name: str, adata: AnnData | None, indices: Indices, return_mean: bool
+    ) -> float | pd.Series:
+        """Values of cells as the user wants them: their mean, or a column."""
+        if return_mean:
+            return float(values.mean())
+        return pd.Series(values.cpu().numpy(), self._cell_names(adata, indices), name=name)
 
-    def _column(self, adata: AnnData, argument: str) -> pd.Series:
-        """Column of ``obs`` that an argument of :meth:`setup_anndata` named."""
-        key = self.registry_["setup_args"][argument]
-        if key not in adata.obs:
-            raise unknown("column", key, adata.obs.columns, "adata.obs")
-        return adata.obs[key].astype(str)
 
-    def _cells(
-        self, adata: AnnData | None, indices: Sequence[int] | np.ndarray | None = None
-    ) -> tuple[Cells, np.ndarray]:
-        """Cells as tensors on the model's device, and the names of their perturbations.
-
-        `adata` may hold other perturbations than the model's, so the manager of scvi-tools, which
-        would refuse them, is not asked; it is read only, and needs no registration.
-        """
-        adata = self.adata if adata is None else adata
-        if not adata.var_names.equals(self.adata.var_names):
-            raise BenchmarkError("adata: var_names are not the genes that the model was built on")
-        rows = np.arange(adata.n_obs) if indices is None else np.asarray(indices)
-        layer = self.registry_["setup_args"]["layer"]
-        x = (adata.X if layer is None else adata.layers[layer])[rows]
-        batch = np.zeros(len(rows), dtype=np.int64)
-        if self.registry_["setup_args"]["batch_key"] is not None:
-            names = self._column(adata, "batch_key").to_numpy()[rows]
-            batches = pd.Index([str(name) for name in self._labels(REGISTRY_KEYS.BATCH_KEY)])
-            batch = batches.get_indexer(names)
-            if (batch < 0).any():
-                raise unknown("batch", names[batch < 0][0], batches, "adata.obs")
-        perturbations = self._names(adata)[rows]
-        codes = pd.Index(self.perturbations_).get_indexer(perturbations)
-        dense = x.toarray() if sparse.issparse(x) else np.asarray(x)
-        cells = Cells(
-            torch.as_tensor(dense, dtype=torch.float32),
-            torch.as_tensor(codes, dtype=torch.int64),
-            torch.as_tensor(batch, dtype=torch.int64),
-        )
-        return cells.to(self.module.device), perturbations
-
-    def _prior_means(self, names: np.ndarray) -> Tensor:
-        """Mean of p(z | perturbation) of each cell; 0 for a perturbation neither trained nor adapted."""
-        shape = (len(names), self.n_latent)
-        if not isinstance(self.module.prior, DenseShift):
-            return torch.zeros(shape, device=self.module.device)
-        rows = self.get_shifts().reindex(names).fillna(0.0).to_numpy(dtype=np.float32)
-        return torch.as_tensor(rows, device=self.module.device)
+def _drawn_seed() -> int:
+    """Draw a seed from torch's global generator."""
+    return int(torch.randint(2**31, ()))
