@@ -72,7 +72,7 @@ class TrainingPlan:
         return replace(
             self,
             max_epochs=self.refit_epochs,
-            warmup_epochs=1,
+            warmup_epochs=0,
             dense=0.0,
             mask_learning_rate=0.0,
         )

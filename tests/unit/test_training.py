@@ -23,6 +23,12 @@ def test_the_second_stage_moves_no_masks(name):
     assert (plan.mask_learning_rate, plan.dense) == (0.0, 0.0)
 
 
+@pytest.mark.parametrize("name", PRESETS)
+def test_the_second_stage_begins_with_the_whole_loss(name):
+    """It goes on from a trained model: an epoch without the KL terms would let the latents drift."""
+    assert PRESETS[name].plan.for_refit().kl_weight(1) == 1.0
+
+
 def test_the_first_stage_warms_up_from_zero():
     plan = TrainingPlan(warmup_epochs=4)
     assert [plan.kl_weight(epoch) for epoch in (1, 2, 5, 9)] == [0.0, 0.25, 1.0, 1.0]
