@@ -11,7 +11,6 @@ class RotatedIVAE(IVAE):
     Zeng 2023), so that what those add shows in the difference between sVAE+ and this.
     """
 
-    def remember_training(self, training, validation) -> None:
-        """Rotate the latents."""
-        super().remember_training(training, validation)
-        self.module.rotate_to_sparse_shifts(seed_from(0, "rotation"))
+    def end_first_stage(self, seed: int) -> None:
+        """Rotate the latents; the second stage goes on along the axes found here."""
+        self.module.rotate_to_sparse_shifts(seed_from(seed, "rotation"))
