@@ -40,6 +40,7 @@ def train_with_lightning(
     BenchmarkError
         If the plan asks for something that the trainer cannot do.
     """
+    refuse_what_is_not_honoured(plan)
     plan = plan.per_cell(len(training))
     UnsupervisedTrainingMixin.train(
         model,

@@ -177,6 +177,16 @@ def test_the_lightning_trainer_trains_too(parts):
     assert np.isfinite(model.get_elbo())
 
 
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("dense", 0.4), ("decay", 0.6), ("mask_learning_rate", 0.1), ("keep", "best")],
+)
+def test_the_lightning_trainer_refuses_what_it_cannot_do(parts, option, value):
+    model = build("svae_plus", parts[0].copy(), epochs=0, preset="original")
+    with pytest.raises(BenchmarkError, match=f"cannot honour {option}={value!r}"):
+        model.train(max_epochs=1, trainer="lightning", accelerator="cpu", **{option: value})
+
+
 def test_the_paper_preset_is_that_of_the_released_code(parts):
     model = build("svae_plus", parts[0].copy(), epochs=0, preset="original")
     plan = model.training_plan()
