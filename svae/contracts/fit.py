@@ -150,3 +150,27 @@ def validate(fit: Fit, path: str | Path, cells: pd.Index | None = None) -> None:
             raise BenchmarkError(f'{path}: uns["{name}"] holds NaN or infinite values')
     if fit.targets is not None and ((fit.targets < 0) | (fit.targets > 1)).to_numpy().any():
         raise BenchmarkError(f'{path}: uns["targets"] holds values outside [0, 1]')
+    if fit.scores is not None:
+        problem = impossible_scores(fit.scores)
+        if problem:
+            raise BenchmarkError(f"{path}: {problem}")
+
+
+def impossible_scores(scores: pd.DataFrame) -> str | None:
+    """Say what no density of counts can give; None if the scores are possible.
+
+    Parameters
+    ----------
+    scores
+        Cells × some of :data:`CELL_COLUMNS`; NaN where a cell was not scored. Counts have probabilities, so
+        neither their log-likelihood nor −E[log p(x | z)] of any cell has the sign of a probability above 1.
+    """
+    for column in scores.columns:
+        values = scores[column].dropna()
+        if np.isinf(values).any():
+            return f'obs["{column}"] holds infinite values'
+        if column in LIKELIHOODS and values.gt(ROUNDING).any():
+            return f'obs["{column}"] is up to {values.max():.3g} nats: above 0, a probability above 1'
+        if column == "reconstruction" and values.lt(-ROUNDING).any():
+            return f'obs["{column}"] is down to {values.min():.3g} nats: below 0, a probability above 1'
+    return None

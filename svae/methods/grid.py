@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from svae.contracts.fit import LIKELIHOODS, Fit, Run
+from svae.contracts.fit import LIKELIHOODS, Fit, Run, impossible_scores
 from svae.contracts.setting import Setting
 from svae.contracts.split import cells_of, held_out_cells, seen_cells
 from svae.errors import unknown
@@ -159,7 +159,12 @@ class _Grid:
             logger.info("likelihood of setting %s", setting.name)
             seed = seed_from(setting.seed, "likelihood")
             scores = score_held_out(model, self.held_out, self.may_adapt, n_samples, seed)
-            fit.scores = scores.reindex(self.dataset.obs_names)
+            bound = model.get_elbo(self.held_out, seed=seed_from(setting.seed, "elbo"), return_mean=False)
+            problem = what_is_impossible(scores, bound)
+            if problem:
+                _mark_diverged(fit, problem)
+            else:
+                fit.scores = scores.reindex(self.dataset.obs_names)
 
 
 def build(model_class: type[PerturbationModel], adata: ad.AnnData, setting: Setting) -> PerturbationModel:
@@ -278,6 +283,29 @@ def score_held_out(
         reconstruction=reconstruction.cpu().numpy(),
         effective_samples=estimates["same_cells"].effective_samples.cpu().numpy(),
     )
+
+
+def what_is_impossible(scores: pd.DataFrame, elbo: pd.Series) -> str | None:
+    """Say what no model of counts can give; None if all scores are possible.
+
+    Parameters
+    ----------
+    scores
+        As returned by :func:`score_held_out`.
+    elbo
+        Evidence lower bound of each cell, adapted to all of them, in nats. It bounds the likelihood from
+        below; with one sample the importance-weighted likelihood is the bound itself in expectation, hence an
+        allowance of five standard errors and a hundredth of a nat for rounding.
+    """
+    if scores.drop(columns="log_likelihood_clean").isna().any(axis=None) or elbo.isna().any():
+        return "the likelihood of a held-out cell is NaN"
+    excess = elbo - scores["log_likelihood_same_cells"]
+    allowance = 5 * excess.std(ddof=0) / np.sqrt(len(excess)) + 0.01
+    if excess.mean() > allowance:
+        return (
+            f"the lower bound of held-out cells is {excess.mean():.3g} nats per cell above their likelihood"
+        )
+    return impossible_scores(scores)
 
 
 def peak_memory_mb(device: torch.device) -> float:

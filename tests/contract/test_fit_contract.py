@@ -151,6 +151,14 @@ def put_nan_into_shifts(file):
     file["uns/shifts/z2"][1] = np.nan
 
 
+def put_a_probability_above_one_into_likelihoods(file):
+    file["obs/log_likelihood_zero_shot"][2] = 0.5
+
+
+def put_infinity_into_likelihoods(file):
+    file["obs/log_likelihood_zero_shot"][2] = -np.inf
+
+
 def write_targets_without_names(file):
     del file["uns/targets"]
     file["uns/targets"] = np.ones((2, 2))
@@ -169,6 +177,8 @@ BREACHES = {
     swap_cells: "obs_names are not the cells of the dataset, in its order",
     put_a_probability_of_two: 'uns["targets"] holds values outside [0, 1]',
     put_nan_into_shifts: 'uns["shifts"] holds NaN or infinite values',
+    put_a_probability_above_one_into_likelihoods: 'obs["log_likelihood_zero_shot"] is up to 0.5 nats',
+    put_infinity_into_likelihoods: 'obs["log_likelihood_zero_shot"] holds infinite values',
     write_targets_without_names: 'uns["targets"] is not a table',
 }
 

@@ -76,6 +76,35 @@ def test_a_setting_that_diverges_is_marked_and_the_others_are_kept(data):
     assert fits["calm"].run.status == "ok"
 
 
+def with_likelihoods(change):
+    """Importance-weighted likelihoods as they are, then changed."""
+    right = transfer.marginal_log_likelihood
+
+    def changed(*arguments):
+        estimates, reconstruction = right(*arguments)
+        for estimate in estimates.values():
+            estimate.log_likelihood = change(estimate.log_likelihood)
+        return estimates, reconstruction
+
+    return changed
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda values: values.abs(), "a probability above 1"),
+        (lambda values: values * float("nan"), "NaN"),
+        (lambda values: values - 1e4, "above their likelihood"),
+    ],
+)
+def test_a_fit_with_an_impossible_likelihood_does_not_end_well(data, monkeypatch, change, words):
+    monkeypatch.setattr(transfer, "marginal_log_likelihood", with_likelihoods(change))
+    result = fit(data, [Setting("a", 1, SHORT)])["a"]
+    assert result.run.status == "diverged"
+    assert words in result.run.message
+    assert result.scores is None
+
+
 def test_each_purpose_has_its_own_seed(data, monkeypatch):
     """Weights, training, second stage, bound and likelihood draw different numbers."""
     used = []
