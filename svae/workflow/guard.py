@@ -5,6 +5,7 @@ breaks the contract), every fit it owed is there afterwards: the method's own, o
 there is none. Python scripts use :func:`guarded`, commands of any language `workflow_scripts/guard.py`.
 """
 
+import logging
 import os
 import signal
 import sys
@@ -21,6 +22,8 @@ import pandas as pd
 from svae.contracts import fit as fits
 from svae.errors import BenchmarkError
 from svae.words import Status
+
+logger = logging.getLogger(__name__)
 
 OUT_OF_MEMORY = 77
 """Exit code of a child that met a MemoryError (also that of a GPU)."""
@@ -108,7 +111,7 @@ def _child(work: Callable[[], None], writing: int) -> int:
         if not isinstance(error, BenchmarkError):
             traceback.print_exc()
         last = f"{type(error).__name__}: {error}" if not isinstance(error, BenchmarkError) else str(error)
-        print(last, file=sys.stderr, flush=True)
+        logger.error(last)
         os.write(writing, last.strip().partition("\n")[0][:1000].encode())
         out_of_memory = isinstance(error, MemoryError) or "OutOfMemory" in type(error).__name__
         return OUT_OF_MEMORY if out_of_memory else 1
@@ -144,7 +147,7 @@ def _settle(path: str | Path, setting: str, cells: pd.Index, ending: _Ending) ->
             status, message = "failed", f"the fit breaks its contract: {error}"
     elif status == "ok":
         status, message = "failed", "the method ended well but wrote no fit"
-    print(f"{setting}: {status}: {message}", file=sys.stderr, flush=True)
+    logger.warning("%s: %s: %s", setting, status, message)
     fit = fits.Fit.failed(cells, status, message, setting=setting)
     fit.run.seconds, fit.run.peak_memory_mb = ending.seconds, ending.peak_memory_mb
     fits.write(fit, path)

@@ -5,6 +5,7 @@ import sys
 import pytest
 import yaml
 from checkout import ROOT
+from jsonschema import Draft202012Validator
 
 from svae.contracts.job import Job
 from svae.errors import BenchmarkError
@@ -76,6 +77,14 @@ def test_the_scopes_that_are_shipped_are_valid(path):
     check_names(scope, ROOT, str(path))
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / "config").glob("*.yaml")), ids=lambda path: path.stem)
+def test_editors_that_know_the_schema_accept_them(path):
+    schema = yaml.safe_load((ROOT / "config" / "schemas" / "scope.schema.yaml").read_text())
+    Draft202012Validator.check_schema(schema)
+    errors = Draft202012Validator(schema).iter_errors(yaml.safe_load(path.read_text()))
+    assert [error.message for error in errors] == []
+
+
 def test_every_key_of_the_schema_is_described():
     schema = yaml.safe_load((ROOT / "config" / "schemas" / "scope.schema.yaml").read_text())
     missing = [key for key, entry in schema["properties"].items() if "description" not in entry]
@@ -135,7 +144,7 @@ def test_seeds_are_those_of_earlier_runs():
 
 
 def test_reading_a_scope_loads_nothing_heavy():
-    heavy = ("torch", "scvi", "scanpy", "matplotlib")
+    heavy = ("torch", "scvi", "anndata", "scanpy", "sklearn", "scipy", "statsmodels", "matplotlib")
     script = "import sys, svae.workflow.names, svae.workflow.scope; print(*sys.modules)"
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT)
     assert [name for name in heavy if name in run.stdout.split()] == []
