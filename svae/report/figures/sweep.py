@@ -133,27 +133,33 @@ def _one_name_per_factor(wide: pd.DataFrame, numbers: pd.DataFrame) -> list[str]
 def _gaps(tables: Tables, table: pd.DataFrame, metrics: list[str]) -> str:
     """Say which methods have no point in a panel, and why; empty if all have one.
 
-    A method that was not run, or failed, is told with the place on the axis. That a metric does not
-    apply to a method is true of all places.
+    The values of the parameter are told where a method lacks only some of its points.
     """
+    methods = tables.order
+    if table["sweep"].iloc[0] == LATENTS:  # other methods are not varied
+        methods = [method for method in methods if method in set(table["method"])]
+    places = table[[*FACET, "x"]].drop_duplicates().sort_values("x")
     gaps: dict[str, list[str]] = {}
-    over_latents = table["sweep"].iloc[0] == LATENTS
-    methods = [method for method in tables.order if not over_latents or method in set(table["method"])]
-    for (dataset, split, x), metric in product(table.groupby([*FACET, "x"]).groups, metrics):
-        for method in methods:
-            here = (table["dataset"] == dataset) & (table["x"] == x)
-            rows = table[here & (table["metric"] == metric) & (table["method"] == method)]
-            if rows["mean"].notna().any():
-                continue
-            reason = why_missing(outcomes_of(tables, (dataset, split), method))
+    for method, metric in product(methods, metrics):
+        points = table[(table["method"] == method) & (table["metric"] == metric) & table["mean"].notna()]
+        missing = places[~places["x"].isin(points["x"])]
+        for reason, values in _by_reason(tables, method, missing).items():
             if reason == NOT_APPLICABLE:
-                text = f"{tables.registry.loc[metric, 'label']} {reason}"
-            else:
-                text = f"{reason} at {x:g}"
-            gaps.setdefault(text, []).append(method)
-    return "; ".join(
-        f"{text}: {tables.labels(list(dict.fromkeys(methods)))}" for text, methods in gaps.items()
-    )
+                reason = f"{tables.registry.loc[metric, 'label']} {reason}"
+            if len(values) < len(places):
+                reason += f" at {', '.join(f'{x:g}' for x in values)}"
+            gaps.setdefault(reason, []).append(method)
+    texts = [f"{reason}: {tables.labels(list(dict.fromkeys(of)))}" for reason, of in gaps.items()]
+    return "; ".join(texts)
+
+
+def _by_reason(tables: Tables, method: str, places: pd.DataFrame) -> dict[str, list[float]]:
+    """Values of the parameter at which a method has no point, by the reason."""
+    reasons: dict[str, list[float]] = {}
+    for place in places.itertuples():
+        outcomes = outcomes_of(tables, (str(place.dataset), str(place.split)), method)
+        reasons.setdefault(why_missing(outcomes), []).append(place.x)
+    return reasons
 
 
 def _draw_lines(ax: Axes, table: pd.DataFrame, methods: list[str], tables: Tables) -> None:
