@@ -6,12 +6,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 
 def render(name: str, **values: object) -> str:
-    """Fill the template called `name` with `values`.
+    """Fill the template of the page called `name` with `values`.
 
-    In an HTML template every value is escaped. In a template of reStructuredText, the filter ``plain``
-    makes a value appear as it stands.
+    In HTML every value is escaped. In reStructuredText, the filter ``plain`` makes a value appear as it
+    stands.
     """
-    return _ENVIRONMENT.get_template(name).render(**values)
+    return _ENVIRONMENT.get_template(f"{name}.jinja").render(**values)
 
 
 def plain(text: object) -> str:
@@ -26,7 +26,7 @@ def plain(text: object) -> str:
 
 
 def _is_html(name: str | None) -> bool:
-    return name is not None and name.endswith(".html")
+    return name is not None and ".html" in name
 
 
 _ENVIRONMENT = Environment(
