@@ -26,8 +26,6 @@ def start(log: str | os.PathLike) -> None:
     logging.basicConfig(stream=sys.stderr, format="%(message)s")
     logging.getLogger("svae").setLevel(logging.INFO)
     sys.excepthook = _one_sentence
-    logging.basicConfig(format="%(message)s", stream=sys.stderr)
-    logging.getLogger("svae").setLevel(logging.INFO)
 
 
 def _one_sentence(kind, error, traceback) -> None:

@@ -62,7 +62,10 @@ def _check_methods(scope: Scope, repository: Repository, where: str) -> None:
     for method in scope.methods:
         if method not in repository.methods:
             error = unknown("method", method, repository.methods, f"{where}: methods")
-            raise BenchmarkError(f"{error}; a method needs a rule file rules/methods/{method}.smk")
+            raise BenchmarkError(
+                f"{error}; a method needs a rule file rules/methods/{method}.smk, "
+                f"or a model class in svae/models/family/{method}.py"
+            )
     _among("method", [scope.reference], scope.methods, f"{where}: reference")
 
 
