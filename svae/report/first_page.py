@@ -64,8 +64,6 @@ def _what_was_run(tables: Tables) -> dict[str, str]:
     replicates = status.groupby(FACET)["replicate"].nunique()
     least, most = replicates.min(), replicates.max()
     anchors = f"; anchors: {tables.labels(tables.anchors)}" if tables.anchors else ""
-    minutes = status["seconds"].sum() / 60
-    compute = f"{minutes:.0f} minutes" if minutes < 90 else f"{minutes / 60:.1f} hours"
     choices = tables.datasets[tables.datasets["parameter"] == "gene_choice"]
     genes = [f"{row.dataset}, {row.value}" for row in choices.itertuples()]
     return {
@@ -74,9 +72,16 @@ def _what_was_run(tables: Tables) -> dict[str, str]:
         "Splits": ", ".join(status["split"].unique()),
         "Replicates": f"{least}" if least == most else f"{least} to {most}",
         "Methods": tables.labels(tables.order) + anchors,
-        "Fits": f"{len(status)}, which took {compute} of compute",
+        "Fits": f"{len(status)}, which took {_duration(status['seconds'].sum())} of compute",
         "Setting shown": f"the one chosen by {RULES[tables.rule].sentence}",
     }
+
+
+def _duration(seconds: float) -> str:
+    """Write a time in the unit in which it is easiest to read."""
+    if seconds < 120:
+        return f"{seconds:.0f} seconds"
+    return f"{seconds / 60:.0f} minutes" if seconds < 90 * 60 else f"{seconds / 3600:.1f} hours"
 
 
 def _described(tables: Tables, dataset: str) -> str:
