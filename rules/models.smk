@@ -24,7 +24,7 @@ for method in filter(is_model, scope.methods):
             mem_mb=memory_mb,
             runtime=240,
         params:
-            method=method,
+            method=plain_text(method),
             settings=settings_of(method, scope.training),
             timeout_minutes=timeout_minutes,
             likelihood_samples=scope.likelihood_samples,
