@@ -9,5 +9,6 @@ from svae.workflow.logs import start
 start(snakemake.log[0])
 dataset = read_dataset(snakemake.input.dataset)
 plan = SplitPlan.model_validate(snakemake.params.plan)
-table = split_dataset(dataset, plan, snakemake.params.seed)
+where = f"{snakemake.input.dataset}: splits: {snakemake.wildcards.split}"
+table = split_dataset(dataset, plan, snakemake.params.seed, where)
 write_split(table, snakemake.output[0], dataset.obs["perturbation"])

@@ -10,7 +10,9 @@ from svae.expression import log_normalised
 from svae.words import CONTROL
 
 
-def effect_sizes(dataset: ad.AnnData, n_components: int = 50, seed: int = 0) -> pd.Series:
+def effect_sizes(
+    dataset: ad.AnnData, n_components: int = 50, seed: int = 0, where: str = "split"
+) -> pd.Series:
     """Squared distance of each perturbation's mean to that of the control, largest first.
 
     In the first principal components of log-normalised counts, where it is the maximum mean
@@ -18,7 +20,9 @@ def effect_sizes(dataset: ad.AnnData, n_components: int = 50, seed: int = 0) -> 
     """
     labels = dataset.obs["perturbation"].astype(str).to_numpy()
     if CONTROL not in labels:
-        raise BenchmarkError("split 'largest_effect': the dataset has no control cells to compare with")
+        raise BenchmarkError(
+            f"{where}: the kind 'largest_effect' needs control cells, and the dataset has none"
+        )
     expression = log_normalised(dataset, float(np.median(np.asarray(dataset.X.sum(axis=1)))))
     n_components = min(n_components, *(size - 1 for size in expression.shape))
     components = PCA(n_components, random_state=seed).fit_transform(expression)

@@ -1,10 +1,17 @@
 """What a split holds out: the options of :func:`svae.datasets.splits.split`."""
 
+import re
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from svae.errors import BenchmarkError
 from svae.options import Options
+from svae.words import CONTROL
+
+LONGEST_RANGE = 10_000
+"""Names that a range such as ``p80..p99`` stands for at most."""
+_RANGE = re.compile(r"(?P<prefix>.*?)(?P<first>\d+)\.\.(?P=prefix)(?P<last>\d+)")
 
 
 class SplitPlan(Options):
@@ -22,3 +29,70 @@ class SplitPlan(Options):
     validation: Annotated[float, Field(ge=0, lt=1)] = 0.1
     """Fraction of the cells of each trained perturbation that are set aside for validation, but at least
     one cell; 0 for none."""
+
+    @model_validator(mode="after")
+    def _keys_suit_the_kind(self) -> "SplitPlan":
+        """Refuse what no dataset could make right."""
+        if self.kind == "named":
+            if CONTROL in self.names:
+                raise BenchmarkError(f"held_out names '{CONTROL}', which is never held out")
+        elif self.kind == "pathway":
+            if not isinstance(self.held_out, str):
+                raise BenchmarkError(f"held_out is {self.held_out!r}, but must be the name of one pathway")
+        else:
+            _refuse_number(self.held_out)
+        if (self.pathways is None) == (self.kind == "pathway"):
+            wanted = "needs" if self.kind == "pathway" else "does not take"
+            raise BenchmarkError(
+                f"the kind '{self.kind}' {wanted} the key 'pathways', a JSON file of pathways"
+            )
+        return self
+
+    @property
+    def names(self) -> list[str]:
+        """Names in ``held_out``, with ranges written out.
+
+        Raises
+        ------
+        BenchmarkError
+            If there are none, or a range counts down or is too long.
+        """
+        if not isinstance(self.held_out, str | list):
+            raise BenchmarkError(f"held_out is {self.held_out!r}, but must be a list of perturbations")
+        if not self.held_out:
+            raise BenchmarkError(f"held_out is {self.held_out!r}; name at least one perturbation")
+        given = [self.held_out] if isinstance(self.held_out, str) else self.held_out
+        return [name for entry in given for name in _written_out(entry)]
+
+
+def _refuse_number(held_out: int | float | str | list[str]) -> None:
+    """Raise unless `held_out` is a number of perturbations, or a fraction of them."""
+    if isinstance(held_out, float) and held_out >= 1:
+        hint = f"; for {held_out:.0f} of them, write {held_out:.0f}" if held_out.is_integer() else ""
+        raise BenchmarkError(f"held_out is {held_out}, but a fraction of the perturbations is below 1{hint}")
+    if not isinstance(held_out, int | float) or not held_out > 0:
+        raise BenchmarkError(
+            f"held_out is {held_out!r}, but must be a number of perturbations (1 or more) or a fraction"
+        )
+
+
+def _written_out(name: str) -> list[str]:
+    """Return the names that a range such as ``p80..p99`` stands for; any other name is itself.
+
+    >>> _written_out("p08..p10"), _written_out("TP53")
+    (['p08', 'p09', 'p10'], ['TP53'])
+    """
+    match = _RANGE.fullmatch(name)
+    if match is None:
+        return [name]
+    prefix, first, last = match["prefix"], match["first"], match["last"]
+    number = int(last) - int(first) + 1
+    if number < 1:
+        raise BenchmarkError(
+            f"held_out: the range '{name}' counts down; write '{prefix}{last}..{prefix}{first}'"
+        )
+    if number > LONGEST_RANGE:
+        raise BenchmarkError(
+            f"held_out: the range '{name}' has {number:,} names, more than {LONGEST_RANGE:,}"
+        )
+    return [f"{prefix}{i:0{len(first)}d}" for i in range(int(first), int(last) + 1)]

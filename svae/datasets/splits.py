@@ -9,6 +9,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 
+from svae.contracts.split import HELD_OUT_PARTS
 from svae.datasets.held_out import choose_held_out
 from svae.datasets.split_plan import SplitPlan
 from svae.errors import BenchmarkError
@@ -16,7 +17,7 @@ from svae.seeds import seed_from
 from svae.words import CONTROL
 
 
-def split_dataset(dataset: ad.AnnData, plan: SplitPlan, seed: int) -> pd.DataFrame:
+def split_dataset(dataset: ad.AnnData, plan: SplitPlan, seed: int, where: str = "split") -> pd.DataFrame:
     """Split the cells of a dataset; what :func:`split` needs beside the labels is computed here.
 
     Parameters
@@ -27,17 +28,26 @@ def split_dataset(dataset: ad.AnnData, plan: SplitPlan, seed: int) -> pd.DataFra
         What to hold out.
     seed
         Seed from which those of effect sizes, perturbations and cells follow.
+    where
+        Name of dataset and split, for error messages.
 
     Returns
     -------
     One row per cell, in the dataset's order: ``cell``, ``perturbation``, ``part``.
+
+    Raises
+    ------
+    BenchmarkError
+        As :func:`split`, and if a batch occurs in held-out cells alone.
     """
     effects = None
     if plan.kind == "largest_effect":
         from svae.datasets.effects import effect_sizes  # here, because it imports scikit-learn
 
-        effects = effect_sizes(dataset, seed=seed_from(seed, "effects"))
-    return split(dataset.obs["perturbation"], plan, seed, effects)
+        effects = effect_sizes(dataset, seed=seed_from(seed, "effects"), where=where)
+    table = split(dataset.obs["perturbation"], plan, seed, effects, where=where)
+    _refuse_untrained_batches(dataset, table, where)
+    return table
 
 
 def split(
@@ -47,6 +57,7 @@ def split(
     effects: pd.Series | None = None,
     min_cells_held_out: int = 4,
     min_cells_trained: int = 2,
+    where: str = "split",
 ) -> pd.DataFrame:
     """Split cells by their labels.
 
@@ -62,6 +73,8 @@ def split(
         Effect size per perturbation (``largest_effect``), from :func:`svae.datasets.effects.effect_sizes`.
     min_cells_held_out, min_cells_trained
         Fewest cells of a perturbation for which the halves (or training and validation) mean anything.
+    where
+        Name of dataset and split, for error messages.
 
     Returns
     -------
@@ -73,10 +86,10 @@ def split(
         If the perturbations cannot be held out, nothing is left to train on, or one has too few cells.
     """
     labels = labels.astype(str)
-    held_out = set(choose_held_out(labels, plan, seed, effects))
+    held_out = set(choose_held_out(labels, plan, seed, effects, where))
     if not set(labels) - held_out - {CONTROL}:
         raise BenchmarkError(
-            f"split '{plan.kind}': all {len(held_out)} perturbations are held out, none is trained on"
+            f"{where}: all {len(held_out)} perturbations would be held out; one at least has to be trained on"
         )
     parts = pd.Series(index=labels.index, dtype=object)
     for name, rows in labels.groupby(labels.to_numpy()).indices.items():
@@ -85,8 +98,7 @@ def split(
             needed, use = (min_cells_held_out, "held out")
         if len(rows) < needed:
             raise BenchmarkError(
-                f"split '{plan.kind}': perturbation '{name}' has {len(rows)} cells, "
-                f"but needs {needed} to be {use}"
+                f"{where}: perturbation '{name}' has {len(rows)} cells, but needs {needed} to be {use}"
             )
         shuffled = np.random.default_rng(seed_from(seed, "cells", name)).permutation(rows)
         if name in held_out:
@@ -100,6 +112,22 @@ def split(
             parts.iloc[shuffled[size:]] = "train"
     columns = {"cell": labels.index.astype(str), "perturbation": labels.to_numpy(), "part": parts.to_numpy()}
     return pd.DataFrame(columns)
+
+
+def _refuse_untrained_batches(dataset: ad.AnnData, table: pd.DataFrame, where: str) -> None:
+    """Raise if a held-out cell is of a batch that no model is trained on."""
+    if "batch" not in dataset.obs:
+        return
+    batches, parts = dataset.obs["batch"].astype(str).to_numpy(), table["part"].to_numpy()
+    trained = batches[parts == "train"]
+    strange = np.isin(parts, HELD_OUT_PARTS) & ~np.isin(batches, trained)
+    if strange.any():
+        row = table.iloc[np.flatnonzero(strange)[0]]
+        column = dataset.uns.get("dataset", {}).get("batch", "batch")
+        raise BenchmarkError(
+            f"{where}: batch '{batches[strange][0]}' of obs['{column}'] has held-out cells (of perturbation "
+            f"'{row['perturbation']}'), but none to train on; hold out others, or correct for no batch"
+        )
 
 
 def _validation_cells(n_cells: int, fraction: float) -> int:

@@ -98,29 +98,67 @@ def test_a_pathway_of_the_screen_is_held_out(shared_data):
     ("kind", "asked", "message"),
     [
         ("randm", 1, "unknown kind 'randm', did you mean 'random'"),
-        ("random", 0, "held_out is 0, but must be a number or a fraction"),
-        ("random", "p01", "held_out is 'p01', but must be a number or a fraction"),
-        ("random", 2.5, "held_out is 2.5, but must be less than 1 or a whole number of the 20"),
-        ("random", 21, "held_out is 21, but must be less than 1 or a whole number of the 20"),
-        ("random", 20, "all 20 perturbations are held out"),
-        ("named", ["p1"], "unknown perturbation 'p1', did you mean 'p1[0-9]'"),
+        ("random", 0, "held_out is 0, but must be a number of perturbations.* or a fraction"),
+        ("random", float("nan"), "held_out is nan, but must be a number of perturbations"),
+        ("random", "p01", "held_out is 'p01', but must be a number of perturbations.* or a fraction"),
+        ("largest_effect", ["p01"], r"held_out is \['p01'\], but must be a number of perturbations"),
+        ("random", 2.5, "held_out is 2.5, but a fraction of the perturbations is below 1$"),
+        ("random", 1.0, "held_out is 1.0, but a fraction.* is below 1; for 1 of them, write 1$"),
+        ("random", 21, "mine: splits: s: held_out is 21, but the dataset has 20 perturbations"),
+        ("random", 20, "mine: splits: s: all 20 perturbations would be held out"),
+        ("named", ["p1"], "mine: splits: s: held_out: unknown perturbation 'p1', did you mean 'p1[0-9]'"),
         ("named", ["p18..p22"], "unknown perturbation 'p20'"),
-        ("named", ["control"], "'control' cannot be held out"),
-        ("named", [], "held_out is an empty list"),
+        ("named", ["p05..p02"], "the range 'p05..p02' counts down; write 'p02..p05'"),
+        ("named", ["p0..p999999999"], "the range 'p0..p999999999' has 1,000,000,000 names"),
+        ("named", ["control"], "held_out names 'control', which is never held out"),
+        ("named", [], r"held_out is \[\]; name at least one"),
         ("named", 3, "held_out is 3, but must be a list"),
-        ("pathway", "exosome", "unknown pathway 'exosome'"),
+        ("pathway", "exosome", "the kind 'pathway' needs the key 'pathways'"),
     ],
 )
 def test_bad_choices_are_one_sentence(labels, kind, asked, message):
-    with pytest.raises(BenchmarkError, match=message):
-        split(labels, plan(kind, asked), 0)
+    with pytest.raises(BenchmarkError, match=message) as caught:
+        split(labels, plan(kind, asked), 0, where="mine: splits: s")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "asked", "message"),
+    [
+        ("pathway", ["exosome"], r"held_out is \['exosome'\], but must be the name of one pathway"),
+        ("random", 0.2, "the kind 'random' does not take the key 'pathways'"),
+    ],
+)
+def test_a_file_of_pathways_goes_with_the_name_of_one(kind, asked, message):
+    with pytest.raises(BenchmarkError, match=f"splits: s: {message}"):
+        checked(SplitPlan, {"kind": kind, "held_out": asked, "pathways": "lists.json"}, "splits: s")
+
+
+def with_batches(labels, batches):
+    """A dataset of cells with labels and batches."""
+    obs = pd.DataFrame({"perturbation": labels, "batch": pd.Categorical(batches)}, index=labels.index)
+    dataset = ad.AnnData(sparse.csr_matrix(np.ones((len(labels), 2))), obs=obs)
+    dataset.uns["dataset"] = {"batch": "lane"}
+    return dataset
+
+
+def test_a_batch_that_no_model_sees_in_training_is_told_by_the_split(labels):
+    batches = np.where(labels == "p03", "L3", "L1")
+    dataset = with_batches(labels, batches)
+    with pytest.raises(BenchmarkError) as caught:
+        split_dataset(dataset, plan("named", ["p02", "p03"]), 0, "local.h5ad: splits: s")
+    said = str(caught.value)
+    assert said.startswith(
+        "local.h5ad: splits: s: batch 'L3' of obs['lane'] has held-out cells (of perturbation 'p03')"
+    )
+    assert held_out(split_dataset(dataset, plan("named", ["p02"]), 0)) == {"p02"}
 
 
 def test_the_seed_reaches_the_effect_sizes(monkeypatch, labels):
     """They are drawn from where a screen has many genes, so a scope's seed has to arrive there."""
     seeds = []
 
-    def effect_sizes(dataset, seed):
+    def effect_sizes(dataset, seed, where):
         seeds.append(seed)
         return pd.Series(range(20), index=[f"p{k:02d}" for k in range(20)])
 
