@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from checkout import METHODS, TINY, Checkout, once
+import yaml
+from checkout import METHODS, ROOT, TINY, Checkout, once
 
 pytestmark = pytest.mark.workflow
 
@@ -32,6 +33,7 @@ class Cluster:
         """Run Snakemake with the profile as it is, but without waiting long for such short jobs."""
         return self.checkout.snakemake(
             *("tiny", "--profile", "slurm", "--latency-wait", "5"),
+            *("--slurm-partition-config", "slurm/partitions.yaml"),
             *("--slurm-init-seconds-before-status-checks", "1", "--seconds-between-status-checks", "1"),
             *arguments,
             PATH=f"{CLUSTER}{os.pathsep}{os.environ['PATH']}",
@@ -92,7 +94,6 @@ def test_job_asks_for_memory_and_time(cluster, rule, memory, minutes):
     for call in calls:
         assert asked(call, "--mem") == memory
         assert asked(call, "-t") == minutes
-        assert asked(call, "-p") == "standard"
         assert "-A" not in call
 
 
@@ -101,6 +102,18 @@ def test_only_training_asks_for_a_gpu(cluster):
     for rule in ("simulate", "split", "fit_pca", "evaluate"):
         for call in cluster.calls(rule):
             assert not any("gpu" in argument or "gres" in argument for argument in call)
+
+
+def test_jobs_go_to_the_partition_that_fits_them(cluster):
+    """Partitions follow from what a job asks for, so that no rule has to be named."""
+    for rule in ("simulate", "split", "fit_pca", "evaluate"):
+        assert {asked(call, "-p") for call in cluster.calls(rule)} == {"standard"}
+    assert {asked(call, "-p") for call in cluster.calls("fit_svae_plus")} == {"gpu"}
+
+
+def test_the_profile_names_no_rule_that_it_could_miss():
+    profile = yaml.safe_load((ROOT / "slurm" / "config.yaml").read_text(encoding="utf-8"))
+    assert "set-resources" not in profile
 
 
 def test_a_site_without_gpus_option_can_ask_for_gres(cluster):
