@@ -10,6 +10,7 @@ FILES = {
     "add-a-figure.md": 2,  # a function and its caption
     "add-a-method.md": 2 + 2,  # in Python and in another language: a rule and its program
     "add-a-metric.md": 1,
+    "add-a-model-class.md": 1,
     "add-a-selection-rule.md": 1,
     "add-a-simulator.md": 1,
 }
