@@ -43,6 +43,8 @@ def choose_cells(file: PublishedFile, labels: pd.Series, preparation: Preparatio
         chosen &= ~labels.isin(rare).to_numpy()
     if not chosen.any():
         raise BenchmarkError(f"{file.path}: no cell is left of {len(labels)}; loosen the filters")
+    if set(labels[chosen]) == {CONTROL}:
+        raise BenchmarkError(f"{file.path}: only control cells are left of {len(labels)}; loosen the filters")
     if preparation.max_cells is not None:
         chosen &= _drawn(labels.where(chosen), preparation.max_cells, seed)
     return chosen

@@ -5,8 +5,8 @@ import numpy as np
 import pandas as pd
 
 from svae.datasets.preparation import Preparation
-from svae.datasets.published import PublishedFile
-from svae.errors import unknown
+from svae.datasets.published import PublishedFile, first_line
+from svae.errors import BenchmarkError, unknown
 
 
 def read_gene_names(file: PublishedFile, gene_column: str | None) -> pd.Index:
@@ -27,16 +27,38 @@ def choose_genes(file: PublishedFile, names: pd.Index, preparation: Preparation)
     return names.isin(file.present(preparation.genes, names, "gene"))
 
 
-def keep_most_variable(dataset: ad.AnnData, number: int) -> ad.AnnData:
+def keep_most_variable(dataset: ad.AnnData, number: int, where: str) -> ad.AnnData:
     """Keep the most variable genes, in the dataset's order (Stuart et al. 2019, ``seurat_v3`` of scanpy).
 
     All cells are looked at, and no labels. A dataset is prepared once for all its splits, so cells that a
     split holds out are among them: their expression, though not their perturbation, takes part in the choice.
     The studies that the benchmark repeats choose genes in this way, too.
+
+    Parameters
+    ----------
+    dataset
+        Raw counts.
+    number
+        How many genes to keep.
+    where
+        Name of the file, for error messages.
+
+    Raises
+    ------
+    BenchmarkError
+        If the curve of variance on mean, which the choice rests on, cannot be fitted to these cells.
     """
     import scanpy as sc  # a second to import, and few datasets ask for it
 
-    with_scores = sc.pp.highly_variable_genes(dataset, n_top_genes=number, flavor="seurat_v3", inplace=False)
+    try:
+        with_scores = sc.pp.highly_variable_genes(
+            dataset, n_top_genes=number, flavor="seurat_v3", inplace=False
+        )
+    except (ValueError, ZeroDivisionError) as error:  # so does the regression of few or equal genes
+        raise BenchmarkError(
+            f"{where}: top_genes: the variability of {dataset.n_vars:,} genes in {dataset.n_obs:,} cells "
+            f"cannot be ranked ({first_line(error)}); name the `genes` to keep instead"
+        ) from error
     return dataset[:, with_scores["highly_variable"].to_numpy()].copy()
 
 

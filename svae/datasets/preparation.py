@@ -1,7 +1,10 @@
 """What to keep of a published file: the options of :func:`svae.datasets.prepare.prepare`."""
 
-from pydantic import Field, PositiveInt
+from typing import Annotated
 
+from pydantic import Field, PositiveInt, model_validator
+
+from svae.errors import BenchmarkError
 from svae.options import Options
 
 Scalar = str | int | float | bool
@@ -15,6 +18,17 @@ class Bounds(Options):
     max: float | None = None
     """Largest value to keep."""
 
+    @model_validator(mode="after")
+    def _some_values_are_within(self) -> "Bounds":
+        """Refuse bounds that no value passes, or that all values pass."""
+        if self.min is None and self.max is None:
+            raise BenchmarkError("give min, max or both")
+        lowest = float("-inf") if self.min is None else self.min
+        highest = float("inf") if self.max is None else self.max
+        if not lowest <= highest:
+            raise BenchmarkError(f"no value is between min {lowest:g} and max {highest:g}")
+        return self
+
 
 class Preparation(Options):
     """How a dataset is made of a published file: first cells are chosen, then genes."""
@@ -23,7 +37,7 @@ class Preparation(Options):
     """Column of `obs` that names the perturbation of a cell; cells without a label are left out."""
     control: str | None = None
     """Label of unperturbed cells in that column; they become `control`."""
-    separator: str | None = None
+    separator: Annotated[str, Field(min_length=1)] | None = None
     """What joins the parts of a combination in that column, such as `_`. Parts are sorted and joined by `+`,
     and parts equal to `control` are dropped: `B_ctrl_A` becomes `A+B`."""
     batch: str | None = None
@@ -34,13 +48,13 @@ class Preparation(Options):
     """Column of `var` that names the genes; by default their index does. Repeated names get `-1`, `-2`, …"""
     filters: dict[str, Scalar | list[Scalar] | Bounds] = Field(default={})
     """Cells to keep: column of `obs` to a value, a list of values, or bounds."""
-    perturbations: list[str] | None = None
+    perturbations: Annotated[list[str], Field(min_length=1)] | None = None
     """Perturbations to keep, as they are named after renaming, beside the control."""
     min_cells: PositiveInt | None = None
     """Perturbations with fewer cells are left out."""
     max_cells: PositiveInt | None = None
     """Cells of a perturbation, and of the control, to keep at most: a random draw."""
-    genes: list[str] | None = None
+    genes: Annotated[list[str], Field(min_length=1)] | None = None
     """Genes to keep; cells without counts in them are left out."""
     gene_lists: str | None = None
     """JSON file with lists `perturbations` and `genes` to keep, instead of those two keys."""
@@ -52,3 +66,11 @@ class Preparation(Options):
     """Where the data were published; a download takes it from the table of studies."""
     licence: str = ""
     """Licence of the data; a download takes it from the table of studies."""
+
+    @model_validator(mode="after")
+    def _lists_come_from_one_place(self) -> "Preparation":
+        if self.gene_lists is not None:
+            for key in ("perturbations", "genes"):
+                if getattr(self, key) is not None:
+                    raise BenchmarkError(f"gene_lists stands in the place of {key}; give one of the two")
+        return self

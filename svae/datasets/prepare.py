@@ -11,7 +11,7 @@ from anndata.utils import make_index_unique
 from svae.contracts.dataset import validate_dataset
 from svae.datasets.cells import choose_cells
 from svae.datasets.genes import choose_genes, how_chosen, keep_most_variable, read_gene_names
-from svae.datasets.labels import read_labels
+from svae.datasets.labels import MISSING, read_labels, refuse_unclear_labels
 from svae.datasets.preparation import Preparation
 from svae.datasets.published import PublishedFile
 from svae.errors import BenchmarkError
@@ -32,8 +32,8 @@ def prepare(path: str | Path, preparation: Preparation, seed: int = 0, name: str
     seed
         Of the draw of cells, if the preparation limits their number.
     name
-        Stored in ``uns["dataset"]``, beside the file's name and sha256, citation, licence, and how the genes
-        were chosen; by default the file's name.
+        Stored in ``uns["dataset"]``, beside the file's name and sha256, citation, licence, how the genes
+        were chosen, and the name of the batch column; by default the file's name.
 
     Returns
     -------
@@ -52,10 +52,11 @@ def prepare(path: str | Path, preparation: Preparation, seed: int = 0, name: str
         dataset = _read(file, preparation, seed)
         n_genes = dataset.n_vars
         if preparation.top_genes is not None and preparation.top_genes < n_genes:
-            dataset = keep_most_variable(dataset, preparation.top_genes)
+            dataset = keep_most_variable(dataset, preparation.top_genes, str(path))
         dataset = _without_empty_cells(file, dataset)
     dataset.uns["dataset"] = {
         "name": name or path.stem,
+        "batch": preparation.batch or "",
         "source": path.name,
         "citation": preparation.citation,
         "licence": preparation.licence,
@@ -67,12 +68,26 @@ def prepare(path: str | Path, preparation: Preparation, seed: int = 0, name: str
 
 
 def read_gene_lists(path: str | Path) -> dict[str, list[str]]:
-    """Read which ``perturbations`` and ``genes`` of a study to keep, from a JSON file."""
+    """Read which ``perturbations`` and ``genes`` of a study to keep, from a JSON file.
+
+    Raises
+    ------
+    BenchmarkError
+        If the file cannot be read, or holds neither of the two lists, or something else under their names.
+    """
     try:
         lists = json.loads(Path(path).read_text(encoding="utf-8"))
-        return {key: list(lists[key]) for key in ("perturbations", "genes") if key in lists}
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError) as error:
         raise BenchmarkError(f"{path}: not a readable JSON file of gene lists ({error})") from error
+    found = {
+        key: lists[key] for key in ("perturbations", "genes") if isinstance(lists, dict) and key in lists
+    }
+    if not found:
+        raise BenchmarkError(f"{path}: holds neither a list 'perturbations' nor a list 'genes'")
+    for key, names in found.items():
+        if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+            raise BenchmarkError(f"{path}: '{key}' is not a list of names")
+    return found
 
 
 def _read(file: PublishedFile, preparation: Preparation, seed: int) -> ad.AnnData:
@@ -83,6 +98,7 @@ def _read(file: PublishedFile, preparation: Preparation, seed: int) -> ad.AnnDat
         file.refuse_repeated(content.var_names, "gene")
     labels = read_labels(file, preparation)
     cells = choose_cells(file, labels, preparation, seed)
+    refuse_unclear_labels(file, preparation, cells)
     names = read_gene_names(file, preparation.gene_column)
     genes = choose_genes(file, names, preparation)
 
@@ -91,7 +107,7 @@ def _read(file: PublishedFile, preparation: Preparation, seed: int) -> ad.AnnDat
     )
     if preparation.batch is not None:
         batches = file.column(preparation.batch)[cells]
-        if batches.isna().any():
+        if (batches.isna() | batches.astype(str).isin(MISSING)).any():
             raise BenchmarkError(f"{file.path}: obs['{preparation.batch}'] has cells without a batch")
         obs["batch"] = pd.Categorical(batches.astype(str))
     var = pd.DataFrame(index=pd.Index(make_index_unique(names)[genes]))

@@ -19,6 +19,8 @@ logger = logging.getLogger(__name__)
 
 ROWS_AT_ONCE = 4096
 """Cells read in one piece: 130 MB of the widest dense file, and few enough seeks in a sparse one."""
+LARGEST_COUNT = np.iinfo(np.int32).max
+"""Largest count that a dataset can hold."""
 
 
 @dataclass(frozen=True)
@@ -33,16 +35,18 @@ class PublishedFile:
     def open(cls, path: str | Path) -> Iterator["PublishedFile"]:
         """Open the file at `path`; a :class:`BenchmarkError` tells of damage found now or while reading."""
         path = Path(path)
+        if path.is_dir():
+            raise BenchmarkError(f"{path}: a folder, or a zarr store; an h5ad file is needed")
         if not path.is_file():
             raise BenchmarkError(f"{path}: no such file")
         try:
             content = ad.read_h5ad(path, backed="r")
         except Exception as error:
-            raise BenchmarkError(f"{path}: not a readable h5ad file ({_first_line(error)})") from error
+            raise BenchmarkError(f"{path}: not a readable h5ad file ({first_line(error)})") from error
         try:
             yield cls(path, content)
         except OSError as error:
-            raise BenchmarkError(f"{path}: damaged h5ad file ({_first_line(error)})") from error
+            raise BenchmarkError(f"{path}: damaged h5ad file ({first_line(error)})") from error
         finally:
             content.file.close()
 
@@ -100,6 +104,10 @@ class PublishedFile:
                 continue
             block = sparse.csr_matrix(matrix[start : start + ROWS_AT_ONCE][rows])
             validate_counts(block, self.content.obs_names[start + rows], where)
+            if block.max() > LARGEST_COUNT:
+                raise BenchmarkError(
+                    f"{where}: X holds {block.max():g}, more than {LARGEST_COUNT:,}; counts are needed"
+                )
             blocks.append(block[:, genes].astype(np.int32))
         counts = sparse.vstack(blocks, format="csr")
         counts.eliminate_zeros()
@@ -121,5 +129,6 @@ class PublishedFile:
         return (matrix.to_memory() if hasattr(matrix, "to_memory") else matrix).tocsr()
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """Return the first line of what an error says, or its type where it says nothing."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -123,7 +123,7 @@ def _refuse_untrained_batches(dataset: ad.AnnData, table: pd.DataFrame, where: s
     strange = np.isin(parts, HELD_OUT_PARTS) & ~np.isin(batches, trained)
     if strange.any():
         row = table.iloc[np.flatnonzero(strange)[0]]
-        column = dataset.uns.get("dataset", {}).get("batch", "batch")
+        column = dataset.uns.get("dataset", {}).get("batch") or "batch"
         raise BenchmarkError(
             f"{where}: batch '{batches[strange][0]}' of obs['{column}'] has held-out cells (of perturbation "
             f"'{row['perturbation']}'), but none to train on; hold out others, or correct for no batch"

@@ -1,4 +1,4 @@
-"""Whether the names in a scope exist: methods, datasets, splits, metrics, simulators and selection rules."""
+"""Whether what a scope names exists: methods, datasets, splits, metrics, simulators, rules and files."""
 
 import csv
 from collections.abc import Iterable
@@ -10,6 +10,7 @@ from svae.evaluation.metrics import METRICS
 from svae.evaluation.selection import RULES
 from svae.models import FAMILY
 from svae.simulation import SIMULATORS, build_simulator, parameters
+from svae.workflow.paths import check_paths
 from svae.workflow.scope import Scope
 from svae.workflow.sections import RealDataset, SimulatedDataset
 
@@ -37,6 +38,7 @@ def check_names(scope: Scope, root: str | Path, where: str = "config") -> None:
         else:
             _check_real(entry, repository, place)
     _check_selection(scope, where)
+    check_paths(scope, where)
 
 
 @dataclass(frozen=True)

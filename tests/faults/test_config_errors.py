@@ -26,6 +26,11 @@ def real(**changes: object) -> dict:
     return changed("datasets", {"screen": {"source": "norman2019", "label": "guide"} | changes})
 
 
+def local(path: str) -> dict:
+    """Return the tiny scope on a file of this machine."""
+    return changed("datasets", {"screen": {"path": path, "label": "guide"}})
+
+
 MISTAKES = {
     "scope key": (changed("sed", 1), ["unknown key 'sed'", "'seed'"]),
     "dataset key": (
@@ -83,6 +88,36 @@ MISTAKES = {
         ["datasets: screen: filters: mito", "unknown key 'above'", "min"],
     ),
     "value of a filter": (real(filters={"mito": None}), ["datasets: screen: filters: mito", "None"]),
+    "missing file": (local("data/scren.h5ad"), ["datasets: screen: path", "'data/scren.h5ad'"]),
+    "misspelt file": (local("confg/demo.yaml"), ["datasets: screen: path", "a folder 'confg'"]),
+    "path from home": (local("~/screen.h5ad"), ["datasets: screen: path", "~", "write the folder out"]),
+    "path with braces": (local("data/{lane}.h5ad"), ["datasets: screen: path", "brace"]),
+    "path of a folder": (local("config"), ["datasets: screen: path", "'config' is a folder"]),
+    "missing gene lists": (
+        real(gene_lists="config/replogle2022_gene_list.json"),
+        ["datasets: screen: gene_lists", "did you mean 'config/replogle2022_gene_lists.json'"],
+    ),
+    "missing pathways": (
+        changed("splits/random", {"kind": "pathway", "held_out": "x", "pathways": "config/pathways.json"}),
+        ["splits: random: pathways", "'config/pathways.json'"],
+    ),
+    "no file of pathways": (
+        changed("splits/random", {"kind": "pathway", "held_out": "x"}),
+        ["splits: random", "'pathways'"],
+    ),
+    "all of the perturbations": (
+        changed("splits/random/held_out", 1.0),
+        ["splits: random", "held_out is 1.0", "write 1"],
+    ),
+    "range that counts down": (
+        changed("splits/random", {"kind": "named", "held_out": ["p5..p2"]}),
+        ["splits: random", "'p2..p5'"],
+    ),
+    "empty separator": (real(separator=""), ["datasets: screen: separator"]),
+    "text as a bound": (
+        real(filters={"mito": {"max": "low"}}),
+        ["datasets: screen: filters: mito: max", "low"],
+    ),
     "half a number": (
         changed("datasets/simulated/seeds", [0, 1.5]),
         ["datasets: simulated: seeds: 1", "1.5"],
@@ -117,6 +152,12 @@ def test_mistake_is_told_in_one_sentence(config, named):
 def test_the_tiny_scope_has_no_mistake():
     check(TINY, "tiny.yaml")
     check(real(), "tiny.yaml")
+
+
+def test_a_zarr_store_is_told(tmp_path):
+    (tmp_path / "screen.zarr").mkdir()
+    with pytest.raises(BenchmarkError, match=r"mine\.yaml: datasets: screen: path: .* is a zarr store"):
+        check(local(str(tmp_path / "screen.zarr")), "mine.yaml")
 
 
 def test_missing_key():

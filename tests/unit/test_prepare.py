@@ -11,6 +11,7 @@ from svae.contracts.dataset import validate_dataset
 from svae.datasets.preparation import Preparation
 from svae.datasets.prepare import prepare as prepare_file
 from svae.errors import BenchmarkError
+from svae.options import checked
 
 LABELS = ["A_B"] * 3 + ["B_A"] * 2 + ["A_ctrl"] * 4 + ["ctrl"] * 6 + ["C"] * 2 + [None]
 COUNTS = np.random.default_rng(0).poisson(3.0, size=(len(LABELS), 5)) + np.eye(len(LABELS), 5, dtype=int)
@@ -189,9 +190,23 @@ def test_gene_lists_of_a_study_are_read_from_their_file(screen, tmp_path):
     dataset = prepare(written(screen, tmp_path), "guide", "ctrl", separator="_", gene_lists=str(lists))
     assert set(dataset.obs["perturbation"]) == {"A", "C", "control"}
     assert list(dataset.var_names) == ["ENSG1", "ENSG3"]
-    lists.write_text("{")
-    with pytest.raises(BenchmarkError, match=r"lists\.json: not a readable JSON file"):
-        prepare(tmp_path / "screen.h5ad", "guide", gene_lists=str(lists))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "not a readable JSON file"),
+        ('{"gens": ["ENSG1"]}', "holds neither a list 'perturbations' nor a list 'genes'"),
+        ("[1]", "holds neither a list 'perturbations' nor a list 'genes'"),
+        ('{"genes": "ENSG1"}', "'genes' is not a list of names"),
+        ('{"genes": []}', "'genes' is not a list of names"),
+    ],
+)
+def test_gene_lists_of_the_wrong_kind_are_told(screen, tmp_path, text, message):
+    lists = tmp_path / "lists.json"
+    lists.write_text(text)
+    with pytest.raises(BenchmarkError, match=rf"lists\.json: {message}"):
+        prepare(written(screen, tmp_path), "guide", gene_lists=str(lists))
 
 
 def test_genes_are_chosen_by_symbol_and_repeated_symbols_told_apart(screen, tmp_path, caplog):
@@ -229,6 +244,17 @@ def empty_cell(screen):
     screen.X = sparse.diags([float(i != 4) for i in range(len(LABELS))]).tocsr() @ screen.X
 
 
+def relabel(old, new):
+    def change(screen):
+        screen.obs["guide"] = screen.obs["guide"].cat.rename_categories({old: new})
+
+    return change
+
+
+def without_lane(screen):
+    screen.obs["lane"] = screen.obs["lane"].cat.rename_categories({"1": "nan"})
+
+
 def repeat_cell(screen):
     screen.obs_names = ["AAAC-1", *screen.obs_names[1:]]
 
@@ -256,6 +282,25 @@ def nothing(screen):
         (nothing, {"genes": ["ENSF0"]}, "unknown gene 'ENSF0', did you mean 'ENSG0'"),
         (nothing, {"gene_column": "symbols"}, "unknown column of var 'symbols', did you mean 'symbol'"),
         (nothing, {"perturbations": ["CC"]}, "unknown perturbation 'CC', did you mean 'C'"),
+        (
+            relabel("C", "nan"),
+            {},
+            r"obs\['guide'\]: 2 cells are labelled 'nan', which reads like a missing label",
+        ),
+        (
+            relabel("C", "control"),
+            {"control": "ctrl"},
+            r"obs\['guide'\]: 2 cells are labelled 'control', beside those of the control 'ctrl'",
+        ),
+        (
+            relabel("C", "C_control"),
+            {"control": "ctrl", "separator": "_"},
+            "2 cells are labelled 'C_control', beside those of the control 'ctrl'",
+        ),
+        (without_lane, {"batch": "lane"}, r"obs\['lane'\] has cells without a batch"),
+        (nothing, {"control": "ctrl", "min_cells": 6}, "only control cells are left of 18"),
+        (nothing, {"top_genes": 4}, "top_genes: the variability of 5 genes in 17 cells cannot be ranked"),
+        (spoil(3e9), {}, "X holds 3e[+]09, more than 2,147,483,647"),
         (spoil(-1.0), {}, "negative values"),
         (spoil(0.5), {}, "fractions; raw counts are needed"),
         (spoil(np.nan), {}, "NaN"),
@@ -285,6 +330,36 @@ def test_damaged_and_other_files_are_told(screen, tmp_path):
         prepare(path, "guide")
     with pytest.raises(BenchmarkError, match="no such file"):
         prepare(tmp_path / "elsewhere.h5ad", "guide")
+    with pytest.raises(BenchmarkError, match="a folder, or a zarr store; an h5ad file is needed"):
+        prepare(tmp_path, "guide")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"separator": ""}, "separator: .*at least 1 character"),
+        ({"perturbations": []}, "perturbations: .*at least 1 item"),
+        ({"genes": []}, "genes: .*at least 1 item"),
+        ({"genes": ["G"], "gene_lists": "l.json"}, "gene_lists stands in the place of genes"),
+        ({"filters": {"mito": {}}}, "filters: mito: .*give min, max or both"),
+        ({"filters": {"mito": {"min": 2, "max": 1}}}, "filters: mito: no value is between min 2 and max 1"),
+        ({"filters": {"mito": {"min": "low"}}}, "filters: mito: min: .*low"),
+    ],
+)
+def test_options_that_no_file_could_make_right_are_told_when_they_are_read(options, message):
+    with pytest.raises(BenchmarkError, match=f"datasets: local: {message}") as caught:
+        checked(Preparation, {"label": "guide"} | options, "datasets: local")
+    assert "\n" not in str(caught.value)
+
+
+def test_labels_that_are_asked_for_by_name_are_clear(screen, tmp_path):
+    relabel("C", "nan")(screen)
+    dataset = prepare(written(screen, tmp_path), "guide", "ctrl", perturbations=["nan", "A_B"])
+    assert set(dataset.obs["perturbation"]) == {"nan", "A_B", "control"}
+    relabel("nan", "control")(screen)
+    path = written(screen, tmp_path)
+    kept = prepare(path, "guide", "ctrl", filters={"guide": ["A_B", "ctrl"]})
+    assert set(kept.obs["perturbation"]) == {"A_B", "control"}
 
 
 def test_a_file_without_x_names_its_layers(screen, tmp_path):

@@ -1,0 +1,50 @@
+"""Whether the files that a scope names are there, before the first job asks for them."""
+
+from difflib import get_close_matches
+from pathlib import Path
+
+from svae.errors import BenchmarkError
+from svae.workflow.scope import Scope
+
+
+def check_paths(scope: Scope, where: str = "config") -> None:
+    """Raise a :class:`BenchmarkError` for the first path in `scope` that no job could read.
+
+    Parameters
+    ----------
+    scope
+        The scope to check; its paths are relative to the working directory.
+    where
+        Name of the config file, for the error message.
+    """
+    for name, entry in scope.real.items():
+        _check_file(entry.path, f"{where}: datasets: {name}: path")
+        _check_file(entry.gene_lists, f"{where}: datasets: {name}: gene_lists")
+    for name, plan in scope.splits.items():
+        _check_file(plan.pathways, f"{where}: splits: {name}: pathways")
+
+
+def _check_file(path: str | None, where: str) -> None:
+    """Raise if `path` is no file, or one that Snakemake cannot name; None is no path."""
+    if path is None:
+        return
+    if path.startswith("~"):
+        raise BenchmarkError(f"{where}: '{path}' begins with ~, which nobody expands; write the folder out")
+    if any(sign in path for sign in "{}*\n"):
+        raise BenchmarkError(
+            f"{where}: {path!r} has a brace, an asterisk or a line break; Snakemake takes these for patterns"
+        )
+    found = Path(path)
+    if found.is_dir():
+        kind = "a zarr store" if found.suffix == ".zarr" else "a folder"
+        raise BenchmarkError(f"{where}: '{path}' is {kind}; name one file")
+    if not found.is_file():
+        raise BenchmarkError(f"{where}: there is no file '{path}'{_nearest(found)}")
+
+
+def _nearest(path: Path) -> str:
+    """Say what is there instead of a missing file: the nearest name in its folder, or the folder at fault."""
+    if not path.parent.is_dir():
+        return f" (nor a folder '{path.parent}' in '{Path.cwd()}')"
+    near = get_close_matches(path.name, [file.name for file in path.parent.iterdir()], n=1, cutoff=0.5)
+    return f", did you mean '{path.parent / near[0]}'?" if near else ""
