@@ -22,6 +22,8 @@ ROOTS = {
         "scanpy",
         "scikit-learn",
         "scikit-misc",
+        "seaborn",
+        "statsmodels",
         "tabulate",
         "tqdm",
     ],

@@ -91,10 +91,13 @@ def compare(values: pd.DataFrame, reference: str, seed: int = 0) -> pd.DataFrame
 
 
 def _holm(p: pd.Series) -> pd.Series:
-    """Adjust the p that are not NaN: the smallest of m is multiplied by m, the next by m − 1, and so on."""
-    ascending = p.dropna().sort_values(kind="stable")
-    adjusted = ascending * np.arange(len(ascending), 0, -1)
-    return adjusted.cummax().clip(upper=1).reindex(p.index)
+    """Adjust the p that are not NaN."""
+    from statsmodels.stats.multitest import multipletests
+
+    known = p.dropna()
+    if known.empty:
+        return p
+    return pd.Series(multipletests(known, method="holm")[1], known.index).reindex(p.index)
 
 
 def _sign_flip(differences: np.ndarray, seed: int) -> float:

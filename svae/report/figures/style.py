@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import matplotlib as mpl
+import seaborn as sns
 
 from svae.evaluation.selection import RULES
 
@@ -45,7 +46,7 @@ _SETTINGS: dict[Any, Any] = {
 
 def style() -> AbstractContextManager[None]:
     """Return the style of all figures as a context: nothing outside of it changes."""
-    return mpl.rc_context(_SETTINGS)
+    return mpl.rc_context(sns.axes_style("ticks") | sns.plotting_context("paper") | _SETTINGS)
 
 
 @dataclass(frozen=True)
