@@ -26,7 +26,7 @@ ANCHORS = ("oracle", "random")
 RESTART = r"\.?r\d+$"  # at the end of a setting's name
 FAR_BEHIND = 0.01
 DASH = "–"
-FELL_BACK = "¹ The rule had nothing to choose by; the first setting of the grid (rule `fixed`) is shown."
+FELL_BACK = "¹ The rule had nothing to choose by; the setting that the scope fixes (rule `fixed`) is shown."
 
 
 def markdown(rows: list[list[str]], headers: list[str]) -> str:

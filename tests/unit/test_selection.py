@@ -8,8 +8,10 @@ from svae.contracts.tables import METRICS_COLUMNS, SELECTED_COLUMNS, read_status
 from svae.errors import BenchmarkError
 from svae.evaluation.restarts import udr
 from svae.evaluation.selection import RULES, Candidates, rule, select
+from svae.workflow.scope import Scope
 
-REFERENCE = Path(__file__).resolve().parents[2] / "reports" / "reference"
+ROOT = Path(__file__).resolve().parents[2]
+REFERENCE = ROOT / "reports" / "reference"
 
 
 def grid(method="svae_plus", replicate=0, **columns):
@@ -156,7 +158,8 @@ def test_a_rule_is_one_function():
 def test_the_committed_choices_are_those_of_the_rules(run):
     folder = REFERENCE / run
     metrics = read_tidy(folder / "metrics.tsv.gz", METRICS_COLUMNS)
-    selected = select(read_status(folder / "status.tsv"), metrics)
+    fixed = Scope.read(ROOT / "config" / f"{run}.yaml").selection.fixed
+    selected = select(read_status(folder / "status.tsv"), metrics, fixed=fixed)
     committed = read_tidy(folder / "selected.tsv", SELECTED_COLUMNS)
     pd.testing.assert_frame_equal(selected, committed, check_dtype=False)
     linear = committed[(committed["rule"] == "udr") & committed["method"].isin(["ica", "pca"])]
