@@ -11,7 +11,7 @@ SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --configfile config/$(SCOPE).yaml
 export OMP_NUM_THREADS := 1
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help setup report test test-fast lint format docs fidelity tuned limits bench lock envs clean
+.PHONY: help setup report retry test test-fast lint format docs fidelity tuned limits bench lock envs clean
 
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -28,6 +28,10 @@ report: setup  ## run SCOPE (demo) and write reports/SCOPE.html, whatever failed
 	@status=0; $(SNAKEMAKE) --keep-going --rerun-incomplete || status=$$?; \
 	$(SNAKEMAKE) --report reports/$(SCOPE).html --report-stylesheet reports/report.css || exit 1; \
 	echo "report: reports/$(SCOPE).html"; exit $$status
+
+retry: setup  ## fit again what did not end well in SCOPE, and write the report
+	$(BIN)/python -m svae.workflow.retry config/$(SCOPE).yaml
+	$(MAKE) report
 
 test: setup lint  ## lint, then all tests
 	$(BIN)/python -m pytest -n $(CORES)

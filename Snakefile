@@ -56,3 +56,4 @@ rule all:
     default_target: True
     input:
         VERDICT,
+        all_fits,  # without them, a fit that was removed would not be made again

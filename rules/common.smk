@@ -87,6 +87,13 @@ def simulator_code(wildcards):
     return with_imports(f"svae/simulation/simulators/{simulator_of(wildcards)}.py")
 
 
+def in_order(value):
+    """The same with the keys of all mappings sorted, since Snakemake compares how parameters are written."""
+    if isinstance(value, dict):
+        return {key: in_order(value[key]) for key in sorted(value, key=str)}
+    return [in_order(entry) for entry in value] if isinstance(value, list) else value
+
+
 def is_model(method):
     """Whether a method is a model class, whose rule is in rules/models.smk."""
     return method in FAMILY
@@ -122,7 +129,9 @@ def settings_of(method, shared_options=None):
 
     def settings(wildcards):
         job = Job(wildcards.dataset, wildcards.split, int(wildcards.replicate), method)
-        return [asdict(setting) for setting in scope.settings_of(job, shared_options)]
+        return in_order(
+            [asdict(setting) for setting in scope.settings_of(job, shared_options)]
+        )
 
     return settings
 
@@ -149,9 +158,22 @@ def as_json(settings):
 GUARD = f"PYTHONPATH={workflow.basedir} {sys.executable} {workflow.basedir}/workflow_scripts/guard.py"
 
 
+# Snakemake compares no parameter that takes `resources`: changing these three runs nothing again.
+
+
 def timeout_minutes(wildcards, resources):
     """A method may run so long: as the scope says, else a little less than the scheduler allows."""
     return scope.timeout_minutes or 0.95 * resources.runtime
+
+
+def accelerator(wildcards, resources):
+    """Where models are trained."""
+    return scope.accelerator
+
+
+def fleet_size(wildcards, resources):
+    """So many models are trained at once at most; None for as many as memory allows."""
+    return scope.fleet_size
 
 
 def memory_mb(wildcards, attempt):
@@ -177,6 +199,15 @@ def settings_to_evaluate(wildcards):
     return {
         setting.name: setting.grid_point for setting in scope.settings(wildcards.method)
     }
+
+
+def all_fits(wildcards):
+    """All fits of the scope."""
+    return [
+        FIT.format(**job._asdict(), setting=setting)
+        for job in scope.jobs
+        for setting in names_of(job.method)
+    ]
 
 
 def fits_to_evaluate(wildcards):
@@ -208,7 +239,7 @@ def simulator_of(wildcards):
 
 def simulation_parameters(wildcards):
     """Parameters of its simulator that a simulated dataset changes."""
-    return scope.simulated[wildcards.dataset].parameters
+    return in_order(scope.simulated[wildcards.dataset].parameters)
 
 
 def file_to_prepare(wildcards):
@@ -228,9 +259,10 @@ def preparation_of(wildcards):
     entry = scope.real[wildcards.dataset]
     preparation = entry.preparation.model_dump(exclude_defaults=True)
     if entry.path is not None:
-        return preparation
+        return in_order(preparation)
     published = Repository(workflow.basedir).sources[entry.source]
-    return {name: published[name] for name in ("citation", "licence")} | preparation
+    named = {name: published[name] for name in ("citation", "licence")}
+    return in_order(named | preparation)
 
 
 def pathways_of(wildcards):
@@ -241,7 +273,7 @@ def pathways_of(wildcards):
 
 def split_plan(wildcards):
     """What a split holds out, and how."""
-    return scope.splits[wildcards.split].model_dump(exclude_defaults=True)
+    return in_order(scope.splits[wildcards.split].model_dump(exclude_defaults=True))
 
 
 def run_of(wildcards):

@@ -11,7 +11,7 @@ for method in filter(is_model, scope.methods):
             code=code("fit_model"),
             model=with_imports(f"svae/models/family/{method}.py"),
         output:
-            fits_of(method),
+            update(fits_of(method)),
         log:
             log_of(method),
         benchmark:
@@ -28,7 +28,7 @@ for method in filter(is_model, scope.methods):
             settings=settings_of(method, scope.training),
             timeout_minutes=timeout_minutes,
             likelihood_samples=scope.likelihood_samples,
-            accelerator=scope.accelerator,
-            fleet_size=scope.fleet_size,
+            accelerator=accelerator,
+            fleet_size=fleet_size,
         script:
             "../workflow_scripts/fit_model.py"

@@ -11,6 +11,9 @@ Part = Literal["train", "validation", "adapt", "test"]
 Status = Literal["ok", "failed", "timeout", "out_of_memory", "diverged", "not_applicable"]
 """How a fit ended."""
 
+ENDED_WELL: tuple[Status, ...] = ("ok", "not_applicable")
+"""Statuses of fits that there is no reason to try again."""
+
 PROTOCOLS = ("zero_shot", "same_cells", "clean")
 """How the shifts of a held-out perturbation are set before its cells are scored."""
 

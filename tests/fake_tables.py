@@ -162,9 +162,10 @@ def _status(settings: int, options: Mapping, skill: float, lost: bool, rng: np.r
             "status": "out_of_memory",
             "message": "killed: 16 GB | limit `8 GB`",
             **{"seconds": np.nan, "peak_memory_mb": np.nan, "device": "cpu", "seed": 1, "udr": np.nan},
+            "fit": "lost.h5ad",
         }
     costs = {"seconds": rng.gamma(40, 2) * settings**1.5, "peak_memory_mb": 600 + rng.integers(300)}
-    return {"status": "ok", "message": "", **costs, "device": "cpu", "seed": 1, **scores}
+    return {"status": "ok", "message": "", **costs, "device": "cpu", "seed": 1, "fit": "fit.h5ad", **scores}
 
 
 def _value(metric: str, method: str, skill: float, truth: bool, options: Mapping) -> float:

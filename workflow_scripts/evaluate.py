@@ -19,5 +19,6 @@ evaluation = evaluate_fits(
     metrics=choose_metrics(snakemake.params.metrics or METRICS, "config: metrics"),
     seed=snakemake.params.seed,
 )
+evaluation.status["fit"] = snakemake.input.fits
 for name, table in evaluation._asdict().items():
     write_table(with_run(table, **snakemake.params.run), snakemake.output[name])

@@ -1,18 +1,15 @@
-"""Train all settings of one model class at once."""
+"""Train the settings of one model class, all at once."""
 
 from svae.contracts.dataset import read_dataset
-from svae.contracts.fit import write
-from svae.contracts.setting import Setting
 from svae.contracts.split import read_split
-from svae.workflow.guard import guarded
+from svae.workflow.fitting import make_fits
 from svae.workflow.logs import start
 
 start(snakemake.log[0])
 dataset = read_dataset(snakemake.input.dataset)
-settings = [Setting(**setting) for setting in snakemake.params.settings]
 
 
-def train():
+def train(settings):
     """Runs in a child process, which alone pays for importing torch."""
     import torch
 
@@ -29,9 +26,7 @@ def train():
         accelerator=snakemake.params.accelerator,
         fleet_size=snakemake.params.fleet_size,
     )
-    for setting, path in zip(settings, snakemake.output, strict=True):
-        write(fits[setting.name], path)
+    return fits.values()
 
 
-names = [setting.name for setting in settings]
-guarded(train, snakemake.output, names, dataset.obs_names, snakemake.params.timeout_minutes)
+make_fits(snakemake, dataset.obs_names, train)

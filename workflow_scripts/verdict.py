@@ -2,16 +2,17 @@
 
 from svae.errors import BenchmarkError
 from svae.files import read_table, replacing
+from svae.words import ENDED_WELL
 from svae.workflow.logs import start
 
 start(snakemake.log[0])
 status = read_table(snakemake.input.status)
-bad = status[~status["status"].isin(["ok", "not_applicable"])]
+bad = status[~status["status"].isin(ENDED_WELL)]
 if len(bad):
     methods = ", ".join(sorted(set(bad["method"])))
     raise BenchmarkError(
         f"{snakemake.input.status}: {len(bad)} of {len(status)} fits did not end well ({methods}); "
-        "the report shows the others, and the messages are in that table"
+        "the report shows the others; that table holds the messages, and `make retry` tries these fits again"
     )
 with replacing(snakemake.output[0]) as path:
     path.write_text(f"all {len(status)} fits ended well\n", encoding="utf-8")

@@ -1,6 +1,6 @@
 use rule fit_linear as fit_ica with:
     output:
-        fits_of("ica"),
+        update(fits_of("ica")),
     log:
         log_of("ica"),
     benchmark:

@@ -6,7 +6,7 @@ rule fit_oracle:
         code=code("fit_oracle"),
         simulator=simulator_code,
     output:
-        fits_of("oracle"),
+        update(fits_of("oracle")),
     log:
         log_of("oracle"),
     benchmark:

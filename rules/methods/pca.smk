@@ -1,6 +1,6 @@
 use rule fit_linear as fit_pca with:
     output:
-        fits_of("pca"),
+        update(fits_of("pca")),
     log:
         log_of("pca"),
     benchmark:

@@ -4,7 +4,7 @@ rule fit_random:
         split=SPLIT,
         code=code("fit_random"),
     output:
-        fits_of("random"),
+        update(fits_of("random")),
     log:
         log_of("random"),
     benchmark:

@@ -13,7 +13,8 @@ A fit is an h5ad file without ``X`` whose ``obs_names`` are the cells of the dat
 ``uns["shifts"]``               optional table, perturbation × latent, mean shift
 ``uns["history"]``              optional table, one row per epoch: epoch, train, validation (nats per cell)
 ``uns["selection"]``            label-free scores of this setting; higher is better
-``uns["run"]``                  status, message, setting, seed, seconds, peak memory, device, versions
+``uns["run"]``                  status, message, setting, seed, seconds, peak memory, device, versions,
+                                fingerprint
 =============================== ==================================================================
 
 A method that could not produce a fit leaves one with a status other than ``ok`` and no latents.
@@ -38,8 +39,8 @@ CELL_COLUMNS = (*LIKELIHOODS, "reconstruction", "effective_samples")
 ROUNDING = 0.01  # nats by which single precision may miss a probability of 1
 
 
-def _versions() -> dict[str, str]:
-    """Return the versions of what computes; an environment without torch has none of it to tell."""
+def library_versions() -> dict[str, str]:
+    """Versions of what computes; an environment without torch has none of it to tell."""
     found = {name: find_spec(name) for name in ("anndata", "numpy", "scvi", "torch")}
     packages = [name.replace("scvi", "scvi-tools") for name, spec in found.items() if spec is not None]
     return {package: version(package) for package in packages}
@@ -50,7 +51,8 @@ class Run:
     """How a fit came to be.
 
     ``seconds`` and ``peak_memory_mb`` are those of the job that trained this setting; settings that
-    were trained together share them equally.
+    were trained together share them equally. ``fingerprint`` is a hash of all that the numbers follow from,
+    empty where it is not known.
     """
 
     status: Status = "ok"
@@ -60,7 +62,8 @@ class Run:
     seconds: float = float("nan")
     peak_memory_mb: float = float("nan")
     device: str = "cpu"
-    versions: dict[str, str] = field(default_factory=_versions)
+    versions: dict[str, str] = field(default_factory=library_versions)
+    fingerprint: str = ""
 
 
 @dataclass
@@ -120,6 +123,19 @@ def read(path: str | Path, cells: pd.Index | None = None) -> Fit:
     )
     validate(fit, path, cells)
     return fit
+
+
+def read_run(path: str | Path) -> Run:
+    """Read how the fit at `path` came to be, and nothing else of it."""
+    import h5py
+    from anndata.io import read_elem
+
+    try:
+        with h5py.File(path) as file:
+            stored = read_elem(file["uns/run"])
+    except Exception as error:
+        raise BenchmarkError(f"{path}: not a readable fit file ({type(error).__name__})") from error
+    return Run(**{name: stored[name] for name in Run.__dataclass_fields__ if name in stored})
 
 
 def validate(fit: Fit, path: str | Path, cells: pd.Index | None = None) -> None:

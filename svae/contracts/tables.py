@@ -14,7 +14,10 @@ RUN_COLUMNS = Job._fields
 
 METRICS_COLUMNS = (*RUN_COLUMNS, "setting", "metric", "value")
 SELECTED_COLUMNS = (*RUN_COLUMNS, "rule", "setting", "outcome")
-STATUS_COLUMNS = (*RUN_COLUMNS, "setting", "status", "message", "seconds", "peak_memory_mb", "device", "seed")
+STATUS_COLUMNS = (
+    *(*RUN_COLUMNS, "setting", "status", "message", "seconds", "peak_memory_mb", "device", "seed"),
+    "fit",  # the file
+)
 HISTORY_COLUMNS = (*RUN_COLUMNS, "setting", "epoch", "train", "validation")
 TARGETS_COLUMNS = (*RUN_COLUMNS, "setting", "perturbation", "part", "latent", "probability", "shift", "true")
 

@@ -18,6 +18,7 @@ from svae.report.outcomes import (
 from svae.report.tables import Tables
 from svae.report.templates import plain, render
 from svae.report.values import FACET
+from svae.words import ENDED_WELL
 
 LISTED = 20
 """Failures that are listed; the rest is only counted."""
@@ -155,7 +156,7 @@ def _statuses(tables: Tables) -> str:
 
 def _failures(tables: Tables) -> Iterator[dict[str, str]]:
     """Yield what failed, where, how often and with which message."""
-    failed = tables.status[~tables.status["status"].isin(("ok", "not_applicable"))].fillna({"message": ""})
+    failed = tables.status[~tables.status["status"].isin(ENDED_WELL)].fillna({"message": ""})
     groups = failed.groupby([*FACET, "method", "status", "message"], sort=False)
     for (dataset, split, method, status, message), fits in groups:
         replicates = ", ".join(str(replicate) for replicate in fits["replicate"].unique())

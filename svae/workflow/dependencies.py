@@ -9,6 +9,10 @@ from functools import cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1]
+CHANGE_NO_NUMBER = {
+    PACKAGE / file for file in ("errors.py", "workflow/fitting.py", "workflow/guard.py", "workflow/logs.py")
+}
+"""Files that jobs run, but that no number follows from: editing them is no reason to train again."""
 
 
 def package_files(script: str | Path) -> list[Path]:
@@ -25,13 +29,14 @@ def package_files(script: str | Path) -> list[Path]:
 
     Returns
     -------
-    Paths of modules, and of what lies in their packages beside them, such as templates; sorted.
+    Paths of modules, and of what lies in their packages beside them, such as templates; sorted. Files that
+    change no number are left out, with what only they import.
     """
     found: set[Path] = set()
     waiting = [Path(script)]
     while waiting:
         path = waiting.pop()
-        if path not in found:
+        if path not in found | CHANGE_NO_NUMBER:
             found.add(path)
             waiting += _followed(path)
     return sorted(found - {Path(script)})

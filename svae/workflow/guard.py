@@ -35,6 +35,7 @@ def guarded(
     settings: Sequence[str],
     cells: pd.Index,
     timeout_minutes: float | None = None,
+    fingerprints: Sequence[str] = (),
 ) -> list[Status]:
     """Run `work` in a child process, and leave a valid fit at each of `outputs`.
 
@@ -48,6 +49,8 @@ def guarded(
         Cells of the dataset, in order.
     timeout_minutes
         The child is killed after so long.
+    fingerprints
+        What to write into each fit, so that :mod:`svae.workflow.fitting` knows it again; none by default.
 
     Returns
     -------
@@ -58,7 +61,11 @@ def guarded(
         Path(path).unlink(missing_ok=True)
     ending = _run(work, timeout_minutes)
     ending.seconds /= max(1, len(outputs))
-    return [_settle(path, setting, cells, ending) for path, setting in zip(outputs, settings, strict=True)]
+    marks = fingerprints or [""] * len(outputs)
+    return [
+        _settle(path, setting, cells, ending, mark)
+        for path, setting, mark in zip(outputs, settings, marks, strict=True)
+    ]
 
 
 @dataclass
@@ -133,14 +140,17 @@ def _wait(child: int, timeout_minutes: float | None) -> tuple[int | None, float]
         pause = min(1.0, 2 * pause)
 
 
-def _settle(path: str | Path, setting: str, cells: pd.Index, ending: _Ending) -> Status:
+def _settle(path: str | Path, setting: str, cells: pd.Index, ending: _Ending, mark: str) -> Status:
     """Keep the fit at `path` if it is one, with what it cost; else write one that says why not."""
     status, message = ending.status, ending.message
     if Path(path).exists():
         try:
             fit = fits.read(path, cells)
-            if not np.isfinite(fit.run.seconds):  # methods in other languages need not measure themselves
+            unmeasured = not np.isfinite(fit.run.seconds)  # methods in other languages need not measure
+            if unmeasured:
                 fit.run.seconds, fit.run.peak_memory_mb = ending.seconds, ending.peak_memory_mb
+            if unmeasured or mark:
+                fit.run.fingerprint = mark
                 fits.write(fit, path)
             return fit.run.status
         except BenchmarkError as error:

@@ -77,10 +77,14 @@ class MethodOptions(Options):
     """Random starts of each point of the grid."""
 
     def points(self) -> dict[str, dict[str, Any]]:
-        """Points of the grid, in its order: their names, such as ``penalty=10_beta=2``, and options."""
+        """Points of the grid: their names, such as ``beta=2_penalty=10``, and options.
+
+        The order of the keys in the config changes no name, hence no seed.
+        """
         points = {}
-        for values in product(*self.grid.values()):
-            chosen = dict(zip(self.grid, values, strict=True))
+        grid = dict(sorted(self.grid.items()))
+        for values in product(*grid.values()):
+            chosen = dict(zip(grid, values, strict=True))
             name = "_".join(f"{option}={value}" for option, value in chosen.items()) or "default"
             points[name] = self.options | chosen
         return points
