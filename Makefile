@@ -25,6 +25,7 @@ setup: .venv/installed  ## the environment in .venv, from requirements.lock
 	touch $@
 
 report: setup  ## run SCOPE (demo) and write reports/SCOPE.html, whatever failed
+	@$(BIN)/python -m svae.workflow.check config/$(SCOPE).yaml
 	@status=0; $(SNAKEMAKE) --keep-going --rerun-incomplete || status=$$?; \
 	$(SNAKEMAKE) --report reports/$(SCOPE).html --report-stylesheet reports/report.css || exit 1; \
 	echo "report: reports/$(SCOPE).html"; exit $$status

@@ -5,8 +5,8 @@ from snakemake.utils import min_version
 min_version("9.12")
 
 
-# Only where --configfile names no other: its values would be laid over those of the default.
-if "scope" not in config:
+# Only where --configfile names no other, whose values would be laid over those of the default.
+if not workflow.configfiles:
 
     configfile: "config/demo.yaml"
 

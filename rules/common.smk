@@ -14,14 +14,12 @@ import svae
 from svae.contracts.job import Job
 from svae.errors import BenchmarkError
 from svae.models import FAMILY
+from svae.workflow.check import check_config
 from svae.workflow.dependencies import package_files
-from svae.workflow.names import Repository, check_names
-from svae.workflow.scope import Scope
+from svae.workflow.names import Repository
 
-CONFIG_FILES = ", ".join(map(str, workflow.configfiles))
 try:
-    scope = Scope.check(config, CONFIG_FILES)
-    check_names(scope, workflow.basedir, CONFIG_FILES)
+    scope = check_config(config, workflow.configfiles, workflow.basedir)
 except BenchmarkError as error:
     # WorkflowError prints its message alone; anything else would come with a traceback.
     raise WorkflowError(str(error)) from None

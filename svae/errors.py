@@ -11,11 +11,13 @@ class BenchmarkError(ValueError):
 def unknown(kind: str, name: object, valid: Iterable[object], where: str) -> BenchmarkError:
     """Build the error for a `name` that is not among the `valid` ones, naming the nearest of them.
 
-    >>> str(unknown("method", "svea", ["svae", "vae"], "config/demo.yaml: methods"))
-    "config/demo.yaml: methods: unknown method 'svea', did you mean 'svae'? (known: svae, vae)"
+    >>> str(unknown("method", "SVEA", ["svae", "vae"], "config/demo.yaml: methods"))
+    "config/demo.yaml: methods: unknown method 'SVEA', did you mean 'svae'? (known: svae, vae)"
     """
     choices = sorted(str(choice) for choice in valid)
-    near = get_close_matches(str(name), choices, n=1, cutoff=0.5)
-    hint = f", did you mean '{near[0]}'?" if near else "."
+    found = " ".join(str(name).split())[:80]
+    near = get_close_matches(found.lower(), [choice.lower() for choice in choices], n=1, cutoff=0.5)
+    nearest = [choice for choice in choices if choice.lower() in near]
+    hint = f", did you mean '{nearest[0]}'?" if nearest else "."
     shown = ", ".join(choices[:12]) + (f", … {len(choices) - 12} more" if len(choices) > 12 else "")
-    return BenchmarkError(f"{where}: unknown {kind} '{name}'{hint} (known: {shown or 'none'})")
+    return BenchmarkError(f"{where}: unknown {kind} '{found}'{hint} (known: {shown or 'none'})")

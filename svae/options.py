@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from svae.errors import BenchmarkError, unknown
+from svae.values import UNKNOWN_NAME
 
 UNKNOWN_KEY = "unknown_key"
 
@@ -16,7 +17,8 @@ UNKNOWN_KEY = "unknown_key"
 class Options(BaseModel):
     """Base of all options: unknown keys are refused, types are not converted, values do not change.
 
-    The docstring under a field describes it; schema and reference page are made from these.
+    Numbers are the exception: :mod:`svae.values` reads them from text, too. The docstring under a field
+    describes it; schema and reference page are made from these.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True)
@@ -56,13 +58,22 @@ def checked(model: type[Model], entry: Any, where: str) -> Model:
     try:
         return model.model_validate(entry)
     except ValidationError as error:
-        raise _sentence(error, entry, where) from None
+        raise sentence_of(error, entry, where) from None
 
 
-def _sentence(error: ValidationError, entry: Any, where: str) -> BenchmarkError:
+def sentence_of(error: ValidationError, entry: Any, where: str) -> BenchmarkError:
     """Tell one mistake, the most deeply nested one.
 
     Where several types are allowed, pydantic reports one mistake per type, all at the same place.
+
+    Parameters
+    ----------
+    error
+        What pydantic says of `entry`.
+    entry
+        What was validated.
+    where
+        Name of the file or argument that `entry` comes from.
     """
     mistakes = error.errors()
     places = [_place(mistake["loc"], entry) for mistake in mistakes]
@@ -72,6 +83,8 @@ def _sentence(error: ValidationError, entry: Any, where: str) -> BenchmarkError:
     for mistake in here:
         if mistake["type"] == UNKNOWN_KEY:
             return unknown("key", mistake["ctx"]["key"], mistake["ctx"]["known"], path)
+        if mistake["type"] == UNKNOWN_NAME:
+            return unknown(mistake["ctx"]["kind"], mistake["input"], mistake["ctx"]["known"], path)
         if mistake["type"] == "literal_error":
             # pydantic hands the choices over as text: "'a', 'b' or 'c'".
             choices = re.findall(r"'([^']*)'", mistake["ctx"]["expected"])
@@ -80,8 +93,26 @@ def _sentence(error: ValidationError, entry: Any, where: str) -> BenchmarkError:
             return BenchmarkError(f"{path}: '{mistake['loc'][-1]}' is a required property")
         if mistake["type"] == "value_error":
             return BenchmarkError(f"{path}: {mistake['ctx']['error']}")
-    messages = dict.fromkeys(_lower_first(mistake["msg"]) for mistake in here)
-    return BenchmarkError(f"{path}: {', or '.join(messages)} (found: {reprlib.repr(here[0]['input'])})")
+    messages = dict.fromkeys(_message(mistake) for mistake in here)
+    return BenchmarkError(f"{path}: {', or '.join(messages)} (found: {_shown(here[0]['input'])})")
+
+
+def _message(mistake: Mapping[str, Any]) -> str:
+    """Say what a value should be, in words of config files."""
+    kind, found = mistake["type"], mistake["input"]
+    if kind in ("model_type", "dict_type", "model_attributes_type"):
+        return "should be a mapping of keys to values"
+    if kind == "too_short" and found == []:
+        return "name at least one, or leave the key out"
+    if kind == "string_type" and not isinstance(found, str | Mapping | list):
+        return "should be text; put it in quotes"  # YAML reads 1 as a number and yes as a truth value
+    text = mistake["msg"]
+    return text[:1].lower() + text[1:]
+
+
+def _shown(value: Any) -> str:
+    """What was found, on one short line."""
+    return " ".join(reprlib.repr(value).split())
 
 
 def _place(location: tuple[int | str, ...], entry: Any) -> list[str]:
@@ -91,9 +122,5 @@ def _place(location: tuple[int | str, ...], entry: Any) -> list[str]:
         known = range(len(entry)) if isinstance(entry, list) else entry
         if isinstance(entry, Mapping | list) and key in known:
             entry = entry[key]  # type: ignore[index]
-            place.append(str(key))
+            place.append(" ".join(str(key).split())[:80])
     return place
-
-
-def _lower_first(text: str) -> str:
-    return text[:1].lower() + text[1:]

@@ -2,10 +2,11 @@
 
 from typing import Annotated
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, model_validator
 
 from svae.errors import BenchmarkError
 from svae.options import Options
+from svae.values import Count, Number, Text, Texts
 
 Scalar = str | int | float | bool
 
@@ -13,9 +14,9 @@ Scalar = str | int | float | bool
 class Bounds(Options):
     """A range of values, both ends included."""
 
-    min: float | None = None
+    min: Number | None = None
     """Smallest value to keep."""
-    max: float | None = None
+    max: Number | None = None
     """Largest value to keep."""
 
     @model_validator(mode="after")
@@ -33,32 +34,32 @@ class Bounds(Options):
 class Preparation(Options):
     """How a dataset is made of a published file: first cells are chosen, then genes."""
 
-    label: str
+    label: Text
     """Column of `obs` that names the perturbation of a cell; cells without a label are left out."""
-    control: str | None = None
+    control: Text | None = None
     """Label of unperturbed cells in that column; they become `control`."""
-    separator: Annotated[str, Field(min_length=1)] | None = None
+    separator: Text | None = None
     """What joins the parts of a combination in that column, such as `_`. Parts are sorted and joined by `+`,
     and parts equal to `control` are dropped: `B_ctrl_A` becomes `A+B`."""
-    batch: str | None = None
+    batch: Text | None = None
     """Column of `obs` to correct for."""
-    layer: str | None = None
+    layer: Text | None = None
     """Layer that holds the raw counts; by default they are in `X`."""
-    gene_column: str | None = None
+    gene_column: Text | None = None
     """Column of `var` that names the genes; by default their index does. Repeated names get `-1`, `-2`, …"""
-    filters: dict[str, Scalar | list[Scalar] | Bounds] = Field(default={})
+    filters: dict[str, Scalar | Annotated[list[Scalar], Field(min_length=1)] | Bounds] = Field(default={})
     """Cells to keep: column of `obs` to a value, a list of values, or bounds."""
-    perturbations: Annotated[list[str], Field(min_length=1)] | None = None
+    perturbations: Texts | None = None
     """Perturbations to keep, as they are named after renaming, beside the control."""
-    min_cells: PositiveInt | None = None
+    min_cells: Count | None = None
     """Perturbations with fewer cells are left out."""
-    max_cells: PositiveInt | None = None
+    max_cells: Count | None = None
     """Cells of a perturbation, and of the control, to keep at most: a random draw."""
-    genes: Annotated[list[str], Field(min_length=1)] | None = None
+    genes: Texts | None = None
     """Genes to keep; cells without counts in them are left out."""
-    gene_lists: str | None = None
+    gene_lists: Text | None = None
     """JSON file with lists `perturbations` and `genes` to keep, instead of those two keys."""
-    top_genes: PositiveInt | None = None
+    top_genes: Count | None = None
     """Number of highly variable genes to keep (Stuart et al. 2019, `seurat_v3` of scanpy). They are chosen
     on all cells that are kept, those of held-out perturbations included, because a dataset is prepared once
     for all its splits; labels are not looked at. To keep held-out cells out of the choice, use `genes`."""

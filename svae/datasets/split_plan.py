@@ -1,12 +1,13 @@
 """What a split holds out: the options of :func:`svae.datasets.splits.split`."""
 
 import re
-from typing import Annotated, Literal
+from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from svae.errors import BenchmarkError
 from svae.options import Options
+from svae.values import ProperFraction, Text, number_in
 from svae.words import CONTROL
 
 LONGEST_RANGE = 10_000
@@ -20,20 +21,31 @@ class SplitPlan(Options):
     kind: Literal["random", "named", "pathway", "largest_effect"]
     """`random` draws perturbations, `named` takes them as given, `pathway` takes those of a pathway,
     `largest_effect` those that change cells the most. The control is never held out."""
-    held_out: int | float | str | list[str]
+    held_out: int | float | Text | list[Text]
     """For `random` and `largest_effect`, a number of perturbations (a whole number) or a fraction of them
     (below 1); for `named`, a list of perturbations, in which `p80..p99` stands for p80, p81, … p99; for
     `pathway`, its name."""
-    pathways: str | None = None
+    pathways: Text | None = None
     """JSON file of pathway to perturbations, for the kind `pathway`."""
-    validation: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    validation: ProperFraction = 0.1
     """Fraction of the cells of each trained perturbation that are set aside for validation, but at least
     one cell; 0 for none."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _numbers_are_read(cls, entry: Any) -> Any:
+        """Read a number that YAML takes for text, where one is wanted."""
+        if isinstance(entry, dict) and entry.get("kind") in ("random", "largest_effect"):
+            return {key: number_in(value) if key == "held_out" else value for key, value in entry.items()}
+        return entry
 
     @model_validator(mode="after")
     def _keys_suit_the_kind(self) -> "SplitPlan":
         """Refuse what no dataset could make right."""
         if self.kind == "named":
+            if len(set(self.names)) < len(self.names):
+                repeated = next(name for name in self.names if self.names.count(name) > 1)
+                raise BenchmarkError(f"held_out names '{repeated}' twice")
             if CONTROL in self.names:
                 raise BenchmarkError(f"held_out names '{CONTROL}', which is never held out")
         elif self.kind == "pathway":

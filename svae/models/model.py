@@ -33,7 +33,8 @@ from svae.seeds import seed_from
 from svae.targets import targets_from_shifts
 from svae.training.cells import Cells
 from svae.training.plan import TrainingPlan
-from svae.training.presets import named_preset, plan_with
+from svae.training.presets import PresetName, named_preset, plan_with
+from svae.values import Count, NonNegative, Number, ProperFraction
 from svae.words import CONTROL
 
 
@@ -74,14 +75,14 @@ class PerturbationModel(UnsupervisedTrainingMixin, BaseModelClass):
     def __init__(
         self,
         adata: AnnData | None = None,
-        n_latent: int = 15,
-        beta: float = 1.0,
+        n_latent: Count = 15,
+        beta: NonNegative = 1.0,
         control: str = CONTROL,
-        preset: str = "tuned",
-        n_hidden: int = 128,
-        n_layers: int = 2,
-        dropout_rate: float | None = None,
-        initial_logit: float | None = None,
+        preset: PresetName = "tuned",
+        n_hidden: Count = 128,
+        n_layers: Count = 2,
+        dropout_rate: ProperFraction | None = None,
+        initial_logit: Number | None = None,
         **prior_options: float,
     ):
         super().__init__(adata)

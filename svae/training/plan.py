@@ -1,14 +1,19 @@
 """How a model is trained: every number of the optimisation in one place."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
+
+from pydantic import ConfigDict
+from pydantic.dataclasses import dataclass
+
+from svae.values import Count, Fraction, NonNegative, Positive, WholeNonNegative
 
 SMALLEST_BATCH = 64  # below it, the statistics of BatchNorm are mostly noise
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=ConfigDict(strict=True))
 class TrainingPlan:
-    """Optimiser, schedule and stages of one training.
+    """Optimiser, schedule and stages of one training; the types say the range of each number.
 
     Attributes
     ----------
@@ -37,18 +42,18 @@ class TrainingPlan:
         about the scale of a loss except through `eps` and `weight_decay`.
     """
 
-    max_epochs: int = 200
-    refit_epochs: int = 60
-    learning_rate: float = 1e-3
-    mask_learning_rate: float | None = None
-    eps: float = 1e-8
-    weight_decay: float = 0.0
-    batch_size: int = 128
-    min_steps: int = 1
-    warmup_epochs: int = 50
-    dense: float = 0.0
-    decay: float = 0.0
-    patience: int | None = None
+    max_epochs: Count = 200
+    refit_epochs: Count = 60
+    learning_rate: Positive = 1e-3
+    mask_learning_rate: NonNegative | None = None
+    eps: Positive = 1e-8
+    weight_decay: NonNegative = 0.0
+    batch_size: Count = 128
+    min_steps: Count = 1
+    warmup_epochs: WholeNonNegative = 50
+    dense: Fraction = 0.0
+    decay: Fraction = 0.0
+    patience: Count | None = None
     keep: Literal["last", "best"] = "last"
     objective: Literal["mean", "sum"] = "mean"
 

@@ -3,8 +3,12 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
+from pydantic import ValidationError
+
 from svae.errors import unknown
+from svae.options import sentence_of
 from svae.training.plan import TrainingPlan
+from svae.values import one_of
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,10 @@ PRESETS = {
 }
 
 
+PresetName = one_of("preset", PRESETS)
+"""Type of an option that names a preset."""
+
+
 def named_preset(name: str) -> Preset:
     """Return the preset called `name`, or raise naming the nearest one."""
     if name not in PRESETS:
@@ -57,8 +65,11 @@ def named_preset(name: str) -> Preset:
 
 
 def plan_with(plan: TrainingPlan, **changes: Any) -> TrainingPlan:
-    """Return `plan` with some fields changed; an unknown field is an error that names the nearest one."""
+    """Return `plan` with some fields changed; an error names an unknown field, or a value out of range."""
     for field in changes:
         if field not in TrainingPlan.__dataclass_fields__:
             raise unknown("training option", field, TrainingPlan.__dataclass_fields__, "training")
-    return replace(plan, **changes)
+    try:
+        return replace(plan, **changes)
+    except ValidationError as error:
+        raise sentence_of(error, changes, "training") from None

@@ -5,9 +5,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from svae.datasets.held_out import read_pathways
 from svae.errors import BenchmarkError, unknown
 from svae.evaluation.metrics import METRICS
-from svae.evaluation.selection import RULES
+from svae.evaluation.selection import HINDSIGHT, RULES
 from svae.models import FAMILY
 from svae.simulation import SIMULATORS, build_simulator, parameters
 from svae.workflow.paths import check_paths
@@ -16,7 +17,7 @@ from svae.workflow.sections import RealDataset, SimulatedDataset
 
 
 def check_names(scope: Scope, root: str | Path, where: str = "config") -> None:
-    """Raise a :class:`BenchmarkError` for the first name in `scope` that does not exist.
+    """Raise a :class:`BenchmarkError` for the first name in `scope` that does not exist, or is not used.
 
     Parameters
     ----------
@@ -29,16 +30,18 @@ def check_names(scope: Scope, root: str | Path, where: str = "config") -> None:
     """
     repository = Repository(root)
     _check_methods(scope, repository, where)
+    check_paths(scope, where)
+    _check_pathways(scope, where)
     for name, entry in scope.datasets.items():
         place = f"{where}: datasets: {name}"
-        _among("split", entry.splits or [], scope.splits, place)
-        _among("method", entry.methods or [], scope.methods, place)
+        _among("split", entry.splits or [], scope.splits, f"{place}: splits")
+        _among("method", entry.methods or [], scope.methods, f"{place}: methods")
         if isinstance(entry, SimulatedDataset):
             _check_simulated(entry, scope.replicates, place)
         else:
             _check_real(entry, repository, place)
+    _check_use(scope, where)
     _check_selection(scope, where)
-    check_paths(scope, where)
 
 
 @dataclass(frozen=True)
@@ -64,11 +67,20 @@ def _check_methods(scope: Scope, repository: Repository, where: str) -> None:
     for method in scope.methods:
         if method not in repository.methods:
             error = unknown("method", method, repository.methods, f"{where}: methods")
-            raise BenchmarkError(
-                f"{error}; a method needs a rule file rules/methods/{method}.smk, "
-                f"or a model class in svae/models/family/{method}.py"
-            )
+            raise BenchmarkError(f"{error}; a method needs a rule file rules/methods/{method}.smk")
     _among("method", [scope.reference], scope.methods, f"{where}: reference")
+
+
+def _check_pathways(scope: Scope, where: str) -> None:
+    for name, plan in scope.splits.items():
+        place = f"{where}: splits: {name}"
+        if plan.pathways is None:
+            continue
+        try:
+            pathways = read_pathways(plan.pathways)
+        except BenchmarkError as error:
+            raise BenchmarkError(f"{place}: pathways: {error}") from None
+        _among("pathway", [str(plan.held_out)], pathways, f"{place}: held_out")
 
 
 def _check_simulated(entry: SimulatedDataset, replicates: int, where: str) -> None:
@@ -77,9 +89,11 @@ def _check_simulated(entry: SimulatedDataset, replicates: int, where: str) -> No
     try:
         build_simulator(entry.simulator, **entry.parameters)
     except BenchmarkError as error:
-        raise BenchmarkError(f"{where}: {error}") from None
+        raise BenchmarkError(f"{where}: parameters: {error}") from None
     if entry.seeds is not None and len(entry.seeds) < replicates:
-        raise BenchmarkError(f"{where}: seeds has fewer entries than there are replicates")
+        raise BenchmarkError(
+            f"{where}: seeds has fewer entries ({len(entry.seeds)}) than there are replicates ({replicates})"
+        )
 
 
 def _check_real(entry: RealDataset, repository: Repository, where: str) -> None:
@@ -87,12 +101,31 @@ def _check_real(entry: RealDataset, repository: Repository, where: str) -> None:
         _among("source", [entry.source], repository.sources, f"{where}: source")
 
 
+def _check_use(scope: Scope, where: str) -> None:
+    """Refuse a split or a method that no dataset uses, because nothing would ever be said of it."""
+    used = {name for job in scope.jobs for name in (job.split, job.method)}
+    for key, names in (("splits", scope.splits), ("methods", scope.methods)):
+        for name in names:
+            if name not in used:
+                raise BenchmarkError(
+                    f"{where}: {key}: no dataset uses '{name}'; name it in one, or leave it out"
+                )
+
+
 def _check_selection(scope: Scope, where: str) -> None:
-    selection = scope.selection
-    _among("rule", [selection.rule], RULES, f"{where}: selection: rule")
-    _among("method", selection.fixed, scope.methods, f"{where}: selection: fixed")
+    selection, place = scope.selection, f"{where}: selection"
+    _among("rule", [selection.rule], RULES, f"{place}: rule")
     _among("metric", scope.metrics or [], METRICS, f"{where}: metrics")
-    _among("metric", [selection.hindsight_metric], METRICS, f"{where}: selection: hindsight_metric")
+    _among("metric", [selection.hindsight_metric], METRICS, f"{place}: hindsight_metric")
+    _among("method", selection.fixed, scope.methods, f"{place}: fixed")
+    for method, setting in selection.fixed.items():
+        settings = [setting.name for setting in scope.settings(method)]
+        _among("setting", [setting], settings, f"{place}: fixed: {method}")
+    asked = selection.rule == HINDSIGHT or "hindsight_metric" in selection.model_fields_set
+    if asked and scope.metrics is not None and selection.hindsight_metric not in scope.metrics:
+        raise BenchmarkError(
+            f"{place}: hindsight_metric: '{selection.hindsight_metric}' is not among the metrics to compute"
+        )
 
 
 def _among(kind: str, names: Iterable[str], valid: Iterable[str], where: str) -> None:

@@ -9,14 +9,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field
 
 from svae.contracts.job import Job
 from svae.contracts.setting import Setting
 from svae.datasets.split_plan import SplitPlan
 from svae.options import Options, checked
 from svae.seeds import seed_from
+from svae.values import Count, Positive, Repetitions, Seed, Text, Texts
+from svae.workflow.config_file import read_config
+from svae.workflow.method_options import read_method, read_training
 from svae.workflow.sections import Dataset, Method, MethodName, Name, RealDataset, Selection, SimulatedDataset
 
 
@@ -33,13 +35,13 @@ class Scope(Options):
 
     name: Annotated[Name, Field(alias="scope")]
     """Name of the scope; everything it makes is in `results/<scope>`."""
-    title: str = Field(default_factory=_name_of_the_scope)
+    title: Text = Field(default_factory=_name_of_the_scope)
     """One line for the report's first page; by default the name of the scope."""
-    seed: NonNegativeInt = 0
+    seed: Seed = 0
     """Seed from which all others follow by name."""
-    replicates: PositiveInt = 1
+    replicates: Repetitions = 1
     """Repetitions: fresh draws of simulated data; fresh splits and model seeds on real data."""
-    latents: PositiveInt = 15
+    latents: Count = 15
     """Number of latents of every method, unless its grid says otherwise."""
     datasets: dict[Name, Dataset] = Field(min_length=1)
     """Datasets by name."""
@@ -48,19 +50,20 @@ class Scope(Options):
     methods: dict[MethodName, Method] = Field(min_length=1)
     """Methods by name: each is a rule file `rules/methods/<name>.smk` or a model class."""
     training: dict[str, Any] = Field(default={})
-    """Options of every trained model: `preset`, and any field of the training plan."""
-    likelihood_samples: PositiveInt = 1000
+    """Options of every trained model: `preset`, any field of the training plan, and any argument that all
+    model classes share, but for the number of latents."""
+    likelihood_samples: Count = 1000
     """Monte-Carlo samples per cell of the importance-weighted likelihood."""
     accelerator: Literal["auto", "cpu", "cuda"] = "auto"
     """Where models are trained: `cuda` fails where there is no GPU, `auto` takes one if there is."""
-    fleet_size: PositiveInt | None = None
+    fleet_size: Count | None = None
     """Models trained at once at most; by default as many as memory allows."""
-    timeout_minutes: PositiveFloat | None = None
+    timeout_minutes: Positive | None = None
     """A method's job is ended after so long, and its fits are marked as timed out; by default a little less
     than the scheduler allows."""
-    reference: str = Field(default_factory=_first_method)
+    reference: Text = Field(default_factory=_first_method)
     """Method that the others are tested against; by default the first one."""
-    metrics: Annotated[list[str], Field(min_length=1)] | None = None
+    metrics: Texts | None = None
     """Metrics to compute; all of them by default."""
     selection: Selection = Selection()
     """How a setting is chosen per method."""
@@ -78,12 +81,15 @@ class Scope(Options):
         where
             Name of the config file, for error messages.
         """
-        return checked(cls, config, where)
+        scope = checked(cls, config, where)
+        methods = {name: read_method(name, entry, where) for name, entry in scope.methods.items()}
+        training = read_training(scope.training, where)
+        return scope.model_copy(update={"methods": methods, "training": training})
 
     @classmethod
     def read(cls, path: str | Path) -> "Scope":
         """Read the config file at `path`."""
-        return cls.check(yaml.safe_load(Path(path).read_text(encoding="utf-8")), str(path))
+        return cls.check(read_config(path), str(path))
 
     @property
     def simulated(self) -> dict[str, SimulatedDataset]:

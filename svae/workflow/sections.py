@@ -1,43 +1,64 @@
 """The sections of a config file: its datasets, its methods, and how settings are chosen."""
 
+import re
 from collections.abc import Mapping
 from itertools import product
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Discriminator, Field, NonNegativeInt, PositiveInt, Tag
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
 from svae.datasets.preparation import Preparation
 from svae.options import Options
+from svae.values import Repetitions, Seeds, Text, Texts, number_in
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
-MethodName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")]
+LONGEST_NAME = 100
+"""Names of a scope become names of folders and files."""
+
+
+def _name(characters: str, said: str) -> Any:
+    """Return the type of a name that is made of some characters, which the error says in words."""
+
+    def check(name: str) -> str:
+        if not re.fullmatch(f"[{characters}]{{1,{LONGEST_NAME}}}", name):
+            raise PydanticCustomError(
+                "name", "a name has at most {most} characters: {said}", {"most": LONGEST_NAME, "said": said}
+            )
+        return name
+
+    schema = WithJsonSchema({"type": "string", "pattern": f"^[{characters}]{{1,{LONGEST_NAME}}}$"})
+    return Annotated[str, AfterValidator(check), schema]
+
+
+Name = _name("A-Za-z0-9_-", "letters without accents, digits, '_' and '-'")
+MethodName = _name("A-Za-z0-9_", "letters without accents, digits and '_'")
 
 
 class SimulatedDataset(Options):
     """A dataset that a simulator draws, anew for each replicate."""
 
-    simulator: str
+    simulator: Text
     """Name of a simulator in `svae.simulation`."""
-    parameters: dict[str, Any] = Field(default={})
+    parameters: dict[str, Annotated[Any, BeforeValidator(number_in)]] = Field(default={})
     """Parameters of the simulator that differ from their defaults."""
-    seeds: list[NonNegativeInt] | None = None
+    seeds: Seeds | None = None
     """Seed of each replicate, instead of those that follow from names."""
-    splits: list[str] | None = None
+    splits: Texts | None = None
     """Splits of this dataset; all by default."""
-    methods: list[str] | None = None
+    methods: Texts | None = None
     """Methods that run on this dataset; all by default."""
 
 
 class RealDataset(Preparation):
     """A dataset that is prepared from a file; all replicates hold the same cells."""
 
-    source: str | None = None
+    source: Text | None = None
     """Row of `config/datasets.tsv` to download."""
-    path: str | None = None
+    path: Text | None = None
     """Local h5ad file; nothing is downloaded then."""
-    splits: list[str] | None = None
+    splits: Texts | None = None
     """Splits of this dataset; all by default."""
-    methods: list[str] | None = None
+    methods: Texts | None = None
     """Methods that run on this dataset; all by default."""
 
     @property
@@ -73,21 +94,25 @@ class MethodOptions(Options):
     """Option to its values; the settings of the method are all combinations."""
     options: dict[str, Any] = Field(default={})
     """Options of every setting."""
-    restarts: PositiveInt = 1
+    restarts: Repetitions = 1
     """Random starts of each point of the grid."""
 
-    def points(self) -> dict[str, dict[str, Any]]:
-        """Points of the grid: their names, such as ``beta=2_penalty=10``, and options.
+    def combinations(self) -> list[dict[str, Any]]:
+        """All combinations of the values of the grid.
 
         The order of the keys in the config changes no name, hence no seed.
         """
-        points = {}
         grid = dict(sorted(self.grid.items()))
-        for values in product(*grid.values()):
-            chosen = dict(zip(grid, values, strict=True))
-            name = "_".join(f"{option}={value}" for option, value in chosen.items()) or "default"
-            points[name] = self.options | chosen
-        return points
+        return [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
+
+    @staticmethod
+    def name_of(combination: Mapping[str, Any]) -> str:
+        """Return what a point of the grid is called, such as ``beta=2_penalty=10``."""
+        return "_".join(f"{option}={value}" for option, value in combination.items()) or "default"
+
+    def points(self) -> dict[str, dict[str, Any]]:
+        """Points of the grid: their names and options."""
+        return {self.name_of(chosen): self.options | chosen for chosen in self.combinations()}
 
 
 def _no_options(entry: Any) -> Any:
@@ -101,9 +126,9 @@ Method = Annotated[MethodOptions, BeforeValidator(_no_options, json_schema_input
 class Selection(Options):
     """How a setting is chosen per method. The tables hold the choices of all rules."""
 
-    rule: str = "validation_likelihood"
+    rule: Text = "validation_likelihood"
     """Selection rule whose choice the figures show."""
-    fixed: dict[str, str] = Field(default={})
+    fixed: dict[str, Text] = Field(default={})
     """Setting per method that the rule `fixed` takes; the first of the grid by default."""
-    hindsight_metric: str = "mcc_pearson"
+    hindsight_metric: Text = "mcc_pearson"
     """Metric that the rule `hindsight` looks at."""

@@ -338,8 +338,8 @@ def test_damaged_and_other_files_are_told(screen, tmp_path):
     ("options", "message"),
     [
         ({"separator": ""}, "separator: .*at least 1 character"),
-        ({"perturbations": []}, "perturbations: .*at least 1 item"),
-        ({"genes": []}, "genes: .*at least 1 item"),
+        ({"perturbations": []}, "perturbations: name at least one"),
+        ({"genes": []}, "genes: name at least one"),
         ({"genes": ["G"], "gene_lists": "l.json"}, "gene_lists stands in the place of genes"),
         ({"filters": {"mito": {}}}, "filters: mito: .*give min, max or both"),
         ({"filters": {"mito": {"min": 2, "max": 1}}}, "filters: mito: no value is between min 2 and max 1"),

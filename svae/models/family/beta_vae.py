@@ -3,6 +3,7 @@
 from anndata import AnnData
 
 from svae.models.family.vae import VAE
+from svae.values import NonNegative
 
 
 class BetaVAE(VAE):
@@ -18,6 +19,6 @@ class BetaVAE(VAE):
         Parameters of :class:`svae.models.model.PerturbationModel`.
     """
 
-    def __init__(self, adata: AnnData | None = None, beta: float = 4.0, **kwargs):
+    def __init__(self, adata: AnnData | None = None, beta: NonNegative = 4.0, **kwargs):
         super().__init__(adata, beta=beta, **kwargs)
         self.init_params_ = self._get_init_params(locals())

@@ -4,6 +4,7 @@ from anndata import AnnData
 
 from svae.models.model import PerturbationModel
 from svae.models.priors import MaskedShift
+from svae.values import NonNegative
 
 
 class SVAE(PerturbationModel):
@@ -21,6 +22,6 @@ class SVAE(PerturbationModel):
 
     prior_class = MaskedShift
 
-    def __init__(self, adata: AnnData | None = None, penalty: float = 1.0, **kwargs):
+    def __init__(self, adata: AnnData | None = None, penalty: NonNegative = 1.0, **kwargs):
         super().__init__(adata, penalty=penalty, **kwargs)
         self.init_params_ = self._get_init_params(locals())

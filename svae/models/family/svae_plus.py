@@ -4,6 +4,7 @@ from anndata import AnnData
 
 from svae.models.model import PerturbationModel
 from svae.models.priors import SpikeAndSlabShift
+from svae.values import Positive
 
 
 class SVAEPlus(PerturbationModel):
@@ -23,6 +24,6 @@ class SVAEPlus(PerturbationModel):
     prior_class = SpikeAndSlabShift
     original_objective = "sum"
 
-    def __init__(self, adata: AnnData | None = None, penalty: float = 100.0, **kwargs):
+    def __init__(self, adata: AnnData | None = None, penalty: Positive = 100.0, **kwargs):
         super().__init__(adata, penalty=penalty, **kwargs)
         self.init_params_ = self._get_init_params(locals())

@@ -1,0 +1,54 @@
+"""Everything that can be known of a config file before the first job.
+
+``python -m svae.workflow.check config/mine.yaml`` says in one sentence what is wrong with a file, or nothing.
+"""
+
+import argparse
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from svae.errors import BenchmarkError
+from svae.workflow.config_file import read_config
+from svae.workflow.names import check_names
+from svae.workflow.scope import Scope
+
+
+def check_config(config: Mapping[str, Any], files: Iterable[str | Path], root: str | Path) -> Scope:
+    """Return the scope that a config asks for.
+
+    Parameters
+    ----------
+    config
+        What the files hold, later ones laid over earlier ones, and what the command line adds.
+    files
+        The config files; each is read again, since Snakemake passes over keys that stand twice.
+    root
+        Folder of the repository, with `config/` and `rules/`.
+
+    Raises
+    ------
+    BenchmarkError
+        With one sentence that says what is wrong, and where.
+    """
+    names = [str(file) for file in files]
+    for name in names:
+        read_config(name)
+    where = ", ".join(names) or "config"
+    scope = Scope.check(config, where)
+    check_names(scope, root, where)
+    return scope
+
+
+def check_file(path: str | Path, root: str | Path = ".") -> Scope:
+    """Return the scope that the config file at `path` asks for; `root` is the folder of the repository."""
+    return check_config(read_config(path), [path], root)
+
+
+if __name__ == "__main__":
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("config", help="config file to check")
+    try:
+        check_file(arguments.parse_args().config)
+    except BenchmarkError as error:
+        raise SystemExit(f"error: {error}") from None
