@@ -69,8 +69,9 @@ tuned: setup  ## what preset `tuned` gives sVAE+ on the same data, with and with
 limits: setup  ## how well the true latents can be recovered at all (about 3 minutes)
 	$(BIN)/python -W ignore benchmarks/limits.py reports/reference/limits.tsv
 
-bench: setup  ## what fleets and batched likelihoods are worth, as ratios
+bench: setup  ## what fleets, batched likelihoods and solvers of PCA are worth
 	$(BIN)/python -W ignore benchmarks/speed.py reports/reference/benchmarks.tsv
+	$(BIN)/python -W ignore benchmarks/linear.py reports/reference/linear.tsv
 
 lock: setup  ## pin all dependencies anew (needs uv), and the conda environments from them
 	uv pip compile pyproject.toml --extra workflow --extra test --python-version 3.11 --no-annotate --no-header \

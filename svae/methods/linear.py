@@ -16,16 +16,19 @@ from svae.expression import log_normalised
 
 METHODS = {"pca": PCA, "ica": FastICA}
 OPTIONS: Mapping[str, Mapping[str, Any]] = {
-    "pca": {"svd_solver": "covariance_eigh"},
+    "pca": {},
     "ica": {"whiten": "unit-variance", "max_iter": 1000, "tol": 1e-3},
 }
+FEW_GENES = 2000
+"""Up to so many, PCA decomposes the covariance of all pairs of genes, whose time grows with their cube."""
 
 
 def fit_linear(method: str, dataset: ad.AnnData, split: pd.DataFrame, setting: Setting) -> Fit:
     """Fit components on the cells of parts train and validation; latents of all cells.
 
     Counts are scaled to the median library and log(1 + x) is taken. Shifts are differences of mean
-    latents to the mean of all cells. There is no likelihood.
+    latents to the mean of all cells. There is no likelihood. Both solvers of PCA find the same
+    components: that of few genes decomposes their covariance, that of many takes Lanczos steps on the cells.
 
     Parameters
     ----------
@@ -36,8 +39,12 @@ def fit_linear(method: str, dataset: ad.AnnData, split: pd.DataFrame, setting: S
     split
         One row per cell: ``cell``, ``perturbation``, ``part``.
     setting
-        Its options are ``n_latent``, the number of components (at most the number of genes), and arguments
-        of the scikit-learn class.
+        Its options are ``n_latent``, the number of components, and arguments of the scikit-learn class.
+
+    Returns
+    -------
+    Fit
+        `failed` if more components are asked for than there are genes, or than cells to fit them on.
 
     Raises
     ------
@@ -49,7 +56,14 @@ def fit_linear(method: str, dataset: ad.AnnData, split: pd.DataFrame, setting: S
     seen = dataset.obs_names.isin(seen_cells(split).index)
     expression = log_normalised(dataset, float(np.median(np.asarray(dataset.X[seen].sum(axis=1)))))
     arguments = {**OPTIONS[method], **setting.options}
-    n_latent = arguments.pop("n_latent")
+    n_latent, (n_cells, n_genes) = arguments.pop("n_latent"), expression[seen].shape
+    if n_latent > min(n_cells - 1, n_genes):
+        problem = (
+            f"{n_latent} latents of {n_cells} cells to fit and {n_genes} genes; there are fewer components"
+        )
+        return Fit.failed(dataset.obs_names, "failed", problem, setting=setting.name, seed=setting.seed)
+    if method == "pca":
+        arguments["svd_solver"] = arguments.get("svd_solver") or pca_solver(n_latent, n_cells, n_genes)
     model = METHODS[method](n_components=n_latent, random_state=setting.seed % 2**32, **arguments)
     model.fit(expression[seen])
     latents = model.transform(expression)
@@ -59,6 +73,13 @@ def fit_linear(method: str, dataset: ad.AnnData, split: pd.DataFrame, setting: S
         shifts=mean_shifts(latents[seen], dataset.obs["perturbation"].astype(str)[seen]),
         run=Run(setting=setting.name, seed=setting.seed),
     )
+
+
+def pca_solver(n_latent: int, n_cells: int, n_genes: int) -> str:
+    """Name the solver of PCA for a shape: time and memory of the first grow with the square of the genes."""
+    if n_genes <= FEW_GENES:
+        return "covariance_eigh"
+    return "arpack" if n_latent < min(n_cells, n_genes) else "full"
 
 
 def mean_shifts(latents: np.ndarray, labels: pd.Series | Sequence[str]) -> pd.DataFrame:
