@@ -1,0 +1,159 @@
+"""Which fits of an earlier run are kept, and which are made again."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+from checkout import ROOT, TINY
+
+from svae.contracts import fit as fits
+from svae.contracts.fit import Fit, Run
+from svae.contracts.setting import Setting
+from svae.contracts.tables import STATUS_COLUMNS
+from svae.errors import BenchmarkError
+from svae.files import write_table
+from svae.workflow.dependencies import PACKAGE, package_files
+from svae.workflow.fitting import fingerprint, make_fits
+from svae.workflow.retry import remove_bad_fits
+from svae.workflow.scope import Scope
+
+CELLS = pd.Index(["a", "b", "c"])
+COMMON = {"inputs": {"data.h5ad": "12"}, "params": {"method": "vae"}, "versions": {"numpy": "2"}}
+
+
+class Params(dict):
+    """Named parameters of a rule, as Snakemake hands them to a script."""
+
+    __getattr__ = dict.__getitem__
+
+
+@pytest.fixture
+def job(tmp_path):
+    """What a script is handed: two settings, one input."""
+    data = tmp_path / "data"
+    data.write_text("counts")
+    settings = [{"name": name, "seed": seed, "options": {"x": seed}} for seed, name in enumerate("pq")]
+    return SimpleNamespace(
+        params=Params(settings=settings, timeout_minutes=None, fleet_size=None, samples=5),
+        input=[str(data)],
+        output=[str(tmp_path / "fits" / f"{setting['name']}.h5ad") for setting in settings],
+    )
+
+
+def settings_fitted(job, statuses=("ok", "ok")):
+    """Let a method that draws numbers do a job; return the names of the settings that it was handed."""
+    folder = job.input[0] + ".fitted"
+
+    def draw(settings):
+        with open(folder, "a") as file:
+            for setting in settings:
+                file.write(setting.name)
+                status = dict(zip("pq", statuses, strict=True)).get(setting.name, "ok")
+                run = Run(status=status, setting=setting.name, seed=setting.seed)
+                yield Fit(CELLS, latents=np.full((3, 1), setting.seed), run=run)
+
+    open(folder, "w").close()
+    make_fits(job, CELLS, draw)
+    with open(folder) as file:
+        return file.read()
+
+
+def test_fits_that_are_there_are_kept(job):
+    assert settings_fitted(job) == "pq"
+    assert settings_fitted(job) == ""
+
+
+@pytest.mark.parametrize("status", ["diverged", "failed"])
+def test_what_did_not_end_well_is_fitted_again(job, status):
+    assert settings_fitted(job, ("ok", status)) == "pq"
+    assert settings_fitted(job) == "q"
+
+
+def test_limits_and_devices_are_no_reason_to_fit_again(job):
+    settings_fitted(job)
+    job.params.update(timeout_minutes=5, fleet_size=1)
+    assert settings_fitted(job) == ""
+
+
+def test_other_data_options_seeds_and_parameters_are_a_reason(job):
+    settings_fitted(job)
+    job.params["settings"][0]["options"] = {"x": 7}
+    assert settings_fitted(job) == "p"
+    job.params["settings"][1]["seed"] = 9
+    assert settings_fitted(job) == "q"
+    job.params["samples"] = 6
+    assert settings_fitted(job) == "pq"
+    with open(job.input[0], "w") as file:
+        file.write("other counts")
+    assert settings_fitted(job) == "pq"
+
+
+def test_setting_that_gets_another_name_keeps_its_fit(job):
+    settings_fitted(job)
+    job.params["settings"][0]["name"] = "p.r0"
+    job.output[0] = job.output[0].replace("p.h5ad", "p.r0.h5ad")
+    assert settings_fitted(job) == ""
+    assert fits.read(job.output[0], CELLS).run.setting == "p.r0"
+
+
+@pytest.mark.parametrize("damage", [b"", b"not HDF5", None])
+def test_file_that_is_no_fit_is_made_again(job, damage):
+    settings_fitted(job)
+    with open(job.output[0], "r+b") as file:
+        if damage is None:
+            file.truncate(2000)
+        else:
+            file.truncate(0)
+            file.write(damage)
+    assert settings_fitted(job) == "p"
+
+
+def test_fits_of_other_cells_are_made_again(job):
+    settings_fitted(job)
+    fit = fits.read(job.output[0])
+    fit.cells = CELLS[::-1]
+    fits.write(fit, job.output[0])
+    assert settings_fitted(job) == "p"
+
+
+def test_order_of_keys_changes_no_fingerprint():
+    there = Setting("s", 1, {"a": 1, "b": {"c": 1, "d": 2}})
+    back = Setting("t", 1, {"b": {"d": 2, "c": 1}, "a": 1})
+    assert fingerprint(there, COMMON) == fingerprint(back, dict(reversed(COMMON.items())))
+
+
+def test_order_of_keys_changes_no_setting():
+    def settings(grid):
+        return Scope.check({**TINY, "methods": {"svae_plus": {"grid": grid}}}).settings("svae_plus")
+
+    grid = {"penalty": [10, 100], "max_epochs": [2, 3]}
+    assert settings(grid) == settings(dict(reversed(grid.items())))
+    assert settings(grid)[0].name == "max_epochs=2_penalty=10"
+
+
+@pytest.mark.parametrize("script", ["fit_model", "fit_linear", "fit_random", "fit_oracle"])
+def test_fits_do_not_depend_on_code_that_changes_no_number(script):
+    files = {str(file.relative_to(PACKAGE)) for file in package_files(ROOT / f"workflow_scripts/{script}.py")}
+    assert not {file for file in files if file.startswith(("evaluation/", "report/", "datasets/"))}
+    assert not files & {"errors.py", "workflow/fitting.py", "workflow/guard.py", "workflow/logs.py"}
+    assert "contracts/fit.py" in files
+
+
+def test_fits_that_did_not_end_well_are_removed(tmp_path):
+    rows = []
+    for number, status in enumerate(
+        ["ok", "failed", "timeout", "out_of_memory", "diverged", "not_applicable"]
+    ):
+        path = tmp_path / f"{number}.h5ad"
+        path.touch()
+        rows.append(dict.fromkeys(STATUS_COLUMNS, 0) | {"status": status, "fit": str(path)})
+    write_table(pd.DataFrame(rows), tmp_path / "metrics/data/split/rep0/method.status.tsv")
+    assert list(remove_bad_fits(tmp_path)["status"]) == ["failed", "timeout", "out_of_memory", "diverged"]
+    assert [path.name for path in sorted(tmp_path.glob("*.h5ad"))] == ["0.h5ad", "5.h5ad"]
+    assert remove_bad_fits(tmp_path).empty
+
+
+def test_nothing_can_be_tried_again_before_anything_was_run(tmp_path):
+    with pytest.raises(BenchmarkError, match="no fit was evaluated yet"):
+        remove_bad_fits(tmp_path)
