@@ -102,8 +102,8 @@ def _message(mistake: Mapping[str, Any]) -> str:
     kind, found = mistake["type"], mistake["input"]
     if kind in ("model_type", "dict_type", "model_attributes_type"):
         return "should be a mapping of keys to values"
-    if kind == "too_short" and found == []:
-        return "name at least one, or leave the key out"
+    if kind == "too_short" and len(found) == 0:
+        return "name at least one, or leave the key out" if isinstance(found, list) else "name at least one"
     if kind == "string_type" and not isinstance(found, str | Mapping | list):
         return "should be text; put it in quotes"  # YAML reads 1 as a number and yes as a truth value
     text = mistake["msg"]
@@ -122,5 +122,5 @@ def _place(location: tuple[int | str, ...], entry: Any) -> list[str]:
         known = range(len(entry)) if isinstance(entry, list) else entry
         if isinstance(entry, Mapping | list) and key in known:
             entry = entry[key]  # type: ignore[index]
-            place.append(" ".join(str(key).split())[:80])
+            place.append(" ".join(str(key).split())[:80] or "''")
     return place

@@ -18,6 +18,7 @@ from pydantic import create_model
 
 from svae.options import Options
 from svae.training.plan import TrainingPlan
+from svae.values import Number, Whole
 
 LIGHT = ("typing", "svae.values", "svae.training.plan", "svae.training.presets")
 """Modules that may be loaded for the sake of an annotation. An argument of another type is not checked."""
@@ -98,7 +99,7 @@ class _Source:
         """Return the type that an annotation stands for; any type, if it needs a module that is not light."""
         if annotation is None:
             return Any
-        names = {}
+        names = {"float": Number, "int": Whole}
         for node in ast.walk(annotation):
             module, name = self.where(node.id) if isinstance(node, ast.Name) else ("", "")
             if module in LIGHT:

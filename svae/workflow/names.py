@@ -9,6 +9,7 @@ from svae.datasets.held_out import read_pathways
 from svae.errors import BenchmarkError, unknown
 from svae.evaluation.metrics import METRICS
 from svae.evaluation.selection import HINDSIGHT, RULES
+from svae.methods.options import OPTIONS
 from svae.models import FAMILY
 from svae.simulation import SIMULATORS, build_simulator, parameters
 from svae.workflow.paths import check_paths
@@ -40,6 +41,7 @@ def check_names(scope: Scope, root: str | Path, where: str = "config") -> None:
             _check_simulated(entry, scope.replicates, place)
         else:
             _check_real(entry, repository, place)
+    _check_numbers(scope, where)
     _check_use(scope, where)
     _check_selection(scope, where)
 
@@ -101,8 +103,21 @@ def _check_real(entry: RealDataset, repository: Repository, where: str) -> None:
         _among("source", [entry.source], repository.sources, f"{where}: source")
 
 
+def _check_numbers(scope: Scope, where: str) -> None:
+    """Refuse to hold out more perturbations than a simulator draws, where it says how many."""
+    for name, entry in scope.simulated.items():
+        there_are = {**parameters(entry.simulator), **entry.parameters}.get("perturbations")
+        for split in entry.splits or scope.splits:
+            held_out = scope.splits[split].held_out
+            if there_are is not None and isinstance(held_out, int) and held_out >= there_are:
+                raise BenchmarkError(
+                    f"{where}: splits: {split}: held_out is {held_out}, "
+                    f"but dataset '{name}' has {there_are} perturbations, and one has to be trained on"
+                )
+
+
 def _check_use(scope: Scope, where: str) -> None:
-    """Refuse a split or a method that no dataset uses, because nothing would ever be said of it."""
+    """Refuse a split or a method that no dataset uses, and a section that no method reads."""
     used = {name for job in scope.jobs for name in (job.split, job.method)}
     for key, names in (("splits", scope.splits), ("methods", scope.methods)):
         for name in names:
@@ -110,6 +125,9 @@ def _check_use(scope: Scope, where: str) -> None:
                 raise BenchmarkError(
                     f"{where}: {key}: no dataset uses '{name}'; name it in one, or leave it out"
                 )
+
+    if scope.training and all(method in OPTIONS for method in scope.methods):
+        raise BenchmarkError(f"{where}: training: no method of the scope is trained; leave the section out")
 
 
 def _check_selection(scope: Scope, where: str) -> None:

@@ -94,6 +94,14 @@ MISTAKES = {
         changed("datasets/simulated/methods", ["svae_plus"]),
         ["methods", "no dataset uses 'beta_vae'"],
     ),
+    "more perturbations than there are": (
+        changed("splits/random/held_out", 10),
+        ["splits: random: held_out", "'simulated' has 10"],
+    ),
+    "training without a trained method": (
+        changed("methods", {"pca": None}) | {"reference": "pca"},
+        ["training", "no method"],
+    ),
     "repeated seed": (changed("datasets/simulated/seeds", [3, 3]), ["seeds", "3 is listed twice"]),
     "huge seed": (changed("seed", 2**70), ["seed", "less than"]),
     "half a replicate": (changed("replicates", 2.5), ["replicates", "2.5"]),

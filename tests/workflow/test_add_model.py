@@ -55,6 +55,14 @@ def test_it_trains_and_keeps_the_contract(extended):
     extended.python(FIT)
 
 
+def test_its_options_are_checked_when_a_scope_is_read(extended):
+    scope = {**TINY, "methods": SCOPE["methods"], "reference": METHOD}
+    assert extended.what_is_wrong(scope) == ""
+    for penalty, said in ((-1, "greater than or equal to 0"), ("much", "a valid number")):
+        scope["methods"] = {METHOD: {"grid": {"penalty": [1, penalty]}}}
+        assert f"methods: {METHOD}: grid: penalty: input should be {said}" in extended.what_is_wrong(scope)
+
+
 @pytest.mark.workflow
 def test_its_rule_is_planned(extended):
     extended.write_scope({**TINY, "methods": {**SCOPE["methods"], "pca": None}, "reference": "pca"})
