@@ -82,11 +82,20 @@ RUN_SCRIPT = """
 import json, runpy, sys
 from types import SimpleNamespace
 
+class Files(list):
+    "Files that can be listed, and also have names, as those of a Snakemake job."
+
+class Parameters(dict):
+    "Parameters that can be listed, and are attributes, as those of a Snakemake job."
+    __getattr__ = dict.__getitem__
+
 script, settings = sys.argv[1], json.loads(sys.argv[2])
+inputs = Files(["dataset.h5ad", "split.tsv.gz", "truth.h5ad"])
+inputs.dataset, inputs.split, inputs.truth = *inputs[:2], inputs[2:]
 job = SimpleNamespace(
-    input=SimpleNamespace(dataset="dataset.h5ad", split="split.tsv.gz", truth=["truth.h5ad"]),
+    input=inputs,
     output=[f"{setting['name']}.h5ad" for setting in settings],
-    params=SimpleNamespace(settings=settings, likelihood_samples=5, timeout_minutes=1),
+    params=Parameters(settings=settings, likelihood_samples=5, timeout_minutes=1),
     log=["job.log"],
 )
 runpy.run_path(script, init_globals={"snakemake": job})
