@@ -70,6 +70,8 @@ Fraction = Annotated[float, Field(ge=0, le=1), BeforeValidator(number_in)]
 ProperFraction = Annotated[float, Field(ge=0, lt=1), BeforeValidator(number_in)]
 Whole = Annotated[int, BeforeValidator(_whole_number_in)]
 Count = Annotated[int, Field(gt=0, le=MANY), BeforeValidator(_whole_number_in)]
+BatchSize = Annotated[int, Field(ge=2, le=MANY), BeforeValidator(_whole_number_in)]
+"""BatchNorm has no statistics of a single cell."""
 WholeNonNegative = Annotated[int, Field(ge=0, le=MANY), BeforeValidator(_whole_number_in)]
 Repetitions = Annotated[int, Field(gt=0, le=1000), BeforeValidator(_whole_number_in)]
 Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED), BeforeValidator(_whole_number_in)]

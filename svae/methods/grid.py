@@ -1,6 +1,5 @@
 """Train the whole grid of a method on one dataset and split, and write down what each setting gave."""
 
-import inspect
 import logging
 import resource
 import time
@@ -17,6 +16,7 @@ from svae.contracts.setting import Setting
 from svae.contracts.split import cells_of, held_out_cells, seen_cells
 from svae.errors import unknown
 from svae.models import transfer
+from svae.models.given import arguments_of
 from svae.models.model import PerturbationModel
 from svae.models.priors import MaskedShift
 from svae.models.together import refit_together, train_together
@@ -184,7 +184,7 @@ def build(model_class: type[PerturbationModel], adata: ad.AnnData, setting: Sett
     BenchmarkError
         If an option is unknown; it names the nearest one.
     """
-    of_model, of_plan = _arguments(model_class), set(TrainingPlan.__dataclass_fields__)
+    of_model, of_plan = set(arguments_of(model_class)), set(TrainingPlan.__dataclass_fields__)
     for name in setting.options:
         if name not in of_model | of_plan:
             place = f"setting '{setting.name}' of {model_class.__name__}"
@@ -222,8 +222,10 @@ def fit_of(model: PerturbationModel, dataset: ad.AnnData, setting: Setting, trai
         return Fit.failed(dataset.obs_names, "diverged", problem, setting=setting.name, seed=setting.seed)
     seed = seed_from(setting.seed, "elbo")
     latents, shifts = model.get_latent_representation(dataset), model.get_shifts()
-    validation_likelihood = model.get_elbo(indices=model.validation_indices, seed=seed)
-    if not all(np.isfinite(values).all() for values in (latents, shifts.to_numpy(), validation_likelihood)):
+    selection = {}
+    if len(model.validation_indices):
+        selection["validation_likelihood"] = model.get_elbo(indices=model.validation_indices, seed=seed)
+    if not all(np.isfinite(values).all() for values in (latents, shifts.to_numpy(), *selection.values())):
         problem = "latents, shifts or the validation likelihood are not finite"
         return Fit.failed(dataset.obs_names, "diverged", problem, setting=setting.name, seed=setting.seed)
     masked = isinstance(model.module.prior, MaskedShift)
@@ -233,7 +235,7 @@ def fit_of(model: PerturbationModel, dataset: ad.AnnData, setting: Setting, trai
         targets=model.get_targets() if masked else None,
         shifts=shifts,
         history=training.table(),
-        selection={"validation_likelihood": validation_likelihood},
+        selection=selection,
         run=Run(setting=setting.name, seed=setting.seed),
     )
 
@@ -318,10 +320,3 @@ def peak_memory_mb(device: torch.device) -> float:
 def _mark_diverged(fit: Fit, message: str) -> None:
     if fit.run.status == "ok":
         fit.run.status, fit.run.message = "diverged", message
-
-
-def _arguments(model_class: type[PerturbationModel]) -> set[str]:
-    """Names of all keyword arguments of a model class and its bases."""
-    classes = [c for c in model_class.__mro__ if issubclass(c, PerturbationModel)]
-    parameters = [p for c in classes for p in inspect.signature(c.__init__).parameters.values()]
-    return {p.name for p in parameters if p.kind is not p.VAR_KEYWORD} - {"self", "adata"}

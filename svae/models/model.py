@@ -22,20 +22,28 @@ from scvi.data.fields import CategoricalObsField, LayerField
 from scvi.model.base import BaseModelClass, UnsupervisedTrainingMixin
 from torch import Tensor
 
-from svae.errors import unknown
+from svae.errors import BenchmarkError, unknown
 from svae.models import transfer
+from svae.models.given import cells_to_train_on, checked_arguments, code_of_control, refuse_unknown
 from svae.models.lightning import train_with_lightning
 from svae.models.module import PerturbationVAE
 from svae.models.priors import DenseShift, MaskedShift, StandardNormal
-from svae.models.screen import Indices, ScreenReader
-from svae.models.together import refit_together, train_together
-from svae.seeds import seed_from
+from svae.models.screen import Indices, ScreenReader, check_screen, refuse_other_genes, rows_of
+from svae.models.together import device_of, refit_together, refuse_divergence, train_together
 from svae.targets import targets_from_shifts
 from svae.training.cells import Cells
 from svae.training.plan import TrainingPlan
 from svae.training.presets import PresetName, named_preset, plan_with
 from svae.values import Count, NonNegative, Number, ProperFraction
 from svae.words import CONTROL
+
+TRAINERS = ("fleet", "lightning")
+FIELDS = tuple(TrainingPlan.__dataclass_fields__)
+OF_FIRST_STAGE = tuple(name for name in FIELDS if name != "refit_epochs")
+OF_SECOND_STAGE = tuple(
+    name for name in FIELDS if name not in ("max_epochs", "warmup_epochs", "dense", "mask_learning_rate")
+)
+"""Fields of the plan that have an effect in a stage."""
 
 
 class PerturbationModel(UnsupervisedTrainingMixin, BaseModelClass):
@@ -50,7 +58,7 @@ class PerturbationModel(UnsupervisedTrainingMixin, BaseModelClass):
     beta
         Weight of the KL divergence.
     control
-        Label of unperturbed cells, whose shift is held at 0; ignored where it does not occur.
+        Label of unperturbed cells, whose shift is held at 0; by default ``control``, where it occurs.
     preset
         ``tuned`` or ``original``: the training plan, and the choices of architecture that belong to it.
     n_hidden, n_layers
@@ -59,6 +67,11 @@ class PerturbationModel(UnsupervisedTrainingMixin, BaseModelClass):
         Dropout of the encoder, and where the mask logits start, instead of the preset's choices.
     **prior_options
         Parameters of the prior beyond its shape, such as its penalty.
+
+    Raises
+    ------
+    BenchmarkError
+        If an argument is unknown or out of range, or there is no such control.
 
     Attributes
     ----------
@@ -77,7 +90,7 @@ class PerturbationModel(UnsupervisedTrainingMixin, BaseModelClass):
         adata: AnnData | None = None,
         n_latent: Count = 15,
         beta: NonNegative = 1.0,
-        control: str = CONTROL,
+        control: object = None,
         preset: PresetName = "tuned",
         n_hidden: Count = 128,
         n_layers: Count = 2,
@@ -86,27 +99,37 @@ class PerturbationModel(UnsupervisedTrainingMixin, BaseModelClass):
         **prior_options: float,
     ):
         super().__init__(adata)
+        shape = {"n_latent": n_latent, "n_hidden": n_hidden, "n_layers": n_layers}
+        others = {
+            "beta": beta,
+            "preset": preset,
+            "dropout_rate": dropout_rate,
+            "initial_logit": initial_logit,
+        }
+        given = checked_arguments(type(self), shape | others | prior_options)
         self.preset_ = preset
         choices = named_preset(preset)
         self.perturbations_ = self._labels(REGISTRY_KEYS.LABELS_KEY)
         self.trained_ = list(self.perturbations_)
-        self.control_ = control
+        self.control_ = CONTROL if control is None else str(control)
         self.adapted_: dict[str, list[float]] = {}
+        of_prior = {name: given[name] for name in prior_options}
         if issubclass(self.prior_class, MaskedShift):
-            prior_options["initial_logit"] = choices.initial_logit if initial_logit is None else initial_logit
+            own = given["initial_logit"]
+            of_prior["initial_logit"] = choices.initial_logit if own is None else own
         self.module = PerturbationVAE(
             n_genes=self.summary_stats.n_vars,
             prior=self.prior_class(
                 len(self.perturbations_),
-                n_latent,
-                self.perturbations_.index(control) if control in self.perturbations_ else None,
-                **prior_options,
+                given["n_latent"],
+                code_of_control(control, self.perturbations_, type(self).__name__),
+                **of_prior,
             ),
             n_batch=self.summary_stats.n_batch,
-            n_hidden=n_hidden,
-            n_layers=n_layers,
-            dropout_rate=choices.dropout_rate if dropout_rate is None else dropout_rate,
-            beta=beta,
+            n_hidden=given["n_hidden"],
+            n_layers=given["n_layers"],
+            dropout_rate=choices.dropout_rate if given["dropout_rate"] is None else given["dropout_rate"],
+            beta=given["beta"],
         )
         self._model_summary_string = f"{type(self).__name__} with {n_latent} latents, preset {preset}"
         self.init_params_ = self._get_init_params(locals())
@@ -138,14 +161,17 @@ class PerturbationModel(UnsupervisedTrainingMixin, BaseModelClass):
         Raises
         ------
         BenchmarkError
-            If there is no such column; it names the nearest one.
+            If there is no such column or layer, naming the nearest one; if a cell has no label, no batch or
+            no counts; or if `adata` has other genes than the saved model that is loaded with it.
         """
-        for key in filter(None, (perturbation_key, batch_key)):
-            if key not in adata.obs:
-                raise unknown("column", key, adata.obs.columns, "adata.obs")
+        check_screen(adata, perturbation_key, batch_key, layer)
+        if kwargs.get("source_registry") is not None:
+            saved = kwargs["source_registry"]["field_registries"][REGISTRY_KEYS.X_KEY]["state_registry"]
+            refuse_other_genes(adata, saved["column_names"])
         setup_method_args = cls._get_setup_method_args(**locals())
         fields = [
-            LayerField(REGISTRY_KEYS.X_KEY, layer, is_count_data=True),
+            # The counts are checked above; the check of scvi-tools knows no sparse arrays.
+            LayerField(REGISTRY_KEYS.X_KEY, layer, is_count_data=False),
             CategoricalObsField(REGISTRY_KEYS.LABELS_KEY, perturbation_key),
             CategoricalObsField(REGISTRY_KEYS.BATCH_KEY, batch_key),
         ]
@@ -206,22 +232,25 @@ class PerturbationModel(UnsupervisedTrainingMixin, BaseModelClass):
         Raises
         ------
         BenchmarkError
-            If an option is unknown, or one that the trainer cannot honour.
+            If an option is unknown, out of range, or one that the trainer cannot honour; or if the training
+            diverged, after which the model counts as untrained.
         """
         if max_epochs is not None:
             changes["max_epochs"] = max_epochs
+        refuse_unknown(changes, OF_FIRST_STAGE, "train")
+        if trainer not in TRAINERS:
+            raise unknown("trainer", trainer, TRAINERS, "train")
+        device_of(accelerator)
         plan = self.training_plan(**changes)
         seed = _drawn_seed() if seed is None else seed
-        if external_indexing is None:
-            order = np.random.default_rng(seed_from(seed, "split")).permutation(self.adata.n_obs)
-            external_indexing = np.split(order, [round(train_size * len(order))])
-        training, validation = (np.sort(np.asarray(part)) for part in external_indexing[:2])
+        training, validation = cells_to_train_on(self.adata.n_obs, train_size, external_indexing, seed)
         if trainer == "lightning":
             train_with_lightning(self, training, validation, accelerator, plan)
             self.remember_training(training, validation)
             self.end_first_stage(seed)
         else:
             train_together([self], [seed], training, validation, accelerator, [plan])
+        refuse_divergence(self, plan, "train")
 
     def remember_training(self, training: np.ndarray, validation: np.ndarray) -> None:
         """Take note of what the model was trained on.
@@ -260,10 +289,19 @@ class PerturbationModel(UnsupervisedTrainingMixin, BaseModelClass):
             Seed of the noise and the order of the data, as in :meth:`train`.
         **changes
             Fields of :class:`svae.training.plan.TrainingPlan` to change.
+
+        Raises
+        ------
+        BenchmarkError
+            If an option is unknown, out of range, or one of the first stage; or if the training diverged,
+            after which the model counts as untrained.
         """
         self._check_if_trained(warn=False)
+        refuse_unknown(changes, OF_SECOND_STAGE, "refit")
         seed = _drawn_seed() if seed is None else seed
-        refit_together([self], [seed], accelerator, [self.training_plan(**changes)])
+        plan = self.training_plan(**changes)
+        refit_together([self], [seed], accelerator, [plan])
+        refuse_divergence(self, plan, "refit")
 
     @torch.no_grad()
     def adapt(self, adata: AnnData, indices: Indices = None) -> None:
@@ -358,6 +396,8 @@ class PerturbationModel(UnsupervisedTrainingMixin, BaseModelClass):
             Whether to return the mean over cells, instead of one value per cell.
         """
         self._check_if_trained(warn=False)
+        if not isinstance(n_mc_samples, int | np.integer) or n_mc_samples < 1:
+            raise BenchmarkError(f"get_marginal_ll: n_mc_samples is {n_mc_samples!r}, but must be 1 or more")
         cells, names = self.read_cells(adata, indices)
         means = {"all": self.prior_means(names)}
         estimates, _ = transfer.marginal_log_likelihood(self.module, cells, means, n_mc_samples, seed)
@@ -382,6 +422,8 @@ class PerturbationModel(UnsupervisedTrainingMixin, BaseModelClass):
         Cells × genes.
         """
         self._check_if_trained(warn=False)
+        if not 0 < library_size < np.inf:
+            raise BenchmarkError(f"get_normalized_expression: library_size is {library_size!r}, not above 0")
         cells, _ = self.read_cells(adata, indices)
         logit = self.module.decode(self.module.encode(cells.x)[0], cells.batch)
         values = (torch.softmax(logit, -1) * library_size).cpu().numpy()
@@ -485,7 +527,7 @@ class PerturbationModel(UnsupervisedTrainingMixin, BaseModelClass):
 
     def _cell_names(self, adata: AnnData | None, indices: Indices) -> pd.Index:
         names = (self.adata if adata is None else adata).obs_names
-        return names if indices is None else names[np.asarray(indices)]
+        return names[rows_of(self.adata if adata is None else adata, indices)]
 
     def _of_cells(
         self, values: Tensor, name: str, adata: AnnData | None, indices: Indices, return_mean: bool

@@ -10,7 +10,9 @@ import torch
 from anndata import AnnData
 from scipy import sparse
 
+from svae.contracts.dataset import validate_counts
 from svae.errors import BenchmarkError, unknown
+from svae.models.given import indices_in
 from svae.training.cells import Cells
 
 Indices = Sequence[int] | np.ndarray | None
@@ -48,13 +50,12 @@ class ScreenReader:
         Raises
         ------
         BenchmarkError
-            If the genes are not the model's, or a column or a batch is not known.
+            If the genes are not the model's, a cell has no counts, or a column or a batch is not known.
         """
-        if not adata.var_names.equals(self.genes):
-            raise BenchmarkError("adata: var_names are not the genes that the model was built on")
-        layer = self.setup["layer"]
-        counts = adata.X if layer is None else adata.layers[layer]
-        x = counts[_rows(adata, indices)]
+        refuse_other_genes(adata, self.genes)
+        rows, layer = rows_of(adata, indices), self.setup["layer"]
+        x = counts_of(adata, layer)[rows]
+        validate_counts(x, adata.obs_names[rows], "adata" if layer is None else f"adata, layer '{layer}'")
         dense = x.toarray() if sparse.issparse(x) else np.asarray(x)
         codes = pd.Index(self.perturbations).get_indexer(self.perturbation(adata, indices))
         return Cells(
@@ -65,7 +66,7 @@ class ScreenReader:
 
     def _batch_codes(self, adata: AnnData, indices: Indices) -> np.ndarray:
         if self.setup["batch_key"] is None:
-            return np.zeros(len(_rows(adata, indices)), dtype=np.int64)
+            return np.zeros(len(rows_of(adata, indices)), dtype=np.int64)
         names = self._column(adata, "batch_key", indices)
         codes = pd.Index(self.batches).get_indexer(names)
         if (codes < 0).any():
@@ -74,11 +75,73 @@ class ScreenReader:
 
     def _column(self, adata: AnnData, argument: str, indices: Indices) -> np.ndarray:
         """Column of ``obs`` that an argument of ``setup_anndata`` named, as strings."""
-        key = self.setup[argument]
-        if key not in adata.obs:
-            raise unknown("column", key, adata.obs.columns, "adata.obs")
-        return adata.obs[key].astype(str).to_numpy()[_rows(adata, indices)]
+        labels = labels_of(adata, self.setup[argument]).iloc[rows_of(adata, indices)]
+        _refuse_missing(labels)
+        return labels.astype(str).to_numpy()
 
 
-def _rows(adata: AnnData, indices: Indices) -> np.ndarray:
-    return np.arange(adata.n_obs) if indices is None else np.asarray(indices)
+def check_screen(adata: AnnData, perturbation_key: str, batch_key: str | None, layer: str | None) -> None:
+    """Raise a :class:`BenchmarkError` if a model cannot be built on `adata`.
+
+    Parameters
+    ----------
+    adata
+        Cells × genes.
+    perturbation_key, batch_key, layer
+        As ``setup_anndata`` takes them.
+    """
+    if adata.n_obs == 0 or adata.n_vars == 0:
+        raise BenchmarkError(f"adata: is empty ({adata.n_obs} cells × {adata.n_vars} genes)")
+    _refuse_missing(labels_of(adata, perturbation_key))
+    if batch_key is not None:
+        _refuse_missing(labels_of(adata, batch_key))
+    where = "adata" if layer is None else f"adata, layer '{layer}'"
+    validate_counts(counts_of(adata, layer), adata.obs_names, where)
+
+
+def refuse_other_genes(adata: AnnData, genes: Sequence[str] | np.ndarray | pd.Index) -> None:
+    """Raise if the genes of `adata` are not those that a model was built on, in their order."""
+    expected = pd.Index(genes)
+    if adata.var_names.equals(expected):
+        return
+    if len(adata.var_names) != len(expected):
+        difference = f"there are {len(adata.var_names)} instead of {len(expected)}"
+    elif set(adata.var_names) == set(expected):
+        difference = "they are in another order; take adata[:, genes of the model]"
+    else:
+        strange = [gene for gene in adata.var_names if gene not in expected]
+        difference = f"such as '{strange[0]}'" if strange else "some occur more than once"
+    raise BenchmarkError(f"adata: var_names are not the genes that the model was built on: {difference}")
+
+
+def labels_of(adata: AnnData, key: str) -> pd.Series:
+    """Return a column of ``obs``; an unknown one is answered with the nearest."""
+    if key not in adata.obs:
+        raise unknown("column", key, adata.obs.columns, "adata.obs")
+    return adata.obs[key]
+
+
+def counts_of(adata: AnnData, layer: str | None) -> Any:
+    """Return the counts, cells × genes; an unknown layer is answered with the nearest."""
+    if layer is not None and layer not in adata.layers:
+        raise unknown("layer", layer, adata.layers, "adata.layers")
+    counts = adata.X if layer is None else adata.layers[layer]
+    if counts is None:
+        raise BenchmarkError("adata: X is missing; name the layer that holds the counts")
+    return counts
+
+
+def rows_of(adata: AnnData, indices: Indices) -> np.ndarray:
+    """Return the places of the chosen cells, at least one; all where `indices` is None."""
+    rows = np.arange(adata.n_obs) if indices is None else indices_in(indices, adata.n_obs, "indices")
+    if not len(rows):
+        raise BenchmarkError("adata: has no cells" if indices is None else "indices: no cell is chosen")
+    return rows
+
+
+def _refuse_missing(labels: pd.Series) -> None:
+    missing = int(labels.isna().sum())
+    if missing:
+        raise BenchmarkError(
+            f"adata.obs['{labels.name}']: {missing:,} of {len(labels):,} cells have no label"
+        )

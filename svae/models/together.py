@@ -112,7 +112,7 @@ def _train(
     fleet_size: int | None,
 ) -> list[Training]:
     """Train one stage: a fleet for each group of models that are alike."""
-    cells = models[0].read_cells()[0].to(_device(accelerator))
+    cells = models[0].read_cells()[0].to(device_of(accelerator))
     results: dict[int, Training] = {}
     for members in _alike(models, plans):
         trained = fleet.train(
@@ -128,6 +128,7 @@ def _train(
         results |= dict(zip(members, trained, strict=True))
     for i, model in enumerate(models):
         model.remember_training(training, validation)
+        model.is_trained_ = not results[i].diverged
         model.history_ = _history(results[i])
     return [results[i] for i in range(len(models))]
 
@@ -142,7 +143,7 @@ def _alike(models: Sequence["PerturbationModel"], plans: Sequence[TrainingPlan])
     return groups.values()
 
 
-def _device(accelerator: str) -> torch.device:
+def device_of(accelerator: str) -> torch.device:
     """Return the device of an accelerator name; asking for a GPU where there is none is an error."""
     if accelerator == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -153,6 +154,33 @@ def _device(accelerator: str) -> torch.device:
     if accelerator != "cpu":
         raise unknown("accelerator", accelerator, ["auto", "cpu", "cuda"], "accelerator")
     return torch.device("cpu")
+
+
+def refuse_divergence(model: "PerturbationModel", plan: TrainingPlan, stage: str) -> None:
+    """Raise if a stage left a model without finite weights, which then counts as untrained.
+
+    Parameters
+    ----------
+    model
+        After the stage.
+    plan
+        The optimisation that it went through.
+    stage
+        Name of the method that ran it.
+
+    Raises
+    ------
+    BenchmarkError
+        If the loss became NaN or infinite, or the weights are.
+    """
+    finite = all(tensor.isfinite().all() for tensor in model.module.state_dict().values())
+    if model.is_trained and finite:
+        return
+    model.is_trained_ = False
+    raise BenchmarkError(
+        f"{stage}: the loss of {type(model).__name__} became NaN or infinite, so the model is not trained; "
+        f"train it anew with a learning_rate below {plan.learning_rate:g}, and look for extreme counts"
+    )
 
 
 def _history(result: Training) -> dict[str, pd.DataFrame]:

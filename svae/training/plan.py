@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
-from svae.values import Count, Fraction, NonNegative, Positive, WholeNonNegative
+from svae.values import BatchSize, Count, Fraction, NonNegative, Positive, WholeNonNegative
 
 SMALLEST_BATCH = 64  # below it, the statistics of BatchNorm are mostly noise
 
@@ -48,7 +48,7 @@ class TrainingPlan:
     mask_learning_rate: NonNegative | None = None
     eps: Positive = 1e-8
     weight_decay: NonNegative = 0.0
-    batch_size: Count = 128
+    batch_size: BatchSize = 128
     min_steps: Count = 1
     warmup_epochs: WholeNonNegative = 50
     dense: Fraction = 0.0

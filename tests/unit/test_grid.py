@@ -76,6 +76,15 @@ def test_a_setting_that_diverges_is_marked_and_the_others_are_kept(data):
     assert fits["calm"].run.status == "ok"
 
 
+def test_without_validation_cells_fits_end_well_and_have_no_score_to_choose_by(data):
+    dataset, _ = data
+    plan = SplitPlan(kind="named", held_out=["p4", "p5"], validation=0)
+    parts = split(dataset.obs["perturbation"], plan, seed=0)
+    result = fit((dataset, parts), [Setting("a", 1, SHORT)])["a"]
+    assert result.run.status == "ok"
+    assert result.selection == {}
+
+
 def with_likelihoods(change):
     """Importance-weighted likelihoods as they are, then changed."""
     right = transfer.marginal_log_likelihood
