@@ -11,7 +11,7 @@ SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --configfile config/$(SCOPE).yaml
 export OMP_NUM_THREADS := 1
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help setup report retry test test-fast lint format docs fidelity tuned limits bench lock envs clean
+.PHONY: help setup report retry test test-fast draws lint format docs fidelity tuned limits bench lock envs clean
 
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -39,6 +39,9 @@ test: setup lint  ## lint, then all tests
 
 test-fast: setup  ## the tests that run no workflow
 	$(BIN)/python -m pytest -n $(CORES) -m "not workflow"
+
+draws: setup  ## the property-based tests, with all the examples that are drawn before a release
+	SVAE_ALL_DRAWS=1 $(BIN)/python -m pytest -n $(CORES) tests/faults -m "not workflow"
 
 lint: setup  ## format, lint and types
 	$(BIN)/ruff check .

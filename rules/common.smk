@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import sys
 from dataclasses import asdict
 from itertools import filterfalse
@@ -152,8 +153,21 @@ def as_json(settings):
     return line
 
 
-# Begins a shell command; runs with the Python of Snakemake, whatever the command behind it runs with.
-GUARD = f"PYTHONPATH={workflow.basedir} {sys.executable} {workflow.basedir}/workflow_scripts/guard.py"
+def guard_command():
+    """Begin a shell command with the guard, which runs with the Python of Snakemake.
+
+    The command behind it finds the programs beside that Python first, as in an activated environment, unless rules
+    have environments of their own (``--software-deployment-method conda``).
+    """
+    program = os.path.join(workflow.basedir, "workflow_scripts", "guard.py")
+    variables = [f"PYTHONPATH={shlex.quote(workflow.basedir)}"]
+    if not workflow.deployment_settings.deployment_method:
+        variables.append(f'PATH={shlex.quote(os.path.dirname(sys.executable))}:"$PATH"')
+    return " ".join([*variables, shlex.quote(sys.executable), shlex.quote(program)])
+
+
+# Begins a shell command; runs the command after `--`.
+GUARD = guard_command()
 
 
 # Snakemake compares no parameter that takes `resources`: changing these three runs nothing again.

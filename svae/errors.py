@@ -15,9 +15,33 @@ def unknown(kind: str, name: object, valid: Iterable[object], where: str) -> Ben
     "config/demo.yaml: methods: unknown method 'SVEA', did you mean 'svae'? (known: svae, vae)"
     """
     choices = sorted(str(choice) for choice in valid)
-    found = " ".join(str(name).split())[:80]
+    found = one_line(str(name), 80)
     near = get_close_matches(found.lower(), [choice.lower() for choice in choices], n=1, cutoff=0.5)
     nearest = [choice for choice in choices if choice.lower() in near]
     hint = f", did you mean '{nearest[0]}'?" if nearest else "."
     shown = ", ".join(choices[:12]) + (f", … {len(choices) - 12} more" if len(choices) > 12 else "")
     return BenchmarkError(f"{where}: unknown {kind} '{found}'{hint} (known: {shown or 'none'})")
+
+
+def one_line(text: str, length: int = 1000) -> str:
+    r"""Put a text of unknown origin on one line of printable characters, cut to `length`.
+
+    >>> one_line("two\n lines,\0 a bell\a")
+    'two lines, a bell'
+    """
+    printable = "".join(character if character.isprintable() else " " for character in text)
+    line = " ".join(printable.split())
+    return line if len(line) <= length else line[: length - 1] + "…"
+
+
+def sentence(error: BaseException) -> str:
+    """Tell an error in one line: the message of a :class:`BenchmarkError`, or the first line of another's.
+
+    >>> sentence(KeyError("x")), sentence(BenchmarkError("file: no such key"))
+    ("KeyError: 'x'", 'file: no such key')
+    """
+    kind = type(error).__name__
+    if isinstance(error, BenchmarkError):
+        return one_line(str(error)) or kind
+    first = str(error).strip().partition("\n")[0]
+    return one_line(f"{kind}: {first}" if first else kind)

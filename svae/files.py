@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from svae.errors import BenchmarkError
+from svae.errors import BenchmarkError, sentence
 
 if TYPE_CHECKING:
     import anndata as ad
@@ -36,14 +36,19 @@ def read_anndata(path: str | Path) -> ad.AnnData:
     """Read an h5ad file; a missing, truncated or wrong-kind file is one sentence, not a traceback."""
     import anndata as ad  # here, because it takes a second that readers of tables need not pay
 
-    path = Path(path)
-    if not path.is_file():
-        raise BenchmarkError(f"{path}: no such file")
+    refuse_no_file(path)
     try:
         return ad.read_h5ad(path)
     except Exception as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise BenchmarkError(f"{path}: not a readable h5ad file ({reason})") from error
+        raise BenchmarkError(f"{path}: not a readable h5ad file ({sentence(error)})") from error
+
+
+def refuse_no_file(path: str | Path) -> None:
+    """Raise if there is no file at `path`, or something that is none."""
+    if Path(path).is_dir():
+        raise BenchmarkError(f"{path}: this is a folder, not a file")
+    if not Path(path).is_file():
+        raise BenchmarkError(f"{path}: {'this is no ordinary' if Path(path).exists() else 'no such'} file")
 
 
 def write_anndata(adata: ad.AnnData, path: str | Path) -> None:
@@ -53,11 +58,12 @@ def write_anndata(adata: ad.AnnData, path: str | Path) -> None:
 
 
 def read_table(path: str | Path, **kwargs) -> pd.DataFrame:
-    """Read a tab-separated table, gzipped or not."""
-    path = Path(path)
-    if not path.is_file():
-        raise BenchmarkError(f"{path}: no such file")
-    return pd.read_csv(path, sep="\t", **kwargs)
+    """Read a tab-separated table, gzipped or not; a file that is none is one sentence, not a traceback."""
+    refuse_no_file(path)
+    try:
+        return pd.read_csv(path, sep="\t", **kwargs)
+    except (ValueError, OSError, EOFError) as error:  # of the parser, of text that is no UTF-8, of gzip
+        raise BenchmarkError(f"{path}: not a readable table ({sentence(error)})") from error
 
 
 def write_table(table: pd.DataFrame, path: str | Path) -> None:

@@ -4,10 +4,11 @@ python workflow_scripts/guard.py --dataset data.h5ad --settings a b --fits a.h5a
 """
 
 import argparse
-import subprocess
+import logging
 
 from svae.contracts.dataset import read_dataset
 from svae.errors import BenchmarkError
+from svae.workflow.command import run_command
 from svae.workflow.guard import guarded
 
 parser = argparse.ArgumentParser(description=__doc__)
@@ -17,17 +18,18 @@ parser.add_argument("--settings", nargs="+", required=True, help="name of the se
 parser.add_argument("--timeout-minutes", type=float, help="end the command after so long")
 parser.add_argument("command", nargs=argparse.REMAINDER, help="after --: the command and its arguments")
 arguments = parser.parse_args()
+if len(arguments.fits) != len(arguments.settings):
+    parser.error(f"{len(arguments.fits)} fits for {len(arguments.settings)} settings; there is one for each")
 
 
-def run_command():
+def run():
     """Runs in a child process."""
-    command = arguments.command[1:] if arguments.command[:1] == ["--"] else arguments.command
-    code = subprocess.run(command, check=False).returncode
-    if code in (-9, 137):  # killed, or a shell that says so of its child
-        raise MemoryError("the command was killed, which most often means out of memory")
-    if code != 0:
-        raise BenchmarkError(f"the command '{command[0]}' ended with exit code {code}")
+    run_command(arguments.command[1:] if arguments.command[:1] == ["--"] else arguments.command)
 
 
-cells = read_dataset(arguments.dataset).obs_names
-guarded(run_command, arguments.fits, arguments.settings, cells, arguments.timeout_minutes)
+logging.basicConfig(format="%(message)s")
+try:
+    cells = read_dataset(arguments.dataset).obs_names
+except BenchmarkError as error:
+    parser.error(str(error))
+guarded(run, arguments.fits, arguments.settings, cells, arguments.timeout_minutes)

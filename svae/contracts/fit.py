@@ -3,39 +3,54 @@
 A fit is an h5ad file without ``X`` whose ``obs_names`` are the cells of the dataset:
 
 =============================== ==================================================================
-``obsm["latents"]``             float32, cells × latents; finite
+``obsm["latents"]``             float32, cells × latents, at least one; finite, of size 1e15 at most
 ``obs["log_likelihood_*"]``     optional, nats; log p(x | perturbation) of held-out cells, NaN elsewhere:
                                 ``zero_shot`` (before adaptation), ``same_cells`` (adapted on the scored
-                                cells), ``clean`` (adapted on the other half)
+                                cells), ``clean`` (adapted on the other half: its own half alone)
 ``obs["reconstruction"]``       optional, nats; −E[log p(x | z)] under the posterior, held-out cells
 ``obs["effective_samples"]``    optional; effective sample size of the same-cells estimate, held-out cells
 ``uns["targets"]``              optional table, perturbation × latent, probability in [0, 1]
-``uns["shifts"]``               optional table, perturbation × latent, mean shift
+``uns["shifts"]``               optional table, perturbation × latent, mean shift; as bounded as the latents
 ``uns["history"]``              optional table, one row per epoch: epoch, train, validation (nats per cell)
-``uns["selection"]``            label-free scores of this setting; higher is better
+``uns["selection"]``            optional, label-free scores of this setting; higher is better
 ``uns["run"]``                  status, message, setting, seed, seconds, peak memory, device, versions,
                                 fingerprint
 =============================== ==================================================================
 
-A method that could not produce a fit leaves one with a status other than ``ok`` and no latents.
+A method that could not produce a fit leaves one with a status other than ``ok``. Of such a fit only cells,
+run, selection and history are read. A single value may be an array of one.
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
 
-from svae.errors import BenchmarkError, unknown
+from svae.contracts.tables import STATUS_COLUMNS
+from svae.contracts.values import (
+    amount,
+    array_of_numbers,
+    mapping,
+    number,
+    refuse_repeated,
+    refuse_unbounded,
+    table_of_numbers,
+    text,
+    whole_number,
+)
+from svae.errors import BenchmarkError, one_line, sentence, unknown
 from svae.files import read_anndata, write_anndata
 from svae.words import PROTOCOLS, Status
 
 STATUSES = get_args(Status)
 LIKELIHOODS = tuple(f"log_likelihood_{protocol}" for protocol in PROTOCOLS)
 CELL_COLUMNS = (*LIKELIHOODS, "reconstruction", "effective_samples")
+COMPUTED_COLUMNS = (*STATUS_COLUMNS, "udr")  # beside these, the table of statuses holds the scores of fits
 ROUNDING = 0.01  # nats by which single precision may miss a probability of 1
 
 
@@ -82,17 +97,17 @@ class Fit:
     @classmethod
     def failed(cls, cells: pd.Index, status: Status, message: str, **run) -> "Fit":
         """Build a fit that says why there is none."""
-        return cls(cells=cells, run=Run(status=status, message=message, **run))
+        return cls(cells=cells, run=Run(status=status, message=one_line(message), **run))
 
 
 def write(fit: Fit, path: str | Path) -> None:
     """Validate `fit` and write it to `path` in one piece."""
     import anndata as ad  # here, because it takes a second that users of the column names need not pay
 
-    validate(fit, path)
+    fit = checked(fit, path)
     adata = ad.AnnData(obs=pd.DataFrame(index=fit.cells.astype(str)))
     if fit.latents is not None:
-        adata.obsm["latents"] = np.ascontiguousarray(fit.latents, dtype=np.float32)
+        adata.obsm["latents"] = fit.latents
     if fit.scores is not None:
         adata.obs[list(fit.scores.columns)] = fit.scores.to_numpy()
     for name in ("targets", "shifts", "history"):
@@ -107,22 +122,18 @@ def write(fit: Fit, path: str | Path) -> None:
 def read(path: str | Path, cells: pd.Index | None = None) -> Fit:
     """Read and validate the fit at `path`; `cells`, where given, are those of its dataset."""
     adata = read_anndata(path)
-    if "run" not in adata.uns or "status" not in adata.uns["run"]:
-        raise BenchmarkError(f'{path}: uns["run"]["status"] is missing, so this is not a fit file')
-    known = {name: adata.uns["run"][name] for name in Run.__dataclass_fields__ if name in adata.uns["run"]}
     scored = [column for column in CELL_COLUMNS if column in adata.obs]
     fit = Fit(
         cells=adata.obs_names,
-        latents=np.asarray(adata.obsm["latents"]) if "latents" in adata.obsm else None,
+        latents=adata.obsm.get("latents"),
         scores=adata.obs[scored] if scored else None,
         targets=adata.uns.get("targets"),
         shifts=adata.uns.get("shifts"),
         history=adata.uns.get("history"),
-        selection={name: float(value) for name, value in adata.uns.get("selection", {}).items()},
-        run=Run(**({"versions": {}} | known)),
+        selection=adata.uns.get("selection", {}),
+        run=_run(adata.uns.get("run"), f'{path}: uns["run"]'),
     )
-    validate(fit, path, cells)
-    return fit
+    return checked(fit, path, cells)
 
 
 def read_run(path: str | Path) -> Run:
@@ -134,42 +145,134 @@ def read_run(path: str | Path) -> Run:
         with h5py.File(path) as file:
             stored = read_elem(file["uns/run"])
     except Exception as error:
-        raise BenchmarkError(f"{path}: not a readable fit file ({type(error).__name__})") from error
-    return Run(**{name: stored[name] for name in Run.__dataclass_fields__ if name in stored})
+        raise BenchmarkError(f"{path}: not a readable fit file ({sentence(error)})") from error
+    return _run(stored, f'{path}: uns["run"]')
 
 
-def validate(fit: Fit, path: str | Path, cells: pd.Index | None = None) -> None:
-    """Raise a :class:`BenchmarkError` that names `path` and the first broken rule of the contract."""
-    if fit.run.status not in STATUSES:
-        raise unknown("status", fit.run.status, STATUSES, f'{path}: uns["run"]["status"]')
+def checked(fit: Fit, path: str | Path, cells: pd.Index | None = None) -> Fit:
+    """Return `fit` with each part in the type that the contract names.
+
+    Parameters
+    ----------
+    fit
+        What was read, or is to be written; its parts may be of any type.
+    path
+        Where it stands, for error messages.
+    cells
+        Cells of the dataset in its order, where known.
+
+    Raises
+    ------
+    BenchmarkError
+        With the first rule that is broken.
+    """
+    run = _run(vars(fit.run), f'{path}: uns["run"]')
     if cells is not None and not fit.cells.equals(pd.Index(cells)):
         raise BenchmarkError(f"{path}: obs_names are not the cells of the dataset, in its order")
-    if fit.run.status != "ok":
-        return
-    if fit.latents is None:
-        raise BenchmarkError(f'{path}: obsm["latents"] is missing though the status is ok')
-    if fit.latents.ndim != 2 or fit.latents.shape[0] != len(fit.cells):
-        raise BenchmarkError(f'{path}: obsm["latents"] has shape {fit.latents.shape}, not cells × latents')
-    if not np.isfinite(fit.latents).all():
-        raise BenchmarkError(f'{path}: obsm["latents"] holds NaN or infinite values')
+    sound = Fit(
+        cells=fit.cells,
+        history=_optional(_history, fit.history, f'{path}: uns["history"]'),
+        selection=_selection(fit.selection, f'{path}: uns["selection"]'),
+        run=run,
+    )
+    if run.status != "ok":
+        return sound
+    sound.latents = _latents(fit.latents, len(fit.cells), f'{path}: obsm["latents"]')
     for name in ("targets", "shifts"):
-        table = getattr(fit, name)
-        if table is None:
-            continue
-        if not isinstance(table, pd.DataFrame):
-            raise BenchmarkError(f'{path}: uns["{name}"] is not a table of perturbation × latent')
-        if table.shape[1] != fit.latents.shape[1]:
-            raise BenchmarkError(
-                f'{path}: uns["{name}"] has {table.shape[1]} columns for {fit.latents.shape[1]} latents'
-            )
-        if not np.isfinite(table.to_numpy()).all():
-            raise BenchmarkError(f'{path}: uns["{name}"] holds NaN or infinite values')
-    if fit.targets is not None and ((fit.targets < 0) | (fit.targets > 1)).to_numpy().any():
+        place = f'{path}: uns["{name}"]'
+        setattr(sound, name, _optional(_by_latent, getattr(fit, name), place, sound.latents.shape[1]))
+    if sound.targets is not None and not sound.targets.stack().between(0, 1).all():
         raise BenchmarkError(f'{path}: uns["targets"] holds values outside [0, 1]')
-    if fit.scores is not None:
-        problem = impossible_scores(fit.scores)
-        if problem:
-            raise BenchmarkError(f"{path}: {problem}")
+    sound.scores = _optional(_scores, fit.scores, f"{path}: obs")
+    return sound
+
+
+def _optional(check: Callable[..., pd.DataFrame], part: Any, *arguments: Any) -> pd.DataFrame | None:
+    """Check a part of a fit, if it is there."""
+    return None if part is None else check(part, *arguments)
+
+
+RUN_VALUES: Mapping[str, Callable[[Any, str], Any]] = {
+    "status": text,
+    "message": text,
+    "setting": text,
+    "device": text,
+    "seed": whole_number,
+    "seconds": amount,
+    "peak_memory_mb": amount,
+    "versions": mapping,
+    "fingerprint": text,
+}
+"""What the values of a run have to be."""
+
+
+def _run(entry: Any, place: str) -> Run:
+    if not isinstance(entry, Mapping) or "status" not in entry:
+        raise BenchmarkError(f'{place}["status"] is missing, so this is not a fit file')
+    found = {
+        name: check(entry[name], f'{place}["{name}"]') for name, check in RUN_VALUES.items() if name in entry
+    }
+    versions = found.get("versions", {})
+    found["versions"] = {name: text(versions[name], f'{place}["versions"]["{name}"]') for name in versions}
+    if found["status"] not in STATUSES:
+        raise unknown("status", found["status"], STATUSES, f'{place}["status"]')
+    return Run(**found)
+
+
+def _selection(entry: Any, place: str) -> dict[str, float]:
+    scores = {name: number(value, f'{place}["{name}"]') for name, value in mapping(entry, place).items()}
+    for name, value in scores.items():
+        if name in COMPUTED_COLUMNS:
+            raise BenchmarkError(f'{place}["{name}"]: the benchmark has another column of that name')
+        if np.isinf(value):
+            raise BenchmarkError(f'{place}["{name}"] is infinite')
+        if name == "validation_likelihood" and value > ROUNDING:
+            raise BenchmarkError(f'{place}["{name}"] is {value:.3g} nats: above 0, a probability above 1')
+    return scores
+
+
+def _history(table: Any, place: str) -> pd.DataFrame:
+    history = table_of_numbers(table, place, "epoch, train and validation")
+    for column in ("epoch", "train", "validation"):
+        if column not in history:
+            found = ", ".join(history.columns) or "none"
+            raise BenchmarkError(f"{place}: column '{column}' is missing (columns: {found})")
+    refuse_unbounded(history["epoch"], f"{place}, column 'epoch',")
+    return history[["epoch", "train", "validation"]]
+
+
+def _latents(values: Any, n_cells: int, place: str) -> np.ndarray:
+    if values is None:
+        raise BenchmarkError(f"{place} is missing though the status is ok")
+    latents = array_of_numbers(values, place)
+    if latents.ndim != 2 or latents.shape[0] != n_cells or latents.shape[1] == 0:
+        raise BenchmarkError(
+            f"{place} has shape {latents.shape}, not cells × latents ({n_cells} × 1 or more)"
+        )
+    refuse_unbounded(latents, place)
+    return np.ascontiguousarray(latents, dtype=np.float32)
+
+
+def _by_latent(table: Any, place: str, n_latents: int) -> pd.DataFrame:
+    """Check a table of perturbation × latent."""
+    values = table_of_numbers(table, place, "perturbation × latent")
+    if values.shape[1] != n_latents:
+        raise BenchmarkError(f"{place} has {values.shape[1]} columns for {n_latents} latents")
+    values = values.set_axis(values.index.astype(str), axis=0)
+    refuse_repeated(values.index, "perturbation", place)
+    refuse_unbounded(values, place)
+    return values
+
+
+def _scores(table: Any, place: str) -> pd.DataFrame:
+    scores = table_of_numbers(table, place, "cell × score")
+    for column in scores:
+        if pd.api.types.is_bool_dtype(table[column]):
+            raise BenchmarkError(f'{place}["{column}"] holds yes and no, not numbers')
+    problem = impossible_scores(scores)
+    if problem:
+        raise BenchmarkError(f"{place.removesuffix('obs')}{problem}")
+    return scores
 
 
 def impossible_scores(scores: pd.DataFrame) -> str | None:
@@ -189,4 +292,6 @@ def impossible_scores(scores: pd.DataFrame) -> str | None:
             return f'obs["{column}"] is up to {values.max():.3g} nats: above 0, a probability above 1'
         if column == "reconstruction" and values.lt(-ROUNDING).any():
             return f'obs["{column}"] is down to {values.min():.3g} nats: below 0, a probability above 1'
+        if column == "effective_samples" and values.lt(1 - ROUNDING).any():
+            return f'obs["{column}"] is down to {values.min():.3g}, but at least one sample is effective'
     return None

@@ -65,7 +65,12 @@ def validate_split(table: pd.DataFrame, path: str | Path, labels: pd.Series | No
     """
     for column in COLUMNS:
         if column not in table:
-            raise BenchmarkError(f"{path}: column '{column}' is missing (has {', '.join(table.columns)})")
+            found = ", ".join(map(str, table.columns))
+            raise BenchmarkError(f"{path}: column '{column}' is missing (has {found})")
+    for column in ("cell", "perturbation"):
+        blank = table[column].isna() | (table[column].astype(str).str.strip() == "")
+        if blank.any():
+            raise BenchmarkError(f"{path}: row {blank.argmax() + 1} names no {column}")
     repeated = table["cell"][table["cell"].duplicated()]
     if len(repeated):
         raise BenchmarkError(f"{path}: cell '{repeated.iloc[0]}' occurs more than once")

@@ -3,9 +3,9 @@
 It is an h5ad file without ``X`` whose ``obs_names`` are the cells of the dataset:
 
 ====================== ===========================================================================
-``obsm["latents"]``    float32, cells × latents; finite
+``obsm["latents"]``    float32, cells × latents; finite, of size 1e15 at most
 ``uns["targets"]``     table, perturbation × latent: 1 where the perturbation acts on the latent, else 0
-``uns["shifts"]``      table, perturbation × latent: shift of the mean of the latent; finite
+``uns["shifts"]``      table, perturbation × latent: shift of the mean of the latent; bounded as latents are
 ``uns["likelihood"]``  optional; what the simulator needs to score cells, and under ``simulator`` its name
 ``obs``                optional; what else the simulator knows of the cells
 ====================== ===========================================================================
@@ -14,11 +14,18 @@ The simulator itself checks its part of ``uns["likelihood"]`` and ``obs`` when i
 """
 
 from pathlib import Path
+from typing import Any
 
 import anndata as ad
-import numpy as np
 import pandas as pd
 
+from svae.contracts.values import (
+    array_of_numbers,
+    mapping,
+    refuse_repeated,
+    refuse_unbounded,
+    table_of_numbers,
+)
 from svae.errors import BenchmarkError
 from svae.files import read_anndata, write_anndata
 
@@ -66,20 +73,29 @@ def validate_truth(truth: ad.AnnData, path: str | Path, cells: pd.Index | None =
             raise BenchmarkError(f'{path}: uns["{key}"] is missing, so this is not a truth file')
     if cells is not None and not truth.obs_names.equals(pd.Index(cells)):
         raise BenchmarkError(f"{path}: obs_names are not the cells of the dataset, in its order")
-    latents = truth.obsm["latents"]
-    if not np.isfinite(latents).all():
-        raise BenchmarkError(f'{path}: obsm["latents"] holds NaN or infinite values')
-    targets, shifts = truth.uns["targets"], truth.uns["shifts"]
-    for key, table in (("targets", targets), ("shifts", shifts)):
-        if not isinstance(table, pd.DataFrame) or table.shape[1] != latents.shape[1]:
-            raise BenchmarkError(
-                f'{path}: uns["{key}"] is not a table of perturbation × {latents.shape[1]} latents'
-            )
+    latents = array_of_numbers(truth.obsm["latents"], f'{path}: obsm["latents"]')
+    if latents.ndim != 2 or latents.shape[1] == 0:
+        raise BenchmarkError(f'{path}: obsm["latents"] has shape {latents.shape}, not cells × latents')
+    refuse_unbounded(latents, f'{path}: obsm["latents"]')
+    targets, shifts = (
+        _by_latent(truth.uns[key], f'{path}: uns["{key}"]', latents.shape[1]) for key in ("targets", "shifts")
+    )
     if not targets.index.equals(shifts.index):
         raise BenchmarkError(f'{path}: uns["targets"] and uns["shifts"] name different perturbations')
     if not targets.isin([0, 1]).to_numpy().all():
         raise BenchmarkError(f'{path}: uns["targets"] holds values other than 0 and 1')
-    if not np.isfinite(shifts.to_numpy()).all():
-        raise BenchmarkError(f'{path}: uns["shifts"] holds NaN or infinite values')
-    if "likelihood" in truth.uns and "simulator" not in truth.uns["likelihood"]:
-        raise BenchmarkError(f'{path}: uns["likelihood"]["simulator"] is missing')
+    if "likelihood" in truth.uns:
+        place = f'{path}: uns["likelihood"]'
+        if "simulator" not in mapping(truth.uns["likelihood"], place):
+            raise BenchmarkError(f'{place}["simulator"] is missing')
+
+
+def _by_latent(table: Any, place: str, n_latents: int) -> pd.DataFrame:
+    """Check a table of perturbation × latent."""
+    wanted = f"perturbation × {n_latents} latents"
+    values = table_of_numbers(table, place, wanted)
+    if values.shape[1] != n_latents:
+        raise BenchmarkError(f"{place} is not a table of {wanted}")
+    refuse_repeated(values.index, "perturbation", place)
+    refuse_unbounded(values, place)
+    return values

@@ -12,7 +12,7 @@ import pandas as pd
 
 from svae.contracts.cells import locate_cells
 from svae.contracts.split import cells_of, held_out_cells, seen_cells, trained_perturbations
-from svae.errors import BenchmarkError
+from svae.errors import BenchmarkError, unknown
 from svae.targets import targets_from_shifts
 from svae.words import CONTROL
 
@@ -107,6 +107,17 @@ class Comparison:
             return self.of_trained("targets")
         return targets_from_shifts(self.of_trained("shifts"), self.latents, self.trained_cells)
 
+    def check_rows(self) -> None:
+        """Raise if the fit's targets or shifts lack a trained perturbation, or name one that there is not."""
+        for name, table in (("targets", self.fit.targets), ("shifts", self.fit.shifts)):
+            if table is not None:
+                place = f'the fit, uns["{name}"]'
+                _check_rows(table, self.trained, place)
+                perturbations = {*self.split["perturbation"], CONTROL}
+                for perturbation in table.index:
+                    if perturbation not in perturbations:
+                        raise unknown("perturbation", perturbation, perturbations, place)
+
     def of_trained(self, table: Literal["targets", "shifts"]) -> pd.DataFrame:
         """Rows of the fit's targets or shifts that are those of trained perturbations."""
         rows = getattr(self.fit, table)
@@ -116,13 +127,21 @@ class Comparison:
     def scored(self, column: str) -> tuple[pd.Series, pd.Series]:
         """Score and perturbation of each held-out cell, indexed by cell.
 
-        After the clean protocol only the test half counts: the other half set the shifts.
+        After the clean protocol only the test half counts: the other half set the shifts. All of these cells
+        need a score: a method cannot choose the cells that it is scored on.
         """
         clean = column.endswith("_clean")
         labels = cells_of(self.split, "test") if clean else held_out_cells(self.split)
         assert self.fit.scores is not None
         rows = locate_cells(labels.index, self.fit.cells, "the fit")
-        return pd.Series(self.fit.scores[column].to_numpy()[rows], index=labels.index), labels
+        scores = pd.Series(self.fit.scores[column].to_numpy()[rows], index=labels.index)
+        missing = scores.index[scores.isna()]
+        if len(missing):
+            raise BenchmarkError(
+                f"the fit, obs[\"{column}\"]: held-out cell '{missing[0]}' has no score "
+                f"({len(missing)} of {len(scores)} such cells)"
+            )
+        return scores, labels
 
 
 def _check_rows(table: pd.DataFrame, perturbations: pd.Index, owner: str) -> None:

@@ -1,6 +1,8 @@
 """Evaluate the fits of one method on one replicate: metrics, how they ended, curves and targets."""
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,12 +14,14 @@ from svae.contracts import fit as fit_file
 from svae.contracts.fit import Fit
 from svae.contracts.split import COLUMNS, held_out_cells
 from svae.contracts.tables import with_columns, with_run
-from svae.errors import BenchmarkError
+from svae.errors import BenchmarkError, sentence
 from svae.evaluation.comparison import Comparison
 from svae.evaluation.matching import match_latents
 from svae.evaluation.metric import Metric
 from svae.evaluation.metrics import METRICS
 from svae.evaluation.restarts import agreement_of_restarts
+
+logger = logging.getLogger(__name__)
 
 STATUS_FIELDS = ("status", "message", "seconds", "peak_memory_mb", "device", "seed")
 
@@ -49,8 +53,14 @@ def read_fit(path: str | Path, split: pd.DataFrame) -> Fit:
     cells = pd.Index(split["cell"].astype(str))
     try:
         return fit_file.read(path, cells)
-    except BenchmarkError as error:
-        return Fit.failed(cells, "failed", str(error))
+    except Exception as error:
+        _log(error)
+        return Fit.failed(cells, "failed", sentence(error))
+
+
+def _log(error: Exception) -> None:
+    """Log an error that costs a fit, with its traceback if nobody foresaw it."""
+    logger.warning("%s", error, exc_info=None if isinstance(error, BenchmarkError) else error)
 
 
 def compute_metrics(
@@ -84,7 +94,8 @@ def compute_metrics(
     Raises
     ------
     BenchmarkError
-        If cells or perturbations of the split are missing from the fit or the truth.
+        If cells or perturbations of the split are missing from the fit or the truth, or a metric cannot be
+        computed.
     """
     split = with_columns(split, COLUMNS, "the split")
     return metric_values(Comparison(fit, split, truth, seed), metrics)
@@ -93,10 +104,21 @@ def compute_metrics(
 def metric_values(comparison: Comparison, metrics: Iterable[Metric]) -> pd.DataFrame:
     """Compute `metrics` of a comparison: columns ``metric`` and ``value``, NaN where not applicable."""
     rows = [
-        (metric.name, metric.compute(comparison) if metric.is_applicable(comparison.available) else np.nan)
+        (metric.name, _value(metric, comparison) if metric.is_applicable(comparison.available) else np.nan)
         for metric in metrics
     ]
     return pd.DataFrame(rows, columns=["metric", "value"]).astype({"value": float})
+
+
+def _value(metric: Metric, comparison: Comparison) -> float:
+    """Compute a metric; whatever goes wrong is told with its name."""
+    try:
+        value = float(metric.compute(comparison))
+    except Exception as error:
+        raise BenchmarkError(f"metric '{metric.name}': {sentence(error)}") from error
+    if np.isinf(value):
+        raise BenchmarkError(f"metric '{metric.name}' is infinite")
+    return value
 
 
 def evaluate_fit(
@@ -106,7 +128,7 @@ def evaluate_fit(
     metrics: Sequence[Metric],
     seed: int,
 ) -> Evaluation:
-    """Evaluate a fit; one that cannot be evaluated counts as failed, with the reason.
+    """Evaluate a fit; one that cannot be evaluated counts as failed, with the reason, whatever that is.
 
     Parameters are those of :func:`compute_metrics`.
     """
@@ -114,8 +136,10 @@ def evaluate_fit(
     try:
         values = metric_values(comparison, metrics)
         targets = tidy_targets(comparison)
-    except BenchmarkError as error:
-        return evaluate_fit(Fit.failed(fit.cells, "failed", str(error)), split, truth, metrics, seed)
+    except Exception as error:
+        _log(error)
+        failed = replace(fit.run, status="failed", message=sentence(error))
+        return evaluate_fit(Fit(fit.cells, run=failed), split, truth, metrics, seed)
     run = {field: getattr(fit.run, field) for field in STATUS_FIELDS}
     no_history = pd.DataFrame(columns=["epoch", "train", "validation"])
     return Evaluation(
@@ -161,9 +185,12 @@ def evaluate_fits(
         )
         for name in Evaluation._fields
     }
+    # A fit that could not be evaluated is nothing to agree with.
+    ended = dict(zip(tables["status"]["setting"], tables["status"]["status"], strict=True))
+    sound = {setting: fit for setting, fit in fits.items() if ended[setting] == "ok"}
     agreement: dict[str, float] = {}
     for grid_point in dict.fromkeys(grid_points.values()):
-        restarts = {setting: fit for setting, fit in fits.items() if grid_points[setting] == grid_point}
+        restarts = {setting: fit for setting, fit in sound.items() if grid_points[setting] == grid_point}
         agreement |= agreement_of_restarts(restarts, split)
     if agreement:
         tables["status"]["udr"] = tables["status"]["setting"].map(agreement)
@@ -184,6 +211,7 @@ def tidy_targets(comparison: Comparison) -> pd.DataFrame:
     table = fit.targets if fit.targets is not None else fit.shifts
     if fit.run.status != "ok" or fit.latents is None or table is None:
         return pd.DataFrame(columns=columns)
+    comparison.check_rows()
     order = np.arange(fit.latents.shape[1])
     true = pd.DataFrame(index=table.index)
     if truth is not None:

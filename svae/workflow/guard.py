@@ -7,6 +7,7 @@ there is none. Python scripts use :func:`guarded`, commands of any language `wor
 
 import logging
 import os
+import shutil
 import signal
 import sys
 import time
@@ -20,7 +21,7 @@ import numpy as np
 import pandas as pd
 
 from svae.contracts import fit as fits
-from svae.errors import BenchmarkError
+from svae.errors import BenchmarkError, sentence
 from svae.words import Status
 
 logger = logging.getLogger(__name__)
@@ -58,7 +59,7 @@ def guarded(
         The status of each fit.
     """
     for path in outputs:
-        Path(path).unlink(missing_ok=True)
+        _remove(Path(path))
     ending = _run(work, timeout_minutes)
     ending.seconds /= max(1, len(outputs))
     marks = fingerprints or [""] * len(outputs)
@@ -87,16 +88,19 @@ def _run(work: Callable[[], None], timeout_minutes: float | None) -> _Ending:
     child = os.fork()
     if child == 0:
         os.close(reading)
-        os.setpgid(0, 0)  # so that a time-out ends the child's own children too
-        os._exit(_child(work, writing))
+        exit_code = 1
+        try:
+            os.setpgid(0, 0)  # so that a time-out ends the child's own children too
+            exit_code = _child(work, writing)
+        finally:  # a child that went on would do again what its parent does
+            os._exit(exit_code)
     os.close(writing)
     try:
         code, peak_memory_mb = _wait(child, timeout_minutes)
     finally:  # also if interrupted: nothing may be left running, which would hold the pipe open, too
         with suppress(ProcessLookupError):
             os.killpg(child, signal.SIGKILL)
-    with os.fdopen(reading, encoding="utf-8") as pipe:
-        message = pipe.read().strip()
+    message = _last_words(reading)
     cost = time.monotonic() - start, peak_memory_mb
     if code is None:
         return _Ending("timeout", f"ended after {timeout_minutes:g} minutes", *cost)
@@ -124,6 +128,13 @@ def _child(work: Callable[[], None], writing: int) -> int:
         return OUT_OF_MEMORY if out_of_memory else 1
 
 
+def _last_words(reading: int) -> str:
+    """What the child wrote into the pipe; others may still hold its other end, so nothing is waited for."""
+    os.set_blocking(reading, False)
+    with os.fdopen(reading, "rb") as pipe:
+        return (pipe.read() or b"").decode()
+
+
 def _wait(child: int, timeout_minutes: float | None) -> tuple[int | None, float]:
     """Exit code of the child (negative: its signal; None: out of time), and its peak memory in MB."""
     deadline = float("inf") if timeout_minutes is None else time.monotonic() + 60 * timeout_minutes
@@ -142,23 +153,44 @@ def _wait(child: int, timeout_minutes: float | None) -> tuple[int | None, float]
 
 def _settle(path: str | Path, setting: str, cells: pd.Index, ending: _Ending, mark: str) -> Status:
     """Keep the fit at `path` if it is one, with what it cost; else write one that says why not."""
+    path = Path(path)
     status, message = ending.status, ending.message
-    if Path(path).exists():
+    if path.exists():
         try:
-            fit = fits.read(path, cells)
-            unmeasured = not np.isfinite(fit.run.seconds)  # methods in other languages need not measure
-            if unmeasured:
-                fit.run.seconds, fit.run.peak_memory_mb = ending.seconds, ending.peak_memory_mb
-            if unmeasured or mark:
-                fit.run.fingerprint = mark
-                fits.write(fit, path)
-            return fit.run.status
+            return _keep(path, setting, cells, ending, mark)
         except BenchmarkError as error:
             status, message = "failed", f"the fit breaks its contract: {error}"
+        except Exception as error:  # whatever a file holds, the other methods go on
+            logger.exception("%s", path)
+            status, message = "failed", f"the fit breaks its contract: {path}: {sentence(error)}"
     elif status == "ok":
         status, message = "failed", "the method ended well but wrote no fit"
     logger.warning("%s: %s: %s", setting, status, message)
     fit = fits.Fit.failed(cells, status, message, setting=setting)
     fit.run.seconds, fit.run.peak_memory_mb = ending.seconds, ending.peak_memory_mb
+    _remove(path)
     fits.write(fit, path)
     return status
+
+
+def _keep(path: Path, setting: str, cells: pd.Index, ending: _Ending, mark: str) -> Status:
+    """Read the fit at `path`, and note its `mark`, and what it cost if it does not say."""
+    fit = fits.read(path, cells)
+    if fit.run.setting not in (setting, fits.Run.setting):
+        found = f'uns["run"]["setting"] is \'{fit.run.setting}\''
+        raise BenchmarkError(f"{path}: {found}, but the fit of setting '{setting}' is wanted here")
+    unmeasured = np.isnan(fit.run.seconds)  # methods in other languages need not measure themselves
+    if unmeasured:
+        fit.run.seconds, fit.run.peak_memory_mb = ending.seconds, ending.peak_memory_mb
+    if unmeasured or mark:
+        fit.run.fingerprint = mark
+        fits.write(fit, path)
+    return fit.run.status
+
+
+def _remove(path: Path) -> None:
+    """Remove what is at `path`, if anything is: also a folder, or a link."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

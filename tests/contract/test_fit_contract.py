@@ -135,6 +135,22 @@ def add_a_latent(file):
     replace_latents(file, np.ones((4, 3)))
 
 
+def write_latents_as_text(file):
+    replace_latents(file, np.array([["a", "b"]] * 4, dtype="S1"))
+
+
+def write_complex_latents(file):
+    replace_latents(file, np.ones((4, 2), dtype=complex))
+
+
+def remove_all_columns_of_latents(file):
+    replace_latents(file, np.ones((4, 0)))
+
+
+def write_huge_latents(file):
+    replace_latents(file, np.full((4, 2), 1e38, dtype="float32"))
+
+
 def rename_a_cell(file):
     file["obs/_index"][0] = "z"
 
@@ -159,6 +175,104 @@ def put_infinity_into_likelihoods(file):
     file["obs/log_likelihood_zero_shot"][2] = -np.inf
 
 
+def replace(file, key, value):
+    """Put a value of another type where there is one."""
+    del file[key]
+    file[key] = value
+    if np.ndim(value):
+        kind = "string-array" if isinstance(value[0], str) else "array"
+        file[key].attrs.update({"encoding-type": kind, "encoding-version": "0.2.0"})
+
+
+def write_scores_as_text(file):
+    replace(file, "obs/log_likelihood_zero_shot", ["low"] * 4)
+
+
+def write_scores_as_yes_and_no(file):
+    replace(file, "obs/log_likelihood_zero_shot", np.zeros(4, dtype=bool))
+
+
+def say_that_fewer_than_one_sample_counts(file):
+    file["obs"].attrs["column-order"] = ["log_likelihood_zero_shot", "effective_samples"]
+    file["obs/effective_samples"] = np.array([np.nan, np.nan, 0.5, 1.5])
+
+
+def write_targets_as_text(file):
+    replace(file, "uns/targets/z1", ["yes", "no"])
+
+
+def repeat_a_perturbation(file):
+    file["uns/targets/_index"][:] = ["p1", "p1"]
+
+
+def write_huge_shifts(file):
+    file["uns/shifts/z1"][0] = 1e300
+
+
+def drop_the_epoch(file):
+    file["uns/history"].attrs["column-order"] = ["train", "validation"]
+
+
+def write_losses_as_text(file):
+    replace(file, "uns/history/train", ["high", "low"])
+
+
+def write_seconds_as_text(file):
+    replace(file, "uns/run/seconds", "fast")
+
+
+def write_negative_seconds(file):
+    replace(file, "uns/run/seconds", -1.0)
+
+
+def write_an_endless_run(file):
+    replace(file, "uns/run/seconds", np.inf)
+
+
+def write_half_a_seed(file):
+    replace(file, "uns/run/seed", 7.5)
+
+
+def write_a_list_of_messages(file):
+    replace(file, "uns/run/message", np.arange(3))
+
+
+def write_a_list_of_statuses(file):
+    replace(file, "uns/run/status", ["ok", "ok"])
+
+
+def write_versions_as_text(file):
+    replace(file, "uns/run/versions", "latest")
+
+
+def write_run_as_text(file):
+    replace(file, "uns/run", "status: ok")
+
+
+def write_selection_as_text(file):
+    replace(file, "uns/selection", "best")
+
+
+def write_a_score_as_text(file):
+    replace(file, "uns/selection/validation_likelihood", "best")
+
+
+def win_by_an_infinite_likelihood(file):
+    replace(file, "uns/selection/validation_likelihood", np.inf)
+
+
+def win_by_an_impossible_likelihood(file):
+    replace(file, "uns/selection/validation_likelihood", 3.0)
+
+
+def claim_a_score_that_is_computed(file):
+    file["uns/selection/udr"] = 1.0
+
+
+def claim_a_column_of_the_table(file):
+    file["uns/selection/status"] = 1.0
+
+
 def write_targets_without_names(file):
     del file["uns/targets"]
     file["uns/targets"] = np.ones((2, 2))
@@ -180,6 +294,32 @@ BREACHES = {
     put_a_probability_above_one_into_likelihoods: 'obs["log_likelihood_zero_shot"] is up to 0.5 nats',
     put_infinity_into_likelihoods: 'obs["log_likelihood_zero_shot"] holds infinite values',
     write_targets_without_names: 'uns["targets"] is not a table',
+    write_latents_as_text: 'obsm["latents"] holds text, not numbers',
+    write_complex_latents: 'obsm["latents"] holds complex numbers, not numbers',
+    remove_all_columns_of_latents: 'obsm["latents"] has shape (4, 0), not cells × latents (4 × 1 or more)',
+    write_huge_latents: 'obsm["latents"] holds a value of size 1e+38; those above 1e+15 are too large',
+    write_scores_as_text: "obs, column 'log_likelihood_zero_shot', holds text",
+    write_scores_as_yes_and_no: 'obs["log_likelihood_zero_shot"] holds yes and no, not numbers',
+    say_that_fewer_than_one_sample_counts: 'obs["effective_samples"] is down to 0.5',
+    write_targets_as_text: "uns[\"targets\"], column 'z1', holds text",
+    repeat_a_perturbation: "uns[\"targets\"]: perturbation 'p1' occurs more than once",
+    write_huge_shifts: 'uns["shifts"] holds a value of size 1e+300',
+    drop_the_epoch: "uns[\"history\"]: column 'epoch' is missing (columns: train, validation)",
+    write_losses_as_text: "uns[\"history\"], column 'train', holds text",
+    write_seconds_as_text: 'uns["run"]["seconds"] is \'fast\', not a number',
+    write_negative_seconds: 'uns["run"]["seconds"] is -1, not a number of 0 or more',
+    write_an_endless_run: 'uns["run"]["seconds"] is inf, not a number of 0 or more',
+    write_half_a_seed: 'uns["run"]["seed"] is 7.5, not a whole number',
+    write_a_list_of_messages: 'uns["run"]["message"] is an array of shape (3,), not a text',
+    write_a_list_of_statuses: 'uns["run"]["status"] is an array of shape (2,), not a text',
+    write_versions_as_text: 'uns["run"]["versions"] is not a group of named values',
+    write_run_as_text: 'uns["run"]["status"] is missing',
+    write_selection_as_text: 'uns["selection"] is not a group of named values',
+    write_a_score_as_text: 'uns["selection"]["validation_likelihood"] is \'best\', not a number',
+    win_by_an_infinite_likelihood: 'uns["selection"]["validation_likelihood"] is infinite',
+    win_by_an_impossible_likelihood: 'uns["selection"]["validation_likelihood"] is 3 nats: above 0',
+    claim_a_score_that_is_computed: 'uns["selection"]["udr"]: the benchmark has another column of that name',
+    claim_a_column_of_the_table: 'uns["selection"]["status"]: the benchmark has another column of that name',
 }
 
 
@@ -188,6 +328,44 @@ def test_breach_is_told_in_one_sentence(written, spoil, said):
     with h5py.File(written, "r+") as file:
         spoil(file)
     assert said in complaint(written)
+
+
+def test_a_folder_is_no_file(path):
+    path.mkdir()
+    assert "this is a folder, not a file" in complaint(path)
+
+
+def test_values_may_be_of_any_type_of_number_and_arrays_of_one(written):
+    """R writes single values as arrays of one, and has no integers of 64 bits."""
+    with h5py.File(written, "r+") as file:
+        replace_latents(file, np.arange(8).reshape(4, 2))
+        replace(file, "uns/run/status", ["ok"])
+        replace(file, "uns/run/seconds", np.array([2]))
+        replace(file, "uns/run/seed", np.array([7.0]))
+        replace(file, "uns/targets/z2", np.array([False, True]))
+        fit = fits.read(written, CELLS)
+    assert fit.latents.dtype == np.float32
+    assert (fit.run.status, fit.run.seconds, fit.run.seed) == ("ok", 2.0, 7)
+    assert fit.targets["z2"].tolist() == [0.0, 1.0]
+
+
+def test_a_message_is_one_line(written):
+    with h5py.File(written, "r+") as file:
+        replace(file, "uns/run/message", "first\n\tsecond \x1b[31m" + "and so on " * 1000)
+    message = fits.read(written, CELLS).run.message
+    assert message.startswith("first second [31mand so on")
+    assert len(message) == 1000
+
+
+def test_of_a_fit_that_failed_only_how_it_ended_is_read(written):
+    with h5py.File(written, "r+") as file:
+        misspell_status(file)
+        replace(file, "uns/run/status", "diverged")
+        write_latents_as_text(file)
+    fit = fits.read(written, CELLS)
+    assert fit.run.status == "diverged"
+    assert fit.latents is fit.targets is fit.shifts is fit.scores is None
+    assert len(fit.history) == 2
 
 
 def test_a_file_needs_only_what_the_contract_names(path):
