@@ -71,6 +71,12 @@ except BenchmarkError as error:
 """
 
 
+def without_environment(path: str) -> str:
+    """Take the folder of the Python that runs the tests out of a search path."""
+    own = Path(sys.executable).parent
+    return os.pathsep.join(folder for folder in path.split(os.pathsep) if Path(folder) != own)
+
+
 @dataclass(frozen=True)
 class Checkout:
     """A copy of the repository; what Snakemake makes there stays there."""
@@ -104,8 +110,8 @@ class Checkout:
         variables = os.environ | {
             # The library that runs has to be the one of the copy, not the one installed.
             "PYTHONPATH": str(self.path),
-            # As in an activated environment: rules call programs by their names.
-            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+            # As where no environment is activated: rules that call programs by their names find them.
+            "PATH": without_environment(os.environ["PATH"]),
             "OMP_NUM_THREADS": "1",
         }
         variables |= environment

@@ -121,9 +121,9 @@ def _child(work: Callable[[], None], writing: int) -> int:
     except BaseException as error:
         if not isinstance(error, BenchmarkError):
             traceback.print_exc()
-        last = f"{type(error).__name__}: {error}" if not isinstance(error, BenchmarkError) else str(error)
-        logger.error(last)
-        os.write(writing, last.strip().partition("\n")[0][:1000].encode())
+        last = sentence(error)
+        logger.error("%s", last)
+        os.write(writing, last.encode())
         out_of_memory = isinstance(error, MemoryError) or "OutOfMemory" in type(error).__name__
         return OUT_OF_MEMORY if out_of_memory else 1
 

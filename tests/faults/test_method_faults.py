@@ -13,6 +13,7 @@ from checkout import METHODS, TINY, Checkout, once
 
 from svae.contracts import fit as fits
 from svae.errors import BenchmarkError
+from svae.workflow.command import run_command
 from svae.workflow.guard import guarded
 
 CELLS = pd.Index(["a", "b", "c"])
@@ -88,6 +89,45 @@ def write_nan(owed):
         fits.write(fits.Fit(CELLS, latents=LATENTS * np.nan), path)
 
 
+def write_folders(owed):
+    for path in owed:
+        (path / "content").mkdir(parents=True)
+
+
+def write_links_to_nothing(owed):
+    for path in owed:
+        path.symlink_to("nothing")
+
+
+def say_what_no_file_can_hold(owed):
+    raise RuntimeError("a bell \a, a null \0 and half a letter \ud800")
+
+
+class SpeechlessError(Exception):
+    """Fails even to say what it is."""
+
+    def __str__(self):
+        raise RuntimeError
+
+
+def fail_without_words(owed):
+    raise SpeechlessError
+
+
+def leave_one_behind(owed):
+    """A process that no signal to the group reaches, and that holds open what the child held open."""
+    if os.fork() == 0:
+        os.setsid()
+        time.sleep(15)
+        os._exit(0)
+    raise RuntimeError("one is left")
+
+
+def write_one_fit_under_both_names(owed):
+    for path in owed:
+        fits.write(fits.Fit(CELLS, latents=LATENTS, run=fits.Run(setting="x=3")), path)
+
+
 FAULTS = {
     write_nothing: ("failed", "wrote no fit"),
     raise_an_error: ("failed", "RuntimeError: the matrix is singular"),
@@ -101,6 +141,11 @@ FAULTS = {
     write_garbage: ("failed", "breaks its contract"),
     write_other_cells: ("failed", "not the cells of the dataset"),
     write_nan: ("failed", "NaN"),
+    write_folders: ("failed", "this is a folder, not a file"),
+    write_links_to_nothing: ("failed", "wrote no fit"),
+    say_what_no_file_can_hold: ("failed", "RuntimeError: a bell , a null and half a letter"),
+    fail_without_words: ("failed", "exit code 1"),
+    write_one_fit_under_both_names: ("failed", 'uns["run"]["setting"] is \'x=3\''),
 }
 
 
@@ -134,6 +179,78 @@ def test_processes_that_a_method_leaves_behind_hold_nothing_up(owed):
     start = time.monotonic()
     run(work, owed)
     assert time.monotonic() - start < 10
+
+
+def test_a_process_that_left_the_group_holds_nothing_up(owed):
+    def work():
+        leave_one_behind(owed)
+
+    start = time.monotonic()
+    assert {run.message for run in run(work, owed)} == {"RuntimeError: one is left"}
+    assert time.monotonic() - start < 10
+
+
+def test_what_an_earlier_run_left_is_removed(owed):
+    owed[0].mkdir()
+    owed[1].unlink()
+    owed[1].symlink_to("nothing")
+    assert [run.status for run in run(write_nothing_at_all, owed)] == ["failed", "failed"]
+
+
+def write_nothing_at_all():
+    pass
+
+
+def test_whatever_reading_a_fit_ends_in_the_next_one_is_settled(owed, monkeypatch):
+    def work():
+        for path in owed:
+            fits.write(fits.Fit(CELLS, latents=LATENTS), path)
+
+    def read_the_second_only(path, cells=None):
+        if path == owed[0]:
+            raise ZeroDivisionError("nobody foresaw this")
+        return read(path, cells)
+
+    read = fits.read
+    with monkeypatch.context() as patch:
+        patch.setattr(fits, "read", read_the_second_only)
+        assert guarded(work, owed, SETTINGS, CELLS) == ["failed", "ok"]
+    assert "ZeroDivisionError: nobody foresaw this" in fits.read(owed[0]).run.message
+
+
+# --- commands -------------------------------------------------------------------------------------
+
+ENDINGS = {
+    "echo first >&2; echo the last words >&2; exit 3": "ended with exit code 3: the last words",
+    "echo 'Error: no rank' >&2; echo Execution halted >&2; exit 1": "exit code 1: Error: no rank",
+    "echo only to stdout; exit 2": "the command 'sh' ended with exit code 2",
+    "printf 'no end of line, \\377' >&2; exit 4": "exit code 4: no end of line, \ufffd",
+    "kill -TERM $$": "ended with signal 15",
+    "sleep 15 & echo gone >&2; exit 5": "exit code 5: gone",
+}
+
+
+@pytest.mark.parametrize(("script", "said"), ENDINGS.items())
+def test_a_command_that_fails_is_told_with_its_last_words(script, said, capfd):
+    start = time.monotonic()
+    with pytest.raises(BenchmarkError) as error:
+        run_command(["sh", "-c", script])
+    assert str(error.value).endswith(said)
+    assert said.partition(": ")[2].replace("\ufffd", "") in capfd.readouterr().err
+    assert time.monotonic() - start < 10
+
+
+def test_a_command_that_cannot_be_run_is_told():
+    with pytest.raises(BenchmarkError, match="the command 'Rscrpt' cannot be run: No such file"):
+        run_command(["Rscrpt", "fit.R"])
+    with pytest.raises(BenchmarkError, match="there is no command after --"):
+        run_command([])
+
+
+def test_a_command_that_is_killed_ran_out_of_memory():
+    for script in ("kill -9 $$", "exit 137"):
+        with pytest.raises(MemoryError, match="killed"):
+            run_command(["sh", "-c", script])
 
 
 def test_fits_that_were_finished_before_count(owed):
@@ -174,7 +291,7 @@ rule fit_{method}:
         " --timeout-minutes 0.1 -- {command} &> {{log}}"
 """
 COMMANDS = {
-    "raises": ("python -c 'raise RuntimeError'", "failed"),
+    "raises": ("python -c 'import h5py; raise RuntimeError'", "failed"),
     "sleeps": ("sleep 60", "timeout"),
     "scribbles": ("sh -c 'echo garbage > {output}'", "failed"),
     "is_killed": ("sh -c 'kill -9 $$'", "out_of_memory"),
@@ -218,6 +335,7 @@ def test_statuses_say_what_happened(broken_run):
     }
     assert set(status.loc[list(GOOD), "status"]) == {"ok"}
     assert status.loc[list(COMMANDS), "message"].str.len().min() > 0
+    assert status.loc["raises", "message"] == "the command 'python' ended with exit code 1: RuntimeError"
 
 
 @workflow

@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
 
-from svae.contracts.fit import Fit, write
+from svae.contracts import fit as fit_file
+from svae.contracts.fit import Fit, Run, write
 from svae.evaluation.evaluate import evaluate_fit, evaluate_fits, read_fit
 from svae.evaluation.metrics import METRICS
 from svae.evaluation.restarts import agreement_of_restarts
@@ -108,3 +111,55 @@ def test_the_fits_of_a_job_share_one_table(restarts, split):
     assert status["status"].to_dict() == dict.fromkeys(fits, "ok") | {"s.r3": "diverged"}
     # The failed fit, and the one that has no restarts, have no agreement.
     assert status["udr"].dropna().to_dict() == agreement_of_restarts(restarts, split)
+
+
+def evaluate(fit, split, truth=None, metrics=METRICS):
+    return evaluate_fit(fit, split, truth, list(metrics.values()), seed=0)
+
+
+def test_all_held_out_cells_need_a_score(split):
+    """Else a method could choose the cells that it is scored on."""
+    scores = pd.DataFrame({"log_likelihood_zero_shot": np.repeat([np.nan, -1.0], [41, 19])}, index=CELLS)
+    tables = evaluate(Fit(CELLS, np.ones((60, 2)), scores=scores), split)
+    assert tables.status["status"].tolist() == ["failed"]
+    assert "held-out cell 'cell40' has no score (1 of 20 such cells)" in tables.status["message"].iloc[0]
+
+
+def test_a_perturbation_that_there_is_not_is_told(split):
+    shifts = pd.DataFrame(1.0, ["a", "b", "cc"], ["z1", "z2"])
+    message = evaluate(Fit(CELLS, np.ones((60, 2)), shifts=shifts), split).status["message"].iloc[0]
+    assert "unknown perturbation 'cc', did you mean 'c'?" in message
+
+
+def test_a_metric_that_fails_is_named_and_costs_one_fit(split, truth, caplog):
+    def divide(comparison):
+        return 1 / (comparison.fit.run.seed - 1)
+
+    def grow(comparison):
+        return np.inf
+
+    fits = {seed: Fit(CELLS, np.ones((60, 2)), run=Run(seed=seed, seconds=5.0)) for seed in (1, 2)}
+    broken = {"mcc_pearson": replace(METRICS["mcc_pearson"], compute=divide)}
+    tables = evaluate_fits(fits, dict.fromkeys(fits, "x"), split, truth, list(broken.values()), seed=0)
+    assert tables.status["status"].tolist() == ["failed", "ok"]
+    assert tables.status["message"].iloc[0] == "metric 'mcc_pearson': ZeroDivisionError: division by zero"
+    assert tables.status["seconds"].tolist() == [5.0, 5.0]
+    infinite = {"mcc_pearson": replace(METRICS["mcc_pearson"], compute=grow)}
+    assert "is infinite" in evaluate(fits[1], split, truth, infinite).status["message"].iloc[0]
+
+
+def test_a_fit_that_cannot_be_evaluated_is_nothing_to_agree_with(restarts, split, truth):
+    first = restarts["s.r0"]
+    restarts["s.r0"] = Fit(CELLS, first.latents, targets=first.targets.drop(index="a"))
+    fits = {name: restarts[name] for name in ("s.r0", "s.r1")}
+    tables = evaluate_fits(fits, dict.fromkeys(fits, "s"), split, None, [], seed=0)
+    assert tables.status["status"].tolist() == ["failed", "ok"]
+    assert "udr" not in tables.status
+
+
+def test_nothing_that_a_file_holds_stops_its_reader(split, tmp_path, monkeypatch):
+    def fail(path, cells):
+        raise ZeroDivisionError("nobody foresaw this")
+
+    monkeypatch.setattr(fit_file, "read", fail)
+    assert read_fit(tmp_path / "fit.h5ad", split).run.message == "ZeroDivisionError: nobody foresaw this"
