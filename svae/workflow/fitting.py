@@ -61,7 +61,11 @@ def make_fits(job: Any, cells: pd.Index, fit_all: Callable[[Sequence[Setting]], 
     def work() -> None:
         settings = [order.setting for order in missing]
         for order, fit in zip(missing, fit_all(settings), strict=True):
-            fits.write(fit, order.path)
+            try:
+                fits.write(fit, order.path)
+            except BenchmarkError as error:  # the fits of the settings that follow are still to be written
+                failed = Fit.failed(cells, "failed", str(error), setting=order.setting.name)
+                fits.write(failed, order.path)
 
     guarded(
         work,

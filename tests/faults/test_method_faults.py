@@ -5,15 +5,18 @@ import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 from checkout import METHODS, TINY, Checkout, once
+from snakemake.iocontainers import Params
 
 from svae.contracts import fit as fits
 from svae.errors import BenchmarkError
 from svae.workflow.command import run_command
+from svae.workflow.fitting import make_fits
 from svae.workflow.guard import guarded
 
 CELLS = pd.Index(["a", "b", "c"])
@@ -216,6 +219,21 @@ def test_whatever_reading_a_fit_ends_in_the_next_one_is_settled(owed, monkeypatc
         patch.setattr(fits, "read", read_the_second_only)
         assert guarded(work, owed, SETTINGS, CELLS) == ["failed", "ok"]
     assert "ZeroDivisionError: nobody foresaw this" in fits.read(owed[0]).run.message
+
+
+def test_a_fit_that_cannot_be_written_takes_nothing_from_the_next_setting(owed):
+    def fit_all(settings):
+        for factor in (np.nan, 1):
+            yield fits.Fit(CELLS, latents=factor * LATENTS)
+
+    settings = [{"name": name, "seed": seed} for seed, name in enumerate(SETTINGS)]
+    job = SimpleNamespace(
+        input=[], output=owed, params=Params(fromdict={"settings": settings, "timeout_minutes": 1})
+    )
+    make_fits(job, CELLS, fit_all)
+    first, second = (fits.read(path, CELLS).run for path in owed)
+    assert (first.status, second.status) == ("failed", "ok")
+    assert "NaN" in first.message
 
 
 # --- commands -------------------------------------------------------------------------------------

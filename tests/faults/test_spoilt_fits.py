@@ -197,7 +197,8 @@ ENCODINGS = ("dict", "dataframe", "array", "string", "string-array", "csr_matrix
 SHAPES = (twice, half, none, without_columns, deeper, flat, reverse, np.transpose)
 
 words = st.sampled_from(WORDS) | st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
-numbers = st.sampled_from(NUMBERS) | st.floats()
+# Without the smallest numbers, which PyTorch rounds to 0 once another test has loaded it.
+numbers = st.sampled_from(NUMBERS) | st.floats(allow_subnormal=False)
 integers = st.integers(-(2**63), 2**63 - 1)
 singles = st.one_of(numbers, integers, words, st.booleans(), st.just(b"\xff\xfe"), st.just(1j))
 sizes = st.sampled_from(SIZES)
@@ -225,7 +226,7 @@ inside = st.one_of(
 )
 outside = st.one_of(
     st.tuples(st.sampled_from([only_a_name, a_folder, a_pipe]), st.just("elsewhere")),
-    st.tuples(st.just(cut_off), st.floats(0, 1)),
+    st.tuples(st.just(cut_off), st.floats(0, 1, allow_subnormal=False)),
     st.tuples(st.just(other_content), st.binary(max_size=100)),
 )
 faults = st.integers(0, 9).flatmap([outside, *[inside] * 9].__getitem__)
@@ -283,8 +284,9 @@ def check_tables(found: Evaluation, others: Evaluation, folder: Path) -> None:
         kept = table[table["setting"] == GOOD].reset_index(drop=True)
         pd.testing.assert_frame_equal(kept[list(alone)], alone, check_dtype=False)
     paths = {name: folder / f"{name}.tsv" for name in Evaluation._fields}
+    tables = found._replace(status=found.status.assign(fit="a path"))
     for name, path in paths.items():
-        write_table(with_run(getattr(found, name), **RUN), path)
+        write_table(with_run(getattr(tables, name), **RUN), path)
     concatenate([paths["history"]], HISTORY_COLUMNS)
     concatenate([paths["targets"]], TARGETS_COLUMNS)
     selected = select(concatenate_status([paths["status"]]), concatenate([paths["metrics"]], METRICS_COLUMNS))
