@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import os
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -62,7 +63,7 @@ def read_table(path: str | Path, **kwargs) -> pd.DataFrame:
     refuse_no_file(path)
     try:
         return pd.read_csv(path, sep="\t", **kwargs)
-    except (ValueError, OSError, EOFError) as error:  # of the parser, of text that is no UTF-8, of gzip
+    except (ValueError, OSError, EOFError, zlib.error) as error:  # no table, no text, no gzip
         raise BenchmarkError(f"{path}: not a readable table ({sentence(error)})") from error
 
 

@@ -1,14 +1,19 @@
 """What a dataset file is, checked whenever one is read or written."""
 
 from pathlib import Path
+from typing import Any
 
 import anndata as ad
 import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from svae.contracts.values import array_of_numbers, refuse_repeated
 from svae.errors import BenchmarkError
 from svae.files import read_anndata, write_anndata
+
+LARGEST_COUNT = 2**31 - 1
+"""Counts are stored as signed integers of 32 bits."""
 
 
 def read_dataset(path: str | Path) -> ad.AnnData:
@@ -30,29 +35,58 @@ def validate_dataset(adata: ad.AnnData, path: str | Path) -> None:
         raise BenchmarkError(f"{path}: X is missing; a dataset needs raw counts there")
     if adata.n_obs == 0 or adata.n_vars == 0:
         raise BenchmarkError(f"{path}: the dataset is empty ({adata.n_obs} cells × {adata.n_vars} genes)")
-    for names, kind in ((adata.obs_names, "cell"), (adata.var_names, "gene")):
-        duplicated = names[names.duplicated()]
-        if len(duplicated):
-            raise BenchmarkError(f"{path}: {kind} name '{duplicated[0]}' occurs more than once")
+    for names, kind in ((adata.obs_names, "cell name"), (adata.var_names, "gene name")):
+        refuse_repeated(names, kind, str(path))
     validate_counts(adata.X, adata.obs_names, path)
+    if not (sparse.issparse(adata.X) and adata.X.format == "csr"):
+        raise BenchmarkError(f"{path}: X is not stored as a sparse matrix by rows (CSR)")
     if "perturbation" not in adata.obs:
         columns = ", ".join(map(str, adata.obs.columns)) or "none"
         raise BenchmarkError(f"{path}: obs['perturbation'] is missing (columns: {columns})")
-    if adata.obs["perturbation"].isna().any():
-        raise BenchmarkError(f"{path}: obs['perturbation'] has cells without a label")
-    if not isinstance(adata.obs["perturbation"].dtype, pd.CategoricalDtype):
-        raise BenchmarkError(f"{path}: obs['perturbation'] is not categorical")
+    validate_labels(adata.obs["perturbation"], path)
+    if "batch" in adata.obs:
+        validate_labels(adata.obs["batch"], path)
 
 
-def validate_counts(X: np.ndarray | sparse.spmatrix, cells: pd.Index, path: str | Path) -> None:
-    """Check that `X` (cells × genes) holds non-negative integers and no empty cell."""
-    values = np.asarray(X.data if sparse.issparse(X) else X)
+def validate_labels(labels: pd.Series, path: str | Path) -> None:
+    """Check a column of ``obs``: one label per cell, which is a text and not empty; categorical."""
+    place = f"{path}: obs['{labels.name}']"
+    if labels.isna().any():
+        raise BenchmarkError(f"{place} has cells without a label ({labels.isna().sum()} of {len(labels)})")
+    if not isinstance(labels.dtype, pd.CategoricalDtype):
+        raise BenchmarkError(f"{place} is not categorical")
+    for label in labels.cat.categories:
+        if not isinstance(label, str) or not label.strip():
+            raise BenchmarkError(f"{place} has the label {label!r}; a label is a text that is not empty")
+
+
+def validate_counts(X: Any, cells: pd.Index, path: str | Path) -> None:
+    """Check that `X` holds counts and no empty cell.
+
+    Parameters
+    ----------
+    X
+        Cells × genes; an array, or a sparse matrix or array of any format.
+    cells
+        Names of the cells.
+    path
+        Where `X` stands, for error messages.
+
+    Raises
+    ------
+    BenchmarkError
+        If a value is no number, missing, negative, a fraction or above :data:`LARGEST_COUNT`, or a cell has
+        no counts.
+    """
+    values = array_of_numbers(X.data if sparse.issparse(X) else X, f"{path}: X")
     if not np.isfinite(values).all():
         raise BenchmarkError(f"{path}: X holds NaN or infinite values; counts are needed")
     if (values < 0).any():
         raise BenchmarkError(f"{path}: X holds negative values; counts are needed")
-    if not np.issubdtype(values.dtype, np.integer) and (values != np.floor(values)).any():
+    if values.dtype.kind == "f" and (values != np.floor(values)).any():
         raise BenchmarkError(f"{path}: X holds fractions; raw counts are needed (are they in a layer?)")
+    if values.max(initial=0) > LARGEST_COUNT:
+        raise BenchmarkError(f"{path}: X holds {values.max():g}, more than {LARGEST_COUNT:,}")
     empty = np.flatnonzero(np.asarray(X.sum(axis=1)).ravel() == 0)
     if len(empty):
         raise BenchmarkError(f"{path}: cell '{cells[empty[0]]}' has no counts ({len(empty)} such cells)")

@@ -104,7 +104,7 @@ def write(fit: Fit, path: str | Path) -> None:
     """Validate `fit` and write it to `path` in one piece."""
     import anndata as ad  # here, because it takes a second that users of the column names need not pay
 
-    fit = checked(fit, path)
+    fit = validate(fit, path)
     adata = ad.AnnData(obs=pd.DataFrame(index=fit.cells.astype(str)))
     if fit.latents is not None:
         adata.obsm["latents"] = fit.latents
@@ -133,7 +133,7 @@ def read(path: str | Path, cells: pd.Index | None = None) -> Fit:
         selection=adata.uns.get("selection", {}),
         run=_run(adata.uns.get("run"), f'{path}: uns["run"]'),
     )
-    return checked(fit, path, cells)
+    return validate(fit, path, cells)
 
 
 def read_run(path: str | Path) -> Run:
@@ -149,8 +149,8 @@ def read_run(path: str | Path) -> Run:
     return _run(stored, f'{path}: uns["run"]')
 
 
-def checked(fit: Fit, path: str | Path, cells: pd.Index | None = None) -> Fit:
-    """Return `fit` with each part in the type that the contract names.
+def validate(fit: Fit, path: str | Path, cells: pd.Index | None = None) -> Fit:
+    """Return `fit` with each part in the type that the contract names, if it keeps the contract.
 
     Parameters
     ----------
