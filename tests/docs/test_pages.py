@@ -9,6 +9,7 @@ from checkout import ROOT
 
 from docs.generate import WRITERS
 from docs.generate.pages import BLOCK, filled, names_in, pages
+from docs.generate.results import SIMULATION, Leaderboard
 from svae.errors import BenchmarkError
 
 REFERENCE = ROOT / "reports" / "reference"
@@ -80,6 +81,23 @@ def test_measured_numbers_stand_in_generated_tables_alone(name, headings):
     prose = prose_of(ROOT / name)
     for heading in headings:
         assert re.findall(r"\d*\.\d+", section(prose, heading)) == []
+
+
+def test_simulated_results_are_as_the_readme_concludes():
+    board = Leaderboard(*SIMULATION)
+    recovered = {method: board.mean(method, "mcc_pearson") for method in board.methods(["mcc_pearson"])}
+    sparse = ["svae_plus", "svae", "ivae_rotated"]
+    assert (
+        min(board.mean(method, metric) for method in sparse for metric in ("mcc_pearson", "target_f1")) > 0.9
+    )
+    assert recovered["ivae"] <= max(recovered["vae"], recovered["beta_vae"]) < recovered["ica"] < 0.9
+    adapted = board.rows[board.rows["metric"] == "inll_same_cells"].set_index("method")
+    assert adapted.loc["ivae", "low"] < adapted.loc["svae_plus", "mean"] < adapted.loc["ivae", "high"]
+    original = pd.read_csv(REFERENCE / "fidelity.tsv", sep="\t").query("method == 'svae_plus'")
+    mean = original.groupby("metric")["value"].mean()
+    assert mean["mcc_pearson"] < recovered["svae_plus"]
+    assert mean["target_f1"] < board.mean("svae_plus", "target_f1")
+    assert mean["inll_same_cells"] > board.mean("svae_plus", "inll_same_cells")
 
 
 def test_the_real_screen_is_as_large_as_the_readme_says():
