@@ -26,6 +26,7 @@ setup: .venv/installed  ## the environment in .venv, from requirements.lock
 
 report: setup  ## run SCOPE (demo) and write reports/SCOPE.html, whatever failed
 	@$(BIN)/python -m svae.workflow.check config/$(SCOPE).yaml
+	@$(BIN)/python -m svae.workflow.retry --with-more-time config/$(SCOPE).yaml
 	@status=0; $(SNAKEMAKE) --keep-going --rerun-incomplete || status=$$?; \
 	$(SNAKEMAKE) --report reports/$(SCOPE).html --report-stylesheet reports/report.css || exit 1; \
 	echo "report: reports/$(SCOPE).html"; exit $$status

@@ -14,7 +14,7 @@ A fit is an h5ad file without ``X`` whose ``obs_names`` are the cells of the dat
 ``uns["history"]``              optional table, one row per epoch: epoch, train, validation (nats per cell)
 ``uns["selection"]``            optional, label-free scores of this setting; higher is better
 ``uns["run"]``                  status, message, setting, seed, seconds, peak memory, device, versions,
-                                fingerprint
+                                fingerprint, time-out
 =============================== ==================================================================
 
 A method that could not produce a fit leaves one with a status other than ``ok``. Of such a fit only cells,
@@ -67,7 +67,8 @@ class Run:
 
     ``seconds`` and ``peak_memory_mb`` are those of the job that trained this setting; settings that
     were trained together share them equally. ``fingerprint`` is a hash of all that the numbers follow from,
-    empty where it is not known.
+    empty where it is not known. ``timeout_minutes`` is what a fit that ran out of time was allowed, NaN for
+    all others.
     """
 
     status: Status = "ok"
@@ -79,6 +80,7 @@ class Run:
     device: str = "cpu"
     versions: dict[str, str] = field(default_factory=library_versions)
     fingerprint: str = ""
+    timeout_minutes: float = float("nan")
 
 
 @dataclass

@@ -77,6 +77,7 @@ class _Ending:
     message: str
     seconds: float
     peak_memory_mb: float
+    timeout_minutes: float = float("nan")
 
 
 def _run(work: Callable[[], None], timeout_minutes: float | None) -> _Ending:
@@ -102,8 +103,8 @@ def _run(work: Callable[[], None], timeout_minutes: float | None) -> _Ending:
             os.killpg(child, signal.SIGKILL)
     message = _last_words(reading)
     cost = time.monotonic() - start, peak_memory_mb
-    if code is None:
-        return _Ending("timeout", f"ended after {timeout_minutes:g} minutes", *cost)
+    if timeout_minutes is not None and code is None:
+        return _Ending("timeout", f"ended after {timeout_minutes:g} minutes", *cost, timeout_minutes)
     if code == 0:
         return _Ending("ok", "", *cost)
     if code == OUT_OF_MEMORY or code == -signal.SIGKILL:
@@ -168,6 +169,7 @@ def _settle(path: str | Path, setting: str, cells: pd.Index, ending: _Ending, ma
     logger.warning("%s: %s: %s", setting, status, message)
     fit = fits.Fit.failed(cells, status, message, setting=setting)
     fit.run.seconds, fit.run.peak_memory_mb = ending.seconds, ending.peak_memory_mb
+    fit.run.timeout_minutes = ending.timeout_minutes
     _remove(path)
     fits.write(fit, path)
     return status

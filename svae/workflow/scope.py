@@ -59,8 +59,8 @@ class Scope(Options):
     fleet_size: Count | None = None
     """Models trained at once at most; by default as many as memory allows."""
     timeout_minutes: Positive | None = None
-    """A method's job is ended after so long, and the fits that it lacks are marked as timed out, which
-    `make retry` makes again; by default a little less than the scheduler allows."""
+    """A method's job is ended after so long, and the fits that it lacks are marked as timed out; when this is
+    raised, `make report` makes them again. By default a little less than the scheduler allows."""
     reference: Text = Field(default_factory=_first_method)
     """Method that the others are tested against; by default the first one."""
     metrics: Texts | None = None

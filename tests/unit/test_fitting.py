@@ -1,21 +1,24 @@
 """Which fits of an earlier run are kept, and which are made again."""
 
+from pathlib import Path
 from types import SimpleNamespace
+from typing import get_args
 
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from checkout import ROOT, TINY
 
 from svae.contracts import fit as fits
 from svae.contracts.fit import Fit, Run
 from svae.contracts.setting import Setting
 from svae.contracts.tables import STATUS_COLUMNS
-from svae.errors import BenchmarkError
 from svae.files import write_table
+from svae.words import Status
 from svae.workflow.dependencies import PACKAGE, package_files
 from svae.workflow.fitting import fingerprint, make_fits
-from svae.workflow.retry import remove_bad_fits
+from svae.workflow.retry import main
 from svae.workflow.scope import Scope
 
 CELLS = pd.Index(["a", "b", "c"])
@@ -140,20 +143,54 @@ def test_fits_do_not_depend_on_code_that_changes_no_number(script):
     assert "contracts/fit.py" in files
 
 
-def test_fits_that_did_not_end_well_are_removed(tmp_path):
+@pytest.fixture
+def results(tmp_path, monkeypatch):
+    """A run whose fits ended in every way there is; two ran out of time, after one and after ten minutes."""
+    monkeypatch.chdir(tmp_path)
+    ended = [*get_args(Status), "timeout"]
     rows = []
-    for number, status in enumerate(
-        ["ok", "failed", "timeout", "out_of_memory", "diverged", "not_applicable"]
-    ):
-        path = tmp_path / f"{number}.h5ad"
-        path.touch()
-        rows.append(dict.fromkeys(STATUS_COLUMNS, 0) | {"status": status, "fit": str(path)})
-    write_table(pd.DataFrame(rows), tmp_path / "metrics/data/split/rep0/method.status.tsv")
-    assert list(remove_bad_fits(tmp_path)["status"]) == ["failed", "timeout", "out_of_memory", "diverged"]
-    assert [path.name for path in sorted(tmp_path.glob("*.h5ad"))] == ["0.h5ad", "5.h5ad"]
-    assert remove_bad_fits(tmp_path).empty
+    for place, status in enumerate(ended):
+        path = f"results/tiny/fits/{place}.{status}.h5ad"
+        run = Run(status=status, timeout_minutes=1 if place == 6 else 10)
+        fits.write(Fit(CELLS, latents=np.zeros((3, 1)), run=run), path)
+        rows.append(dict.fromkeys(STATUS_COLUMNS, 0) | {"status": status, "fit": path})
+    write_table(pd.DataFrame(rows), "results/tiny/metrics/data/split/rep0/method.status.tsv")
+    Path("tiny.yaml").write_text(yaml.safe_dump({**TINY, "timeout_minutes": 5}), encoding="utf-8")
+    return Path("results/tiny")
 
 
-def test_nothing_can_be_tried_again_before_anything_was_run(tmp_path):
-    with pytest.raises(BenchmarkError, match="no fit was evaluated yet"):
-        remove_bad_fits(tmp_path)
+def left_in(results):
+    """Names of the fits that are there."""
+    return sorted(path.name for path in results.rglob("*.h5ad"))
+
+
+def test_fits_that_did_not_end_well_are_removed(results, capsys):
+    main(["tiny.yaml"])
+    assert left_in(results) == ["0.ok.h5ad", "5.not_applicable.h5ad"]
+    assert "to be made again: results/tiny/fits/4.diverged.h5ad (diverged)" in capsys.readouterr().out
+    main(["tiny.yaml"])
+    assert capsys.readouterr().out == "results/tiny: there is no fit that did not end well\n"
+
+
+def test_fits_that_may_take_longer_now_are_removed_by_themselves(results, capsys):
+    before = left_in(results)
+    main(["--with-more-time", "tiny.yaml"])
+    assert set(before) - set(left_in(results)) == {"6.timeout.h5ad"}
+    main(["--with-more-time", "tiny.yaml"])
+    assert capsys.readouterr().out == "to be made again: results/tiny/fits/6.timeout.h5ad (timeout)\n"
+
+
+def test_results_of_an_earlier_version_stop_nothing(results, capsys):
+    table = results / "metrics/data/split/rep0/method.status.tsv"
+    write_table(pd.DataFrame({"setting": ["default"], "status": ["timeout"]}), table)
+    (results / "fits/6.timeout.h5ad").write_text("not HDF5")
+    main(["--with-more-time", "tiny.yaml"])
+    assert capsys.readouterr().out == ""
+
+
+def test_there_is_nothing_to_try_again_before_anything_was_run(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("tiny.yaml").write_text(yaml.safe_dump(dict(TINY)), encoding="utf-8")
+    main(["tiny.yaml"])
+    main(["--with-more-time", "tiny.yaml"])
+    assert capsys.readouterr().out == "results/tiny: there is no fit that did not end well\n"

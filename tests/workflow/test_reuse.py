@@ -61,7 +61,7 @@ SCOPE = {
     "timeout_minutes": 0.1,
 }
 CHANGES_NO_NUMBER = {
-    "timeout_minutes": 5,
+    "timeout_minutes": 0.05,
     "fleet_size": 1,
     "accelerator": "auto",
     "training": dict(reversed(TINY["training"].items())),
@@ -101,15 +101,18 @@ def test_fits_are_made_again_only_if_their_numbers_can_change(checkout):
     assert planned(checkout, STATUS) == {"evaluate", "collect"}
     metrics.write_text(before, encoding="utf-8")
 
-    # What did not end well is tried again by one command, with the limit that is now set.
-    said = checkout.python("from svae.workflow.retry import main; main(['config/tiny.yaml'])")
+    # What ran out of time is tried again once it may take longer, if asked for or not.
+    retry = "from svae.workflow.retry import main; main(['config/tiny.yaml', *sys.argv[1:]])"
+    assert checkout.python(f"import sys; {retry}", "--with-more-time") == ""
+    checkout.write_scope({**SCOPE, "timeout_minutes": 5})
+    said = checkout.python(f"import sys; {retry}", "--with-more-time")
     assert said == f"to be made again: {FITS}/draws/seconds=60.h5ad (timeout)"
     assert {rule for rule in planned(checkout) if rule.startswith("fit_")} == {"fit_draws"}
 
     # A value is added to the grid, and restarts to a method that had none.
     draws = {"grid": {"seconds": [1, 0, 60]}, "options": {"a": 2, "b": 1}}
     methods = {"random": {"restarts": 2}, "draws": draws}
-    checkout.write_scope({**SCOPE, **CHANGES_NO_NUMBER, "methods": methods})
+    checkout.write_scope({**SCOPE, **CHANGES_NO_NUMBER, "methods": methods, "timeout_minutes": 5})
     checkout.snakemake("tiny", "--cores", "2", STATUS)
     status = checkout.table("status.tsv")
     assert set(status["status"]) == {"ok"}
