@@ -141,7 +141,7 @@ def _family_of(method: str) -> list[_Source]:
     module = f"svae.models.family.{method}"
     for name in _classes(module):
         family = list(_family(module, name))
-        if (family[-1].module, family[-1].node.name) == BASE:
+        if BASE in [(ancestor.module, ancestor.node.name) for ancestor in family]:
             return family
     return []
 

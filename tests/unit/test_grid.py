@@ -138,3 +138,22 @@ def test_each_purpose_has_its_own_seed(data, monkeypatch):
 def test_an_unknown_option_names_the_nearest(data):
     with pytest.raises(BenchmarkError, match="did you mean 'penalty'"):
         fit(data, [Setting("a", 1, SHORT | {"penalt": 2.0})])
+
+
+def test_a_fit_says_where_it_ran_and_what_it_took(data):
+    run = fit(data, [Setting("a", 1, SHORT)])["a"].run
+    assert run.device == "cpu"
+    assert run.seconds > 0
+    assert 10 < run.peak_memory_mb < 1e6
+
+
+def test_memory_is_that_of_the_gpu_where_one_is_used(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda device: 3 * 2**20)
+    assert grid.peak_memory_mb(torch.device("cuda")) == 3
+    assert grid.peak_memory_mb(torch.device("cpu")) > 3
+
+
+def test_a_gpu_that_is_not_there_is_one_sentence(data, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(BenchmarkError, match="a GPU was asked for, but torch sees none"):
+        fit_grid(svae.VAE, *data, [Setting("a", 1, SHORT)], accelerator="cuda")
