@@ -240,6 +240,8 @@ def _history(table: Any, place: str) -> pd.DataFrame:
             found = ", ".join(history.columns) or "none"
             raise BenchmarkError(f"{place}: column '{column}' is missing (columns: {found})")
     refuse_unbounded(history["epoch"], f"{place}, column 'epoch',")
+    if (history["epoch"] < 0).any():
+        raise BenchmarkError(f"{place}, column 'epoch', holds values below 0")
     return history[["epoch", "train", "validation"]]
 
 

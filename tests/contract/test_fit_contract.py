@@ -213,6 +213,10 @@ def drop_the_epoch(file):
     file["uns/history"].attrs["column-order"] = ["train", "validation"]
 
 
+def count_epochs_down(file):
+    file["uns/history/epoch"][:] = [-1, -2]
+
+
 def write_losses_as_text(file):
     replace(file, "uns/history/train", ["high", "low"])
 
@@ -305,6 +309,7 @@ BREACHES = {
     repeat_a_perturbation: "uns[\"targets\"]: perturbation 'p1' occurs more than once",
     write_huge_shifts: 'uns["shifts"] holds a value of size 1e+300',
     drop_the_epoch: "uns[\"history\"]: column 'epoch' is missing (columns: train, validation)",
+    count_epochs_down: "uns[\"history\"], column 'epoch', holds values below 0",
     write_losses_as_text: "uns[\"history\"], column 'train', holds text",
     write_seconds_as_text: 'uns["run"]["seconds"] is \'fast\', not a number',
     write_negative_seconds: 'uns["run"]["seconds"] is -1, not a number of 0 or more',

@@ -196,3 +196,10 @@ def test_every_figure_has_a_caption():
 def test_tables_have_the_columns_of_a_run():
     for name, columns in COLUMNS.items():
         assert set(columns) <= set(getattr(simulated(), name)), name
+
+
+def test_an_infinite_loss_is_no_point_of_a_curve():
+    tables = fake_tables(replicates=1, methods=("svae",), metrics=SMALL)
+    history = tables.history.copy()
+    history.loc[history["epoch"] == 1, "validation"] = np.inf
+    assert draw("training_curves", replace(tables, history=history)).table["epoch"].min() == 2

@@ -3,6 +3,7 @@
 import math
 
 import matplotlib.figure
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
@@ -54,7 +55,7 @@ def training_curves(tables: Tables) -> Drawn | None:
 
 def _thinned_history(tables: Tables) -> pd.DataFrame:
     """Keep the epochs that are drawn, and mark the settings that the main rule chose as ``selected``."""
-    history = tables.history[tables.history["validation"].notna()]
+    history = tables.history[np.isfinite(tables.history["validation"].astype(float))]
     if history.empty:
         return history
     last = history.groupby([*RUN, "setting"])["epoch"].transform("max")
