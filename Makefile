@@ -11,7 +11,8 @@ SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --configfile config/$(SCOPE).yaml
 export OMP_NUM_THREADS := 1
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help setup report retry test test-fast draws lint format docs fidelity tuned limits bench lock envs clean
+.PHONY: help setup check report retry preview test test-fast draws lint format docs fidelity tuned limits bench lock \
+  envs clean
 
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -24,6 +25,9 @@ setup: .venv/installed  ## the environment in .venv, from requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@
 
+check: setup  ## say what is wrong with the config file of SCOPE, if anything is
+	@$(BIN)/python -m svae.workflow.check config/$(SCOPE).yaml
+
 report: setup  ## run SCOPE (demo) and write reports/SCOPE.html, whatever failed
 	@$(BIN)/python -m svae.workflow.check config/$(SCOPE).yaml
 	@$(BIN)/python -m svae.workflow.retry --with-more-time config/$(SCOPE).yaml
@@ -34,6 +38,9 @@ report: setup  ## run SCOPE (demo) and write reports/SCOPE.html, whatever failed
 retry: setup  ## fit again what did not end well in SCOPE, and write the report
 	$(BIN)/python -m svae.workflow.retry config/$(SCOPE).yaml
 	$(MAKE) report
+
+preview: setup  ## report what there is of SCOPE so far; `make retry` makes the fits that are missing
+	$(MAKE) report ARGS="$(ARGS) --config timeout_minutes=0.0001"
 
 test: setup lint  ## lint, then all tests
 	$(BIN)/python -m pytest -n $(CORES)

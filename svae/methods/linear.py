@@ -13,9 +13,11 @@ from svae.contracts.setting import Setting
 from svae.contracts.split import seen_cells
 from svae.errors import unknown
 from svae.expression import log_normalised
+from svae.methods.options import OPTIONS
+from svae.options import checked
 
 METHODS = {"pca": PCA, "ica": FastICA}
-OPTIONS: Mapping[str, Mapping[str, Any]] = {
+DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "pca": {},
     "ica": {"whiten": "unit-variance", "max_iter": 1000, "tol": 1e-3},
 }
@@ -49,13 +51,14 @@ def fit_linear(method: str, dataset: ad.AnnData, split: pd.DataFrame, setting: S
     Raises
     ------
     BenchmarkError
-        If there is no such linear method.
+        If there is no such linear method, or an option is unknown or out of range.
     """
     if method not in METHODS:
         raise unknown("linear method", method, METHODS, "fit_linear")
     seen = dataset.obs_names.isin(seen_cells(split).index)
     expression = log_normalised(dataset, float(np.median(np.asarray(dataset.X[seen].sum(axis=1)))))
-    arguments = {**OPTIONS[method], **setting.options}
+    options = checked(OPTIONS[method], setting.options, f"method '{method}', setting '{setting.name}'")
+    arguments = {**DEFAULTS[method], **options.model_dump(exclude_unset=True)}
     n_latent, (n_cells, n_genes) = arguments.pop("n_latent"), expression[seen].shape
     if n_latent > min(n_cells - 1, n_genes):
         problem = (

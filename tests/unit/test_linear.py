@@ -7,6 +7,7 @@ from scipy import sparse
 from svae.contracts.setting import Setting
 from svae.datasets.split_plan import SplitPlan
 from svae.datasets.splits import split
+from svae.errors import BenchmarkError
 from svae.methods import linear
 from svae.methods.linear import fit_linear, pca_solver
 
@@ -52,3 +53,12 @@ def test_more_latents_than_genes_or_cells_are_told_in_the_fit(method, n_genes, n
     result = fit(method, screen(n_genes), n_latent)
     assert result.run.status == "failed"
     assert f"{n_latent} latents of 45 cells to fit and {n_genes} genes" in result.run.message
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [({"whitten": True}, "did you mean 'whiten'"), ({"whiten": None}, "whiten"), ({"tol": -1}, "tol: .*-1")],
+)
+def test_options_of_scikit_learn_are_checked(option, said):
+    with pytest.raises(BenchmarkError, match=f"method 'pca', setting 's': .*{said}"):
+        fit("pca", screen(n_genes=20), 2, **option)
