@@ -204,6 +204,7 @@ RUN_VALUES: Mapping[str, Callable[[Any, str], Any]] = {
     "peak_memory_mb": amount,
     "versions": mapping,
     "fingerprint": text,
+    "timeout_minutes": amount,
 }
 """What the values of a run have to be."""
 
