@@ -46,10 +46,10 @@ test: setup lint  ## lint, then all tests
 	$(BIN)/python -m pytest -n $(CORES)
 
 test-fast: setup  ## the tests that run no workflow
-	$(BIN)/python -m pytest -n $(CORES) -m "not workflow"
+	$(BIN)/python -m pytest -n $(CORES) -m "not workflow and not slow"
 
 draws: setup  ## the property-based tests, with all the examples that are drawn before a release
-	SVAE_ALL_DRAWS=1 $(BIN)/python -m pytest -n $(CORES) tests/faults -m "not workflow"
+	SVAE_ALL_DRAWS=1 $(BIN)/python -m pytest -n $(CORES) tests/faults -m "not workflow and not slow"
 
 lint: setup  ## format, lint and types
 	$(BIN)/ruff check .

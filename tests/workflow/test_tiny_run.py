@@ -86,7 +86,9 @@ def test_only_the_oracle_sees_the_truth(tiny_run):
         for method in METHODS
     }
     assert all(inputs.contains("/data/").any() for inputs in told.values())
-    assert {method for method, inputs in told.items() if inputs.contains("truth").any()} == {"oracle"}
+    assert {method for method, inputs in told.items() if inputs.contains("results/tiny/truth/").any()} == {
+        "oracle"
+    }
 
 
 def test_nothing_is_left_to_do(tiny_run):
