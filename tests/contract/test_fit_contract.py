@@ -22,7 +22,14 @@ def good_fit() -> Fit:
         shifts=-3 * TARGETS,
         history=pd.DataFrame({"epoch": [1, 2], "train": [3.0, 2.0], "validation": [3.5, 2.5]}),
         selection={"validation_likelihood": -1.5},
-        run=Run(setting="penalty=10", seed=7, seconds=1.5, peak_memory_mb=80.0, message="as ever"),
+        run=Run(
+            setting="penalty=10",
+            seed=7,
+            seconds=1.5,
+            peak_memory_mb=80.0,
+            message="as ever",
+            timeout_minutes=60.0,
+        ),
     )
 
 
