@@ -135,7 +135,7 @@ class AnswersMixin:
         Cells × genes.
         """
         self._check_if_trained(warn=False)
-        if not 0 < library_size < np.inf:
+        if not isinstance(library_size, int | float | np.number) or not 0 < library_size < np.inf:
             raise BenchmarkError(f"get_normalized_expression: library_size is {library_size!r}, not above 0")
         cells, _ = self.read_cells(adata, indices)
         logit = self.module.decode(self.module.encode(cells.x)[0], cells.batch)

@@ -125,17 +125,20 @@ def cells_to_train_on(
         If the share is none, or too few cells are left to train on.
     """
     if external_indexing is None:
-        if not isinstance(train_size, int | float) or not 0 < train_size <= 1:
+        if isinstance(train_size, bool) or not isinstance(train_size, int | float) or not 0 < train_size <= 1:
             raise BenchmarkError(f"train: train_size is {train_size!r}, but must be above 0 and at most 1")
         order = np.random.default_rng(seed_from(seed, "split")).permutation(n_cells)
         external_indexing = np.split(order, [round(train_size * n_cells)])
-    if len(external_indexing) < 2:
+    if not isinstance(external_indexing, Sequence) or len(external_indexing) < 2:
         raise BenchmarkError("train: external_indexing needs the indices of training and of validation cells")
     parts = [np.sort(indices_in(part, n_cells, "external_indexing")) for part in external_indexing[:2]]
     if len(parts[0]) < FEWEST_CELLS:
         raise BenchmarkError(
             f"train: {len(parts[0])} of {n_cells} cells to train on, but {FEWEST_CELLS} are needed"
         )
+    shared = np.intersect1d(parts[0], parts[1])
+    if len(shared):
+        raise BenchmarkError(f"train: external_indexing has cell {shared[0]} in training and in validation")
     return parts[0], parts[1]
 
 

@@ -100,6 +100,9 @@ def test_the_control_need_not_occur_where_none_is_named(screen):
         ({"accelerator": "cud", "trainer": "lightning"}, ["accelerator", "'cud'"]),
         ({"external_indexing": [[0, 1, 99], []]}, ["external_indexing", "there is no cell 99", "60 cells"]),
         ({"external_indexing": [[0, 1]]}, ["external_indexing", "validation cells"]),
+        ({"external_indexing": [[0, 1, 2], [2, 3]]}, ["external_indexing has cell 2 in training and in"]),
+        ({"external_indexing": 5}, ["external_indexing needs the indices"]),
+        ({"train_size": "half"}, ["train_size is 'half'"]),
         ({"external_indexing": [[], [0]]}, ["0 of 60 cells to train on"]),
         ({"external_indexing": [[0.5, 1.5], []]}, ["external_indexing", "whole numbers"]),
     ],
@@ -223,7 +226,10 @@ def test_a_mask_of_cells_are_indices_too(screen):
 def test_numbers_of_questions(screen):
     model = trained(screen)
     sentence(lambda: model.get_marginal_ll(n_mc_samples=0), "n_mc_samples is 0")
-    sentence(lambda: model.get_normalized_expression(library_size=0), "library_size is 0")
+    for library_size in (0, "latent"):
+        sentence(
+            lambda size=library_size: model.get_normalized_expression(library_size=size), "library_size is"
+        )
 
 
 @pytest.mark.parametrize("kind", [sparse.csr_matrix, sparse.csr_array, sparse.csc_matrix, np.asarray])
