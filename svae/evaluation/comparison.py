@@ -13,6 +13,7 @@ import pandas as pd
 from svae.contracts.cells import locate_cells
 from svae.contracts.split import cells_of, held_out_cells, seen_cells, trained_perturbations
 from svae.errors import BenchmarkError, unknown
+from svae.evaluation.identifiability import identifiable
 from svae.targets import targets_from_shifts
 from svae.words import CONTROL
 
@@ -96,6 +97,14 @@ class Comparison:
         true = self.truth.uns["targets"].drop(index=CONTROL, errors="ignore")
         _check_rows(true, self.trained, 'the truth, uns["targets"]')
         return true
+
+    @cached_property
+    def identifiable(self) -> np.ndarray:
+        """Whether the trained perturbations tell a true latent from all others, p booleans.
+
+        They do by the criterion of :func:`svae.evaluation.identifiability.identifiable`.
+        """
+        return identifiable(self.true_targets.loc[self.trained].to_numpy())
 
     @cached_property
     def targets(self) -> pd.DataFrame:
