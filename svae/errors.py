@@ -15,12 +15,22 @@ def unknown(kind: str, name: object, valid: Iterable[object], where: str) -> Ben
     "config/demo.yaml: methods: unknown method 'SVEA', did you mean 'svae'? (known: svae, vae)"
     """
     choices = sorted(str(choice) for choice in valid)
-    found = one_line(str(name), 80)
+    found = written_out(name, 80)
     near = get_close_matches(found.lower(), [choice.lower() for choice in choices], n=1, cutoff=0.5)
     nearest = [choice for choice in choices if choice.lower() in near]
     hint = f", did you mean '{nearest[0]}'?" if nearest else "."
     shown = ", ".join(choices[:12]) + (f", … {len(choices) - 12} more" if len(choices) > 12 else "")
     return BenchmarkError(f"{where}: unknown {kind} '{found}'{hint} (known: {shown or 'none'})")
+
+
+def written_out(name: object, length: int = 1000) -> str:
+    r"""Show a name that somebody gave as it is: spaces stay, and what does not print is escaped.
+
+    >>> written_out(" seed"), written_out("a\nb\0"), written_out(3)
+    (' seed', 'a\\nb\\x00', '3')
+    """
+    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(name))
+    return shown if len(shown) <= length else shown[: length - 1] + "…"
 
 
 def one_line(text: str, length: int = 1000) -> str:

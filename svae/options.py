@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
-from svae.errors import BenchmarkError, unknown
+from svae.errors import BenchmarkError, unknown, written_out
 from svae.values import UNKNOWN_NAME
 
 UNKNOWN_KEY = "unknown_key"
@@ -122,5 +122,5 @@ def _place(location: tuple[int | str, ...], entry: Any) -> list[str]:
         known = range(len(entry)) if isinstance(entry, list) else entry
         if isinstance(entry, Mapping | list) and key in known:
             entry = entry[key]  # type: ignore[index]
-            place.append(" ".join(str(key).split())[:80] or "''")
+            place.append(written_out(key, 80) or "''")
     return place

@@ -1,6 +1,10 @@
 """Seeds that come from names, so that no number depends on the order in which jobs run."""
 
 import hashlib
+from numbers import Integral
+
+from svae.errors import BenchmarkError
+from svae.values import LARGEST_SEED
 
 
 def seed_from(*names: object) -> int:
@@ -10,3 +14,26 @@ def seed_from(*names: object) -> int:
     """
     text = "\x1f".join(str(name) for name in names)
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1
+
+
+def checked_seed(seed: object, where: str, largest: int = LARGEST_SEED) -> int:
+    """Return a seed that a user gave.
+
+    Parameters
+    ----------
+    seed
+        A whole number, at least 0.
+    where
+        Name of the function that takes it, for the error message.
+    largest
+        What the generator can begin with.
+
+    Raises
+    ------
+    BenchmarkError
+        If it is something else.
+    """
+    number = int(seed) if isinstance(seed, Integral) and not isinstance(seed, bool) else -1
+    if not 0 <= number <= largest:
+        raise BenchmarkError(f"{where}: seed is {seed!r}, but must be a whole number from 0 to {largest}")
+    return number

@@ -14,6 +14,9 @@ from pydantic_core import PydanticCustomError
 LARGEST_SEED = 2**63 - 1
 """Files keep seeds as signed integers of 64 bits."""
 
+LARGEST_SEED_OF_DATA = 2**32 - 1
+"""Simulators draw from numpy's legacy generator, which takes seeds of 32 bits."""
+
 UNKNOWN_NAME = "unknown_name"
 """Type of the error for a text that is not among the known ones."""
 
@@ -76,5 +79,6 @@ WholeNonNegative = Annotated[int, Field(ge=0, le=MANY), BeforeValidator(_whole_n
 Repetitions = Annotated[int, Field(gt=0, le=1000), BeforeValidator(_whole_number_in)]
 Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED), BeforeValidator(_whole_number_in)]
 Text = Annotated[str, StringConstraints(min_length=1)]
-Seeds = Annotated[list[Seed], Field(min_length=1), AfterValidator(_without_repetition)]
+SeedOfData = Annotated[int, Field(ge=0, le=LARGEST_SEED_OF_DATA), BeforeValidator(_whole_number_in)]
+Seeds = Annotated[list[SeedOfData], Field(min_length=1), AfterValidator(_without_repetition)]
 Texts = Annotated[list[Text], Field(min_length=1), AfterValidator(_without_repetition)]

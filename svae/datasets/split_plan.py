@@ -29,7 +29,7 @@ class SplitPlan(Options):
     """JSON file of pathway to perturbations, for the kind `pathway`."""
     validation: ProperFraction = 0.1
     """Fraction of the cells of each trained perturbation that are set aside for validation, but at least
-    one cell; 0 for none."""
+    one cell; 0 for none. Cells of a batch that would have none to train on are trained on instead."""
 
     @model_validator(mode="before")
     @classmethod

@@ -2,8 +2,11 @@
 
 The cells of a trained perturbation are ``train`` or ``validation``; those of a held-out one are ``adapt`` or
 ``test``, half and half. Cells are drawn within each perturbation from a seed of its own name, so that a
-perturbation more or less leaves the cells of the others where they were.
+perturbation more or less leaves the cells of the others where they were. Only a batch whose cells would all
+validate, or validate and test, is trained on with the former.
 """
+
+import logging
 
 import anndata as ad
 import numpy as np
@@ -15,6 +18,8 @@ from svae.datasets.split_plan import SplitPlan
 from svae.errors import BenchmarkError
 from svae.seeds import seed_from
 from svae.words import CONTROL
+
+logger = logging.getLogger(__name__)
 
 
 def split_dataset(dataset: ad.AnnData, plan: SplitPlan, seed: int, where: str = "split") -> pd.DataFrame:
@@ -46,7 +51,11 @@ def split_dataset(dataset: ad.AnnData, plan: SplitPlan, seed: int, where: str = 
 
         effects = effect_sizes(dataset, seed=seed_from(seed, "effects"), where=where)
     table = split(dataset.obs["perturbation"], plan, seed, effects, where=where)
-    _refuse_untrained_batches(dataset, table, where)
+    if "batch" not in dataset.obs:
+        return table
+    batches = dataset.obs["batch"].astype(str).to_numpy()
+    table = _with_all_batches_trained(table, batches)
+    _refuse_untrained_batches(dataset, table, batches, where)
     return table
 
 
@@ -114,13 +123,21 @@ def split(
     return pd.DataFrame(columns)
 
 
-def _refuse_untrained_batches(dataset: ad.AnnData, table: pd.DataFrame, where: str) -> None:
+def _with_all_batches_trained(table: pd.DataFrame, batches: np.ndarray) -> pd.DataFrame:
+    """Train on validation cells of batches that have no other cell to train on: models know no such batch."""
+    parts = table["part"].to_numpy()
+    moved = (parts == "validation") & ~np.isin(batches, batches[parts == "train"])
+    if moved.any():
+        logger.info("%d validation cells are trained on, since their batches have no others", moved.sum())
+    return table.assign(part=np.where(moved, "train", parts))
+
+
+def _refuse_untrained_batches(
+    dataset: ad.AnnData, table: pd.DataFrame, batches: np.ndarray, where: str
+) -> None:
     """Raise if a held-out cell is of a batch that no model is trained on."""
-    if "batch" not in dataset.obs:
-        return
-    batches, parts = dataset.obs["batch"].astype(str).to_numpy(), table["part"].to_numpy()
-    trained = batches[parts == "train"]
-    strange = np.isin(parts, HELD_OUT_PARTS) & ~np.isin(batches, trained)
+    parts = table["part"].to_numpy()
+    strange = np.isin(parts, HELD_OUT_PARTS) & ~np.isin(batches, batches[parts == "train"])
     if strange.any():
         row = table.iloc[np.flatnonzero(strange)[0]]
         column = dataset.uns.get("dataset", {}).get("batch") or "batch"

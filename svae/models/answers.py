@@ -13,6 +13,7 @@ from svae.models import transfer
 from svae.models.module import PerturbationVAE
 from svae.models.priors import DenseShift, MaskedShift
 from svae.models.screen import Indices, ScreenReader, rows_of
+from svae.seeds import checked_seed
 from svae.targets import targets_from_shifts
 from svae.training.cells import Cells
 
@@ -80,6 +81,7 @@ class AnswersMixin:
         """
         self._check_if_trained(warn=False)
         cells, names = self.read_cells(adata, indices)
+        seed = checked_seed(seed, "get_elbo")
         values = transfer.elbo(self.module, cells, self.prior_means(names), seed)
         return self._of_cells(values, "elbo", adata, indices, return_mean)
 
@@ -113,6 +115,7 @@ class AnswersMixin:
             raise BenchmarkError(f"get_marginal_ll: n_mc_samples is {n_mc_samples!r}, but must be 1 or more")
         cells, names = self.read_cells(adata, indices)
         means = {"all": self.prior_means(names)}
+        seed = checked_seed(seed, "get_marginal_ll")
         estimates, _ = transfer.marginal_log_likelihood(self.module, cells, means, n_mc_samples, seed)
         values = estimates["all"].log_likelihood
         return self._of_cells(values, "log_likelihood", adata, indices, return_mean)

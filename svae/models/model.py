@@ -29,6 +29,7 @@ from svae.models.module import PerturbationVAE
 from svae.models.priors import DenseShift, MaskedShift, StandardNormal
 from svae.models.screen import Indices, check_screen, refuse_other_genes
 from svae.models.together import device_of, refit_together, refuse_divergence, train_together
+from svae.seeds import checked_seed
 from svae.training.plan import TrainingPlan
 from svae.training.presets import PresetName, named_preset, plan_with
 from svae.values import Count, NonNegative, Number, ProperFraction
@@ -240,7 +241,7 @@ class PerturbationModel(AnswersMixin, UnsupervisedTrainingMixin, BaseModelClass)
             raise unknown("trainer", trainer, TRAINERS, "train")
         device_of(accelerator)
         plan = self.training_plan(**changes)
-        seed = _drawn_seed() if seed is None else seed
+        seed = _drawn_seed() if seed is None else checked_seed(seed, "train")
         training, validation = cells_to_train_on(self.adata.n_obs, train_size, external_indexing, seed)
         if trainer == "lightning":
             train_with_lightning(self, training, validation, accelerator, plan)
@@ -296,7 +297,7 @@ class PerturbationModel(AnswersMixin, UnsupervisedTrainingMixin, BaseModelClass)
         """
         self._check_if_trained(warn=False)
         refuse_unknown(changes, OF_SECOND_STAGE, "refit")
-        seed = _drawn_seed() if seed is None else seed
+        seed = _drawn_seed() if seed is None else checked_seed(seed, "refit")
         plan = self.training_plan(**changes)
         refit_together([self], [seed], accelerator, [plan])
         refuse_divergence(self, plan, "refit")

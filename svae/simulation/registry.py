@@ -8,8 +8,10 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from svae.errors import unknown
+from svae.seeds import checked_seed
 from svae.simulation import simulators
 from svae.simulation.simulator import Simulator
+from svae.values import LARGEST_SEED_OF_DATA
 
 if TYPE_CHECKING:
     from svae.simulation.assemble import Simulation
@@ -70,7 +72,7 @@ def simulate(name: str, /, seed: int = 0, **changed: Any) -> "Simulation":
     name
         One of :data:`SIMULATORS`.
     seed
-        Of the draw: equal seeds give equal numbers.
+        Of the draw, below 2³²: equal seeds give equal numbers.
     **changed
         Parameters of the simulator that differ from their defaults.
 
@@ -81,11 +83,12 @@ def simulate(name: str, /, seed: int = 0, **changed: Any) -> "Simulation":
     Raises
     ------
     BenchmarkError
-        For an unknown simulator or parameter, a value out of range, or a draw that breaks the contract of a
-        dataset or of a truth.
+        For an unknown simulator or parameter, a value or a seed out of range, or a draw that breaks the
+        contract of a dataset or of a truth.
     """
     # AnnData takes a second to load, which those who only look at names and parameters should not pay.
     from svae.simulation.assemble import assemble
 
     simulator = build_simulator(name, **changed)
+    seed = checked_seed(seed, f"simulator '{name}'", LARGEST_SEED_OF_DATA)
     return assemble(simulator, simulator.draw(seed), seed)

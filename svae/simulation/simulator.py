@@ -1,5 +1,7 @@
 """What a simulator is: parameters, a draw of cells with their truth, and perhaps a likelihood."""
 
+import reprlib
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -9,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, get_args, get_type_hints
 import numpy as np
 
 from svae.errors import BenchmarkError
+from svae.values import MANY
 
 if TYPE_CHECKING:
     import anndata as ad
@@ -113,7 +116,7 @@ class Simulator(ABC):
                 _check_bounds(value, declared.metadata.get("at_least"), declared.metadata.get("above"))
             except ValueError as error:
                 raise BenchmarkError(
-                    f"simulator '{self.name()}': {declared.name} is {value!r}, {error}"
+                    f"simulator '{self.name()}': {declared.name} is {reprlib.repr(value)}, {error}"
                 ) from None
             object.__setattr__(self, declared.name, value)  # the way to set a field of a frozen dataclass
 
@@ -157,12 +160,15 @@ def _checked(value: Any, types: tuple[type, ...]) -> Any:
     """Return `value` as one of `types`; a ValueError ends the sentence that names the parameter."""
     if value is None and NoneType in types:
         return None
-    if not isinstance(value, int | float | np.number) or isinstance(value, bool) or not np.isfinite(value):
+    is_number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    if not is_number or not abs(value) <= sys.float_info.max:
         raise ValueError("but must be a number")
     if float in types:
         return float(value)
     if value != int(value):
         raise ValueError("but must be a whole number")
+    if abs(value) > MANY:
+        raise ValueError(f"but must be at most {MANY:,}")
     return int(value)
 
 

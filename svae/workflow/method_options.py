@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from svae.errors import BenchmarkError, unknown
+from svae.errors import BenchmarkError, unknown, written_out
 from svae.methods.options import OPTIONS
 from svae.models import FAMILY
 from svae.models.arguments import (
@@ -159,18 +159,14 @@ def _check_settings(entry: MethodOptions, place: str) -> None:
     for name in names:
         if not FILE_NAME.fullmatch(name):
             raise BenchmarkError(
-                f"{place}: grid: '{_cut(name)}' cannot name a file; "
+                f"{place}: grid: '{written_out(name, 60)}' cannot name a file; "
                 "values of a grid take letters, digits, '.', '_', '+' and '-'"
             )
         if len(name) > LONGEST_NAME:
             raise BenchmarkError(
-                f"{place}: grid: the name '{_cut(name)}' is longer than {LONGEST_NAME} characters; "
-                "move options with one value to the section options"
+                f"{place}: grid: the name '{written_out(name, 60)}' is longer than {LONGEST_NAME} "
+                "characters; move options with one value to the section options"
             )
     if len(set(names)) < len(names):
         repeated = next(name for name in names if names.count(name) > 1)
         raise BenchmarkError(f"{place}: grid: two settings are called '{repeated}'")
-
-
-def _cut(name: str) -> str:
-    return " ".join(name.split())[:60] + ("…" if len(name) > 60 else "")

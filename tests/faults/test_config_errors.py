@@ -122,6 +122,16 @@ MISTAKES = {
         changed("datasets/simulated/seeds", [0, 1.5]),
         ["datasets: simulated: seeds: 1", "1.5"],
     ),
+    "seed of 33 bits": (
+        changed("datasets/simulated/seeds", [2**32]),
+        ["datasets: simulated: seeds: 0", "4294967295"],
+    ),
+    "number of any size": (
+        changed("datasets/simulated/parameters/dispersion", 10**400),
+        ["datasets: simulated: parameters", "dispersion", "must be a number"],
+    ),
+    "key that does not print": (changed("\x1b", 1), [r"unknown key '\x1b'"]),
+    "key with a space": (changed(" seed", 1), ["unknown key ' seed'", "did you mean 'seed'"]),
     "accelerator": (changed("accelerator", "gpu"), ["accelerator", "'gpu'", "cuda"]),
     "dataset from two places": (
         changed("datasets/simulated/path", "x.h5ad"),

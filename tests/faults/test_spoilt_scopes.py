@@ -10,7 +10,7 @@ from draws import draws
 from hypothesis import given
 from spoilt import PROGRAM, Defect, defects, scopes
 
-from svae.errors import BenchmarkError
+from svae.errors import BenchmarkError, written_out
 from svae.models import FAMILY
 from svae.training.plan import TrainingPlan
 from svae.training.presets import plan_with
@@ -78,7 +78,7 @@ def test_a_spoilt_scope_has_a_plan_or_a_sentence(repository, defect):
 def is_a_sentence_about(said: str, defect: Defect) -> bool:
     """Whether a message is one short sentence that names the file and a key on the way to the defect."""
     begins = said.startswith(f"{FILE}: ")
-    names_key = any(" ".join(str(key).split())[:60] in said for key in defect.place)
+    names_key = any(written_out(key)[:50] in said for key in defect.place)
     return begins and "\n" not in said and len(said) < 700 and names_key
 
 

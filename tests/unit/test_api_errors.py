@@ -223,6 +223,24 @@ def test_a_mask_of_cells_are_indices_too(screen):
     pd.testing.assert_frame_equal(by_mask, model.get_normalized_expression(indices=np.flatnonzero(chosen)))
 
 
+@pytest.mark.parametrize("seed", ["a", -1, 0.5, True, 2**63])
+def test_seeds(screen, seed):
+    untrained, model = build(screen), trained(screen)
+    said = f"seed is {seed!r}, but must be a whole number from 0 to {2**63 - 1}"
+    sentence(lambda: untrained.train(max_epochs=1, accelerator="cpu", seed=seed), f"train: {said}")
+    sentence(lambda: model.refit(refit_epochs=1, accelerator="cpu", seed=seed), f"refit: {said}")
+    sentence(lambda: model.get_elbo(seed=seed), f"get_elbo: {said}")
+    sentence(lambda: model.get_marginal_ll(seed=seed), f"get_marginal_ll: {said}")
+
+
+@pytest.mark.parametrize("seed", [2**63 - 1, np.int64(3)])
+def test_every_other_seed_is_one(screen, seed):
+    model = build(screen)
+    model.train(max_epochs=1, accelerator="cpu", seed=seed)
+    model.refit(refit_epochs=1, accelerator="cpu", seed=seed)
+    assert np.isfinite([model.get_elbo(seed=seed), model.get_marginal_ll(n_mc_samples=2, seed=seed)]).all()
+
+
 def test_numbers_of_questions(screen):
     model = trained(screen)
     sentence(lambda: model.get_marginal_ll(n_mc_samples=0), "n_mc_samples is 0")

@@ -241,12 +241,22 @@ def test_files_give_back_what_was_drawn(name, tmp_path):
         ("corrected", {"genes": 50.5}, "genes is 50.5, but must be a whole number"),
         ("corrected", {"library_mean": "high"}, "library_mean is 'high', but must be a number"),
         ("corrected", {"library_mean": 0.5}, "has no counts"),
+        ("corrected", {"dispersion": 10**400}, r"dispersion is 10+\.\.\.0+, but must be a number"),
+        ("corrected", {"genes": 10**10}, "genes is 10000000000, but must be at most 1,000,000,000"),
     ],
 )
 def test_bad_parameters_are_one_sentence(name, parameters, message):
     with pytest.raises(BenchmarkError, match=message) as caught:
         simulate(name, seed=0, **({"perturbations": 3, "cells_per_perturbation": 5} | parameters))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32, 0.5, "a", None, True])
+def test_a_bad_seed_is_one_sentence(seed):
+    said = f"simulator 'corrected': seed is {seed!r}, but must be a whole number from 0 to {2**32 - 1}"
+    with pytest.raises(BenchmarkError) as caught:
+        simulate("corrected", seed, perturbations=3, cells_per_perturbation=5)
+    assert str(caught.value) == said
 
 
 @pytest.mark.parametrize(

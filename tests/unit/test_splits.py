@@ -154,6 +154,19 @@ def test_a_batch_that_no_model_sees_in_training_is_told_by_the_split(labels):
     assert held_out(split_dataset(dataset, plan("named", ["p02"]), 0)) == {"p02"}
 
 
+def test_a_batch_of_validation_cells_alone_is_trained_on(labels):
+    chosen = plan("named", ["p02", "p03"])
+    before = split(labels, chosen, 0)
+    validation, test = (before.index[before["part"] == part] for part in ("validation", "test"))
+    batches = pd.Series("L1", before.index)
+    batches[[validation[0], test[0]]] = "L2"
+    batches[validation[1]] = "L3"
+    after = split_dataset(with_batches(labels, batches.to_numpy()), chosen, 0)
+    changed = after.index[after["part"] != before["part"]]
+    assert set(changed) == set(validation[:2])
+    assert set(after.loc[changed, "part"]) == {"train"}
+
+
 def test_the_seed_reaches_the_effect_sizes(monkeypatch, labels):
     """They are drawn from where a screen has many genes, so a scope's seed has to arrive there."""
     seeds = []
