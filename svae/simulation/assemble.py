@@ -59,7 +59,7 @@ def assemble(simulator: Simulator, draw: Draw, seed: int) -> Simulation:
     truth.obsm["latents"] = draw.latents.astype(np.float32)
     truth.uns["targets"] = pd.DataFrame(draw.targets.astype(int), index=draw.names, columns=latents)
     truth.uns["shifts"] = pd.DataFrame(draw.shifts, index=draw.names, columns=latents)
-    if isinstance(simulator, SimulatorWithLikelihood):
+    if isinstance(simulator, SimulatorWithLikelihood) and draw.for_likelihood:
         truth.uns["likelihood"] = {"simulator": simulator.name(), **draw.for_likelihood}
     validate_truth(truth, where, cells)
     return Simulation(dataset, truth)

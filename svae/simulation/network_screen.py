@@ -50,7 +50,7 @@ class NetworkScreen(SimulatorWithLikelihood):
     latents: int = parameter(15, at_least=1)
     hidden: int = parameter(40, at_least=1)
     genes: int = parameter(100, at_least=1)
-    shift_mean: float = parameter(5.0, above=0)
+    shift_mean: float = parameter(5.0, at_least=0)
     shift_sd: float = parameter(0.5, at_least=0)
 
     def __post_init__(self) -> None:
@@ -62,11 +62,6 @@ class NetworkScreen(SimulatorWithLikelihood):
                     f"simulator '{self.name()}': {smaller} ({low}) must not exceed {larger} ({high})"
                 )
 
-    def perturbation_names(self) -> list[str]:
-        """Return ``p00``, ``p01``, …: zero-padded, so that sorted names are in order."""
-        width = len(str(self.perturbations - 1))
-        return [f"p{k:0{width}d}" for k in range(self.perturbations)]
-
     def draw_shifts(
         self, random: np.random.RandomState, repeated_targets: bool
     ) -> tuple[np.ndarray, np.ndarray]:
@@ -75,17 +70,21 @@ class NetworkScreen(SimulatorWithLikelihood):
         With `repeated_targets` the same latent may be drawn twice, and the perturbation then has one target
         fewer.
         """
-        shape = (self.perturbations, self.latents)
-        targets = np.zeros(shape)
+        targets = self.draw_targets(random, repeated_targets)
+        signs = np.where(random.uniform(size=targets.shape) > 0.5, 1.0, -1.0)
+        sizes = random.normal(self.shift_mean, self.shift_sd, size=targets.shape)
+        return targets, np.where(targets > 0, signs * sizes, 0.0)
+
+    def draw_targets(self, random: np.random.RandomState, repeated_targets: bool) -> np.ndarray:
+        """Draw one, two or three targets of each perturbation; returns K × p, 1 on the targets."""
+        targets = np.zeros((self.perturbations, self.latents))
         for row in targets:
             n_targets = random.choice([1, 2, 3])
             if not repeated_targets:
                 # With fewer than three latents there are no three different targets.
                 n_targets = min(n_targets, self.latents)
             row[random.choice(self.latents, n_targets, replace=repeated_targets)] = 1.0
-        signs = np.where(random.uniform(size=shape) > 0.5, 1.0, -1.0)
-        sizes = random.normal(self.shift_mean, self.shift_sd, size=shape)
-        return targets, np.where(targets > 0, signs * sizes, 0.0)
+        return targets
 
     def draw_weights(self, random: np.random.RandomState) -> tuple[np.ndarray, ...]:
         """Draw the four matrices of the network, inputs × outputs.

@@ -77,8 +77,10 @@ class CellScores:
     effective_samples: np.ndarray
 
 
-def parameter(default: Any, *, at_least: float | None = None, above: float | None = None) -> Any:
-    """Declare a parameter of a simulator that has a bound.
+def parameter(
+    default: Any, *, at_least: float | None = None, above: float | None = None, at_most: float | None = None
+) -> Any:
+    """Declare a parameter of a simulator that has bounds.
 
     Parameters
     ----------
@@ -88,14 +90,16 @@ def parameter(default: Any, *, at_least: float | None = None, above: float | Non
         The smallest value allowed.
     above
         A value that all allowed ones exceed.
+    at_most
+        The largest value allowed.
     """
-    return field(default=default, metadata={"at_least": at_least, "above": above})
+    return field(default=default, metadata={"at_least": at_least, "above": above, "at_most": at_most})
 
 
 class Simulator(ABC):
     """Base of all simulators: a frozen dataclass whose fields are the parameters, each with a default.
 
-    A field is annotated ``int``, ``float``, or either ``| None``; :func:`parameter` gives it a bound. Values
+    A field is annotated ``int``, ``float``, or either ``| None``; :func:`parameter` gives it bounds. Values
     are checked when a simulator is made, and a :class:`~svae.errors.BenchmarkError` names a bad one.
     """
 
@@ -113,7 +117,7 @@ class Simulator(ABC):
             value = getattr(self, declared.name)
             try:
                 value = _checked(value, get_args(types[declared.name]) or (types[declared.name],))
-                _check_bounds(value, declared.metadata.get("at_least"), declared.metadata.get("above"))
+                _check_bounds(value, **declared.metadata)
             except ValueError as error:
                 raise BenchmarkError(
                     f"simulator '{self.name()}': {declared.name} is {reprlib.repr(value)}, {error}"
@@ -172,7 +176,12 @@ def _checked(value: Any, types: tuple[type, ...]) -> Any:
     return int(value)
 
 
-def _check_bounds(value: float | None, at_least: float | None, above: float | None) -> None:
+def _check_bounds(
+    value: float | None,
+    at_least: float | None = None,
+    above: float | None = None,
+    at_most: float | None = None,
+) -> None:
     """Raise a ValueError, which ends the same sentence, if a number is out of bounds."""
     if value is None:
         return
@@ -180,3 +189,5 @@ def _check_bounds(value: float | None, at_least: float | None, above: float | No
         raise ValueError(f"but must be at least {at_least}")
     if above is not None and value <= above:
         raise ValueError(f"but must be above {above}")
+    if at_most is not None and value > at_most:
+        raise ValueError(f"but must be at most {at_most}")

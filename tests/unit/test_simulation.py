@@ -13,6 +13,7 @@ from svae.errors import BenchmarkError
 from svae.simulation import SIMULATORS, build_simulator, parameters, simulate
 from svae.simulation.assemble import assemble
 from svae.simulation.decoder import CountDecoder
+from svae.simulation.network_screen import NetworkScreen
 
 NETWORKS = ["lopez2023", "corrected"]
 SMALL = {"perturbations": 12, "cells_per_perturbation": 20, "latents": 4, "hidden": 8, "genes": 30}
@@ -243,6 +244,8 @@ def test_files_give_back_what_was_drawn(name, tmp_path):
         ("corrected", {"library_mean": 0.5}, "has no counts"),
         ("corrected", {"dispersion": 10**400}, r"dispersion is 10+\.\.\.0+, but must be a number"),
         ("corrected", {"genes": 10**10}, "genes is 10000000000, but must be at most 1,000,000,000"),
+        ("screen", {"escapers": 1.2}, "escapers is 1.2, but must be at most 1"),
+        ("screen", {"target_density": 0}, "target_density is 0.0, but must be above 0"),
     ],
 )
 def test_bad_parameters_are_one_sentence(name, parameters, message):
@@ -300,7 +303,7 @@ def test_parameters_are_the_defaults_of_a_simulator():
 
 @pytest.mark.parametrize("name", SIMULATORS)
 def test_every_simulator_draws_the_same_from_a_seed_and_keeps_the_contracts(name, tmp_path):
-    changed = SMALL if name in NETWORKS else {}
+    changed = SMALL if issubclass(SIMULATORS[name], NetworkScreen) else {}
     (dataset, truth), (again, _), (other, _) = (simulate(name, seed=seed, **changed) for seed in (1, 1, 2))
     assert (dataset.X != again.X).nnz == 0
     assert dataset.X.shape != other.X.shape or (dataset.X != other.X).nnz > 0

@@ -6,9 +6,9 @@ from typing import ClassVar
 import numpy as np
 
 from svae.simulation.decoder import CountDecoder
+from svae.simulation.design import Design, log_normal_libraries, perturbation_names
 from svae.simulation.network_screen import NetworkScreen
 from svae.simulation.simulator import Draw, parameter
-from svae.words import CONTROL
 
 
 @dataclass(frozen=True)
@@ -40,30 +40,29 @@ class Corrected(NetworkScreen):
     def draw(self, seed: int) -> Draw:
         """Draw cells, in random order, and their truth."""
         random = np.random.RandomState(seed)
-        names = self.perturbation_names()
-        targets, shifts = self.draw_shifts(random, repeated_targets=False)
-        perturbation = np.repeat(np.arange(self.perturbations), self.cells_per_perturbation)
-        if self.control_cells:
-            names = [*names, CONTROL]
-            nothing = np.zeros((1, self.latents))
-            targets, shifts = np.vstack([targets, nothing]), np.vstack([shifts, nothing])
-            perturbation = np.append(perturbation, np.full(self.control_cells, len(names) - 1))
-        z = shifts[perturbation] + random.standard_normal((len(perturbation), self.latents))
+        design = self.draw_design(random)
+        means = design.shifts[design.perturbation]
+        z = means + random.standard_normal(means.shape)
         decoder = CountDecoder.normalised_within_cells(self.draw_weights(random), z, self.dispersion)
-        library = self._draw_libraries(len(z), random)
+        library = log_normal_libraries(self.library_mean, self.library_sd, len(z), random)
         counts = decoder.sample(decoder.log_rates(z, library), random)
         return Draw(
-            names=names,
-            perturbation=perturbation,
+            names=design.names,
+            perturbation=design.perturbation,
             counts=counts,
             latents=z,
-            targets=targets,
-            shifts=shifts,
+            targets=design.targets,
+            shifts=design.shifts,
             cell_facts={"library": library},
             for_likelihood=decoder.to_dict(),
         ).reordered(random.permutation(len(z)))
 
-    def _draw_libraries(self, cells: int, random: np.random.RandomState) -> np.ndarray:
-        """Draw the expected counts of each cell, which are log-normal."""
-        variance = np.log1p((self.library_sd / self.library_mean) ** 2)
-        return random.lognormal(np.log(self.library_mean) - variance / 2, np.sqrt(variance), size=cells)
+    def draw_design(self, random: np.random.RandomState) -> Design:
+        """Draw targets and shifts, and give each perturbation its cells."""
+        targets, shifts = self.draw_shifts(random, repeated_targets=False)
+        return Design(
+            names=perturbation_names(self.perturbations),
+            targets=targets,
+            shifts=shifts,
+            perturbation=np.repeat(np.arange(self.perturbations), self.cells_per_perturbation),
+        ).with_control(self.control_cells)

@@ -6,6 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from svae.simulation.decoder import CountDecoder
+from svae.simulation.design import perturbation_names
 from svae.simulation.network_screen import NetworkScreen
 from svae.simulation.simulator import Draw, parameter
 
@@ -38,7 +39,7 @@ class Lopez2023(NetworkScreen):
         decoder = CountDecoder.normalised_over_cells(self.draw_weights(random), z, self.depth)
         counts = decoder.sample(decoder.log_rates(z), random)
         return Draw(
-            names=self.perturbation_names(),
+            names=perturbation_names(self.perturbations),
             perturbation=perturbation,
             counts=counts,
             latents=z,
