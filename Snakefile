@@ -30,7 +30,7 @@ localrules:
 
 
 wildcard_constraints:
-    dataset="[A-Za-z0-9_-]+",
+    dataset="[A-Za-z0-9_=.+-]+",  # those that a scope varies are named like settings
     split="[A-Za-z0-9_-]+",
     replicate="[0-9]+",
     method="[A-Za-z0-9_]+",

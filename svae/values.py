@@ -6,7 +6,7 @@ converted, and so is a float without a fraction where a whole number is wanted.
 
 from collections.abc import Iterable
 from numbers import Integral, Real
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
@@ -79,6 +79,9 @@ WholeNonNegative = Annotated[int, Field(ge=0, le=MANY), BeforeValidator(_whole_n
 Repetitions = Annotated[int, Field(gt=0, le=1000), BeforeValidator(_whole_number_in)]
 Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED), BeforeValidator(_whole_number_in)]
 Text = Annotated[str, StringConstraints(min_length=1)]
+Item = TypeVar("Item")
+Distinct = Annotated[list[Item], Field(min_length=1), AfterValidator(_without_repetition)]
+"""A list that names something, and nothing twice."""
 SeedOfData = Annotated[int, Field(ge=0, le=LARGEST_SEED_OF_DATA), BeforeValidator(_whole_number_in)]
-Seeds = Annotated[list[SeedOfData], Field(min_length=1), AfterValidator(_without_repetition)]
-Texts = Annotated[list[Text], Field(min_length=1), AfterValidator(_without_repetition)]
+Seeds = Distinct[SeedOfData]
+Texts = Distinct[Text]

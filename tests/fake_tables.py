@@ -231,7 +231,7 @@ def _described_datasets(changes: Mapping[str, Mapping], truth: bool, perturbatio
         known: dict[str, object] = {"genes": 100, "perturbations": perturbations}
         if truth:
             simulator = changed.get("simulator", "corrected")
-            known = {"simulator": simulator, **parameters(simulator), **known, **changed}
+            known = {"simulator": simulator, **parameters(simulator), "n_latent": LATENTS, **known, **changed}
         facts["cells"] = perturbations * known.get("cells_per_perturbation", 250)
         facts["citation"] = "Lopez et al., CLeaR 2023"
         rows += [(name, parameter, str(value)) for parameter, value in (facts | known).items()]

@@ -10,7 +10,8 @@ from svae.contracts.dataset import read_dataset
 from svae.simulation import parameters
 from svae.words import CONTROL
 from svae.workflow.scope import Scope
-from svae.workflow.sections import Dataset, RealDataset
+from svae.workflow.sections import Dataset, RealDataset, VariedDataset
+from svae.workflow.vary import LATENTS_FITTED
 
 
 def describe_settings(scope: Scope) -> pd.DataFrame:
@@ -38,7 +39,9 @@ def describe_datasets(scope: Scope, paths: Iterable[str | Path]) -> pd.DataFrame
     -------
     ``dataset``, ``parameter``, ``value``: kind (``simulated`` or ``real``), citation, size (cells, genes,
     perturbations without the control) and, of a simulated dataset, its simulator and all of its parameters,
-    those at their defaults included; of a real one, how its genes were chosen.
+    those at their defaults included, and ``n_latent``, the number of latents that methods fit; of a real one,
+    how its genes were chosen. A dataset that the key `vary` of another one asks for has two facts more:
+    ``baseline``, the name of the other one, and ``axis``, what differs.
 
     Raises
     ------
@@ -48,12 +51,12 @@ def describe_datasets(scope: Scope, paths: Iterable[str | Path]) -> pd.DataFrame
     rows = [
         (name, parameter, value)
         for (name, entry), path in zip(scope.datasets.items(), paths, strict=True)
-        for parameter, value in _facts(entry, read_dataset(path)).items()
+        for parameter, value in _facts(entry, read_dataset(path), scope.latents_fitted(name)).items()
     ]
     return pd.DataFrame(rows, columns=["dataset", "parameter", "value"])
 
 
-def _facts(entry: Dataset, dataset: ad.AnnData) -> dict[str, object]:
+def _facts(entry: Dataset, dataset: ad.AnnData, latents_fitted: int) -> dict[str, object]:
     """What there is to say of one dataset, by name."""
     facts: dict[str, object] = {
         "kind": "real" if isinstance(entry, RealDataset) else "simulated",
@@ -67,5 +70,7 @@ def _facts(entry: Dataset, dataset: ad.AnnData) -> dict[str, object]:
     else:
         # The sizes of a dataset are parameters of most simulators, too: the file has the last word.
         settings = parameters(entry.simulator) | entry.parameters
-        facts = {"simulator": entry.simulator} | settings | facts
+        facts = {"simulator": entry.simulator} | settings | {LATENTS_FITTED: latents_fitted} | facts
+    if isinstance(entry, VariedDataset):
+        facts |= {"baseline": entry.baseline, "axis": entry.axis}
     return facts

@@ -14,7 +14,8 @@ from svae.models import FAMILY
 from svae.simulation import SIMULATORS, build_simulator, parameters
 from svae.workflow.paths import check_paths
 from svae.workflow.scope import Scope
-from svae.workflow.sections import RealDataset, SimulatedDataset
+from svae.workflow.sections import RealDataset, SimulatedDataset, VariedDataset
+from svae.workflow.vary import LATENTS_FITTED
 
 
 def check_names(scope: Scope, root: str | Path, where: str = "config") -> None:
@@ -34,6 +35,9 @@ def check_names(scope: Scope, root: str | Path, where: str = "config") -> None:
     check_paths(scope, where)
     _check_pathways(scope, where)
     for name, entry in scope.datasets.items():
+        if isinstance(entry, VariedDataset):
+            _check_varied(name, entry, scope, f"{where}: datasets: {entry.baseline}: vary: {entry.axis}")
+            continue
         place = f"{where}: datasets: {name}"
         _among("split", entry.splits or [], scope.splits, f"{place}: splits")
         _among("method", entry.methods or [], scope.methods, f"{place}: methods")
@@ -88,6 +92,7 @@ def _check_pathways(scope: Scope, where: str) -> None:
 def _check_simulated(entry: SimulatedDataset, replicates: int, where: str) -> None:
     _among("simulator", [entry.simulator], SIMULATORS, f"{where}: simulator")
     _among("parameter", entry.parameters, parameters(entry.simulator), f"{where}: parameters")
+    _among("parameter", entry.vary, [*parameters(entry.simulator), LATENTS_FITTED], f"{where}: vary")
     try:
         build_simulator(entry.simulator, **entry.parameters)
     except BenchmarkError as error:
@@ -96,6 +101,20 @@ def _check_simulated(entry: SimulatedDataset, replicates: int, where: str) -> No
         raise BenchmarkError(
             f"{where}: seeds has fewer entries ({len(entry.seeds)}) than there are replicates ({replicates})"
         )
+
+
+def _check_varied(name: str, entry: VariedDataset, scope: Scope, where: str) -> None:
+    """Refuse a value out of range, and one that the baseline has; the baseline itself is checked before."""
+    try:
+        varied = build_simulator(entry.simulator, **entry.parameters)
+    except BenchmarkError as error:
+        raise BenchmarkError(f"{where}: {error}") from None
+    baseline = scope.simulated[entry.baseline]
+    latents = [scope.latents_fitted(dataset) for dataset in (name, entry.baseline)]
+    same_screen = varied == build_simulator(baseline.simulator, **baseline.parameters)
+    if same_screen and latents[0] == latents[1]:
+        value = entry.n_latent if entry.axis == LATENTS_FITTED else entry.parameters[entry.axis]
+        raise BenchmarkError(f"{where}: {value} is what dataset '{entry.baseline}' has anyway; leave it out")
 
 
 def _check_real(entry: RealDataset, repository: Repository, where: str) -> None:

@@ -19,7 +19,17 @@ from svae.seeds import seed_from
 from svae.values import Count, Positive, Repetitions, Seed, Text, Texts
 from svae.workflow.config_file import read_config
 from svae.workflow.method_options import read_method, read_training
-from svae.workflow.sections import Dataset, Method, MethodName, Name, RealDataset, Selection, SimulatedDataset
+from svae.workflow.sections import (
+    Dataset,
+    Method,
+    MethodName,
+    Name,
+    RealDataset,
+    Selection,
+    SimulatedDataset,
+    VariedDataset,
+)
+from svae.workflow.vary import with_varied
 
 
 def _name_of_the_scope(known: Mapping[str, Any]) -> str:
@@ -84,7 +94,8 @@ class Scope(Options):
         scope = checked(cls, config, where)
         methods = {name: read_method(name, entry, where) for name, entry in scope.methods.items()}
         training = read_training(scope.training, where)
-        return scope.model_copy(update={"methods": methods, "training": training})
+        datasets = with_varied(scope.datasets, where)
+        return scope.model_copy(update={"methods": methods, "training": training, "datasets": datasets})
 
     @classmethod
     def read(cls, path: str | Path) -> "Scope":
@@ -131,18 +142,32 @@ class Scope(Options):
         shared
             Options of every setting, beside the number of latents; those of the method come first.
         """
-        common = {"n_latent": self.latents} | dict(shared or {})
+        common = {"n_latent": self.latents_fitted(job.dataset)} | dict(shared or {})
         return [
             replace(setting, seed=self.model_seed(job, setting), options=common | dict(setting.options))
             for setting in self.settings(job.method)
         ]
+
+    def latents_fitted(self, dataset: str) -> int:
+        """Return the number of latents of every method on a dataset, unless its grid says otherwise."""
+        entry = self.datasets[dataset]
+        fitted = entry.n_latent if isinstance(entry, SimulatedDataset) else None
+        return fitted or self.latents
+
+    def _drawn_as(self, dataset: str) -> str:
+        """Return the dataset whose seeds this one is drawn and split with: its baseline, if it has one.
+
+        Both share all that is drawn but for what is varied, so that differences between them have less noise.
+        """
+        entry = self.datasets[dataset]
+        return entry.baseline if isinstance(entry, VariedDataset) else dataset
 
     def data_seed(self, dataset: str, replicate: int) -> int:
         """Seed of a dataset's replicate."""
         entry = self.datasets[dataset]
         if isinstance(entry, SimulatedDataset) and entry.seeds:
             return entry.seeds[replicate]
-        return seed_from(self.seed, dataset, replicate)
+        return seed_from(self.seed, self._drawn_as(dataset), replicate)
 
     def preparation_seed(self, dataset: str) -> int:
         """Seed of what is drawn when a real dataset is prepared; its replicates share their cells."""
@@ -150,7 +175,7 @@ class Scope(Options):
 
     def split_seed(self, dataset: str, split: str, replicate: int) -> int:
         """Seed of a split."""
-        return seed_from(self.seed, dataset, split, replicate)
+        return seed_from(self.seed, self._drawn_as(dataset), split, replicate)
 
     def model_seed(self, job: Job, setting: Setting) -> int:
         """Seed of a model's weights, noise and order of data."""

@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from svae.datasets.preparation import Preparation
 from svae.options import Options
-from svae.values import Repetitions, Seeds, Text, Texts, number_in
+from svae.values import Count, Distinct, Repetitions, Seeds, Text, Texts, number_in
 
 LONGEST_NAME = 100
 """Names of a scope become names of folders and files."""
@@ -34,19 +34,38 @@ Name = _name("A-Za-z0-9_-", "letters without accents, digits, '_' and '-'")
 MethodName = _name("A-Za-z0-9_", "letters without accents, digits and '_'")
 
 
+ParameterValue = Annotated[Any, BeforeValidator(number_in)]
+
+
 class SimulatedDataset(Options):
     """A dataset that a simulator draws, anew for each replicate."""
 
     simulator: Text
     """Name of a simulator in `svae.simulation`."""
-    parameters: dict[str, Annotated[Any, BeforeValidator(number_in)]] = Field(default={})
+    parameters: dict[str, ParameterValue] = Field(default={})
     """Parameters of the simulator that differ from their defaults."""
+    vary: dict[str, Distinct[ParameterValue]] = Field(default={})
+    """Values of one parameter at a time. Each value makes one more dataset, which equals this one but for it,
+    and is called `<dataset>_<parameter>=<value>`. Beside the parameters of the simulator, `n_latent` can be
+    varied."""
+    n_latent: Count | None = None
+    """Number of latents of every method on this dataset, unless its grid says otherwise; by default `latents`
+    of the scope."""
     seeds: Seeds | None = None
     """Seed of each replicate, instead of those that follow from names."""
     splits: Texts | None = None
     """Splits of this dataset; all by default."""
     methods: Texts | None = None
     """Methods that run on this dataset; all by default."""
+
+
+class VariedDataset(SimulatedDataset):
+    """A dataset that the key `vary` of another one asks for; no config file has it."""
+
+    baseline: Text
+    """Name of the dataset that it equals but for one thing."""
+    axis: Text
+    """Name of this thing: a parameter of the simulator, or `n_latent`."""
 
 
 class RealDataset(Preparation):

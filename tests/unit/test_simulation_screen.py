@@ -54,10 +54,20 @@ def test_a_parameter_leaves_the_design_of_a_seed_alone_and_takes_the_likelihood_
     assert score_cells(plain_dataset[:5], plain_truth, n_samples=10) is not None
 
 
-@pytest.mark.parametrize("changed", [{"target_density": 0.5}, {"block": 2}, {"shift_mean": 0.5}])
+@pytest.mark.parametrize(
+    "changed", [{"target_density": 0.5}, {"block": 2}, {"shift_mean": 0.5}, {"counts_kept": 0.1}]
+)
 def test_other_designs_have_a_likelihood(changed):
     dataset, truth = screen(**changed)
     assert np.isfinite(score_cells(dataset[:5], truth, n_samples=10).log_likelihood).all()
+
+
+def test_counts_are_kept_in_the_same_share_of_every_cell():
+    all_counts, a_tenth = screen(), screen(counts_kept=0.1)
+    np.testing.assert_allclose(
+        np.sort(a_tenth.truth.obs["library"]), 0.1 * np.sort(all_counts.truth.obs["library"])
+    )
+    assert a_tenth.dataset.X.sum() == pytest.approx(0.1 * all_counts.dataset.X.sum(), rel=0.01)
 
 
 def test_density_is_the_share_of_targets_and_every_perturbation_has_one():

@@ -33,6 +33,8 @@ class Screen(Corrected):
     block
         Latents come in blocks of so many. A perturbation that acts on one latent of a block acts on all of
         them, so that no design tells them apart. 1: latents on their own.
+    counts_kept
+        Share of the counts of each cell that are kept, as by shallower sequencing.
     latent_correlation
         Correlation of each two ε_j within a cell.
     edge_weight
@@ -58,6 +60,7 @@ class Screen(Corrected):
 
     target_density: float | None = parameter(None, above=0, at_most=1)
     block: int = parameter(1, at_least=1)
+    counts_kept: float = parameter(1.0, above=0, at_most=1)
     latent_correlation: float = parameter(0.0, at_least=0, at_most=1)
     edge_weight: float = parameter(0.0, at_least=0)
     edge_density: float | None = parameter(None, above=0, at_most=1)
@@ -84,6 +87,7 @@ class Screen(Corrected):
 
         decoder = CountDecoder.normalised_within_cells(self.draw_weights(random), z, self.dispersion)
         library = log_normal_libraries(self.library_mean, self.library_sd, len(z), random)
+        library *= self.counts_kept
         log_rates = decoder.log_rates(z, library)
         if "batch" in facts:
             log_rates = self._in_batches(log_rates, library, facts["batch"], seed)
