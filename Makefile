@@ -11,7 +11,7 @@ SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --configfile config/$(SCOPE).yaml
 export OMP_NUM_THREADS := 1
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help setup check report retry preview test test-fast draws lint format docs fidelity tuned limits bench lock \
+.PHONY: help setup check report retry preview test test-fast draws lint format docs fidelity tuned limits coverage bench lock \
   envs clean
 
 help:  ## what can be made
@@ -79,6 +79,9 @@ tuned: setup  ## what preset `tuned` gives sVAE+ on the same data, with and with
 
 limits: setup  ## how well the true latents can be recovered at all (about 3 minutes)
 	$(BIN)/python -W ignore benchmarks/limits.py reports/reference/limits.tsv
+
+coverage: setup  ## how often intervals over few replicates hold the truth (about a minute)
+	$(BIN)/python -W ignore benchmarks/coverage.py reports/reference/coverage.tsv
 
 bench: setup  ## what fleets, batched likelihoods and solvers of PCA are worth
 	$(BIN)/python -W ignore benchmarks/speed.py reports/reference/benchmarks.tsv

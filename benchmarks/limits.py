@@ -34,7 +34,7 @@ def arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("output", help="table to write")
-    parser.add_argument("--seeds", nargs="+", type=int, default=range(5), help="draws of the data")
+    parser.add_argument("--seeds", nargs="+", type=int, default=range(100, 110), help="draws of the data")
     parser.add_argument(
         "--samples", type=int, default=300, help="importance samples per cell of the posterior"
     )

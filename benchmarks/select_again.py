@@ -32,7 +32,7 @@ def main() -> None:
         hindsight_metric=scope.selection.hindsight_metric,
     )
     methods = read_methods(CONFIG / "methods.tsv", selected["method"])
-    board = leaderboard(metrics, selected, methods, scope.reference, scope.seed)
+    board = leaderboard(metrics, selected, methods, scope.reference)
     write_table(selected, arguments.folder / "selected.tsv")
     write_table(board, arguments.folder / "leaderboard.tsv")
 

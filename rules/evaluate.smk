@@ -100,6 +100,5 @@ rule rank:
         "../envs/analysis.yaml"
     params:
         reference=scope.reference,
-        seed=scope.seed,
     script:
         "../workflow_scripts/rank.py"

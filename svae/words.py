@@ -20,3 +20,13 @@ PROTOCOLS = ("zero_shot", "same_cells", "clean")
 Outcome = Literal["chosen", "fallback", "failed", "not_applicable"]
 """How a selection rule came to its setting: it chose; it had nothing to choose by, and the fixed setting was
 taken instead; no fit that it could take ended well; or there is nothing that it could apply to."""
+
+Verdict = Literal[
+    "differs",
+    "differs before correction",
+    "differs by less than the margin",
+    "equal within the margin",
+    "not decided",
+]
+"""What the interval of a difference allows to say: it leaves out zero, also after correction for the number
+of tests or not; it lies within the metric's margin, without zero or with it; or none of these."""

@@ -3,12 +3,10 @@
 from collections.abc import Iterable, Mapping
 from itertools import product
 from pathlib import Path
-from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
 
-from svae.evaluation import statistics
 from svae.evaluation.leaderboard import leaderboard
 from svae.evaluation.metrics import metrics_table
 from svae.evaluation.selection import HINDSIGHT, select
@@ -105,7 +103,7 @@ def fake_tables(
         history=tables["history"] if len(tables["history"]) else _empty("history"),
         targets=tables["targets"].merge(chosen) if len(tables["targets"]) else _empty("targets"),
         selected=selected,
-        leaderboard=_quick_leaderboard(tables["metrics"], selected, known),
+        leaderboard=leaderboard(tables["metrics"], selected, known, "svae_plus"),
         settings=_described_settings(options),
         datasets=_described_datasets(changes, truth, perturbations),
         methods=known,
@@ -113,12 +111,6 @@ def fake_tables(
         rule=rule,
         reference="svae_plus",
     )
-
-
-def _quick_leaderboard(metrics: pd.DataFrame, selected: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
-    """Make the leaderboard with intervals that are rough, but take a tenth of the time."""
-    with patch.object(statistics, "RESAMPLES", 499):
-        return leaderboard(metrics, selected, known, "svae_plus")
 
 
 def write_tables(tables: Tables, folder: Path) -> dict[str, Path]:

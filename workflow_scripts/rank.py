@@ -1,4 +1,4 @@
-"""Sum up the replicates of every method, with intervals, ranks and tests."""
+"""Sum up the replicates of every method, rank them, and compare them with the reference."""
 
 from svae.contracts.tables import METRICS_COLUMNS, SELECTED_COLUMNS, read_tidy
 from svae.evaluation.leaderboard import leaderboard
@@ -13,6 +13,5 @@ table = leaderboard(
     selected,
     read_methods(snakemake.input.methods, selected["method"]),
     reference=snakemake.params.reference,
-    seed=snakemake.params.seed,
 )
 write_table(table, snakemake.output[0])

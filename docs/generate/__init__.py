@@ -1,11 +1,17 @@
 """What `make docs` writes into README.md and docs/: tables and drawings of what other files already say."""
 
-from docs.generate import drawings, guides, results
+from docs.generate import comparisons, drawings, guides, results
 
 WRITERS = {
     "results of simulation": results.of_simulation,
     "results of papalexi": results.of_papalexi,
-    "distance to the limits": results.distance_to_the_limits,
+    "draws of simulation": comparisons.draws,
+    "answers of simulation": comparisons.of_simulation,
+    "answers of papalexi": comparisons.of_papalexi,
+    "validation likelihood against UDR": comparisons.of_rules,
+    "distance to the limits": comparisons.distance_to_the_limits,
+    "coverage": comparisons.coverage,
+    "margins": comparisons.margins,
     "failed starts": results.failed_starts,
     "fidelity": results.fidelity,
     "presets": results.presets,

@@ -1,6 +1,6 @@
 """Tables of the results that are committed in reports/reference."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict
 
 import pandas as pd
@@ -10,23 +10,32 @@ from docs.generate.pages import ROOT
 from svae.evaluation.metrics import METRICS
 from svae.files import read_table
 from svae.report.methods_table import read_methods
+from svae.report.numbers import change
 from svae.training.presets import PRESETS
 
 REFERENCE = ROOT / "reports" / "reference"
 LIKELIHOOD = ["inll_zero_shot", "inll_same_cells", "inll_clean"]
 MAIN = ["mcc_pearson", "target_f1", *LIKELIHOOD]
 SIMULATION = ("simulation", "cells250", "udr")
-"""The run, dataset and selection rule of which the pages speak."""
+PAPALEXI = ("papalexi", "papalexi", "validation_likelihood")
+"""The run, dataset and selection rule of which the pages speak, for simulated and real cells."""
 
-LIMITS = {
-    "supervised": "MCC below supervised",
-    "posterior": "MCC below posterior mean",
-}
-ANCHORS = ("oracle", "random")
 RESTART = r"\.?r\d+$"  # at the end of a setting's name
 FAR_BEHIND = 0.01
 DASH = "–"
 FELL_BACK = "¹ The rule had nothing to choose by; the setting that the scope fixes (rule `fixed`) is shown."
+MARKS = {
+    "not decided": " ?",
+    "differs by less than the margin": " ≈",
+    "equal within the margin": " ≈",
+    "differs before correction": " ′",
+}
+"""Stand behind a difference, by its verdict."""
+MEANINGS = {
+    " ?": "not decided: the interval holds zero",
+    " ≈": "the interval lies within the margin of the metric",
+    " ′": "the correction for the number of methods takes the difference back",
+}
 
 
 def markdown(rows: list[list[str]], headers: list[str]) -> str:
@@ -45,7 +54,7 @@ def headings(metrics: Iterable[str]) -> list[str]:
     return [METRICS[metric].label for metric in metrics]
 
 
-def labels() -> Mapping[str, str]:
+def labels() -> pd.Series:
     """Return what each method is called in tables."""
     return read_methods(ROOT / "config" / "methods.tsv")["label"]
 
@@ -76,21 +85,21 @@ class Leaderboard:
         fallbacks = self.rows.loc[self.rows["method"] == method, "fallbacks"]
         return self.labels.get(method, method) + ("¹" if fallbacks.any() else "")
 
-    def mean(self, method: str, metric: str) -> float:
-        """Return the mean of a metric over replicates, NaN where there is none."""
-        of_method = self.rows[self.rows["method"] == method].set_index("metric")["mean"]
-        return of_method.get(metric, float("nan"))
-
     def cell(self, method: str, metric: str) -> str:
-        """Write a mean with its interval, and how many replicates it lacks; or why there is none."""
+        """Write a mean, how many replicates it lacks, and the difference to the reference; or why not."""
         chosen = self.rows[(self.rows["method"] == method) & (self.rows["metric"] == metric)]
         if chosen.empty:
             return DASH
         row = chosen.iloc[0]
         if pd.isna(row["mean"]):
             return "failed" if row["failed"] else DASH
+        decimals = METRICS[metric].decimals
         missing = f" (n = {row['n']} of {row['planned']})" if row["n"] < row["planned"] else ""
-        return estimate(metric, row["mean"], row["low"], row["high"]) + missing
+        mean = f"{row['mean']:.{decimals}f}{missing}"
+        if not row["pairs"] > 0:
+            return mean
+        difference = change(row["difference"], row["difference_low"], row["difference_high"], decimals)
+        return f"{mean}<br>{difference}{MARKS.get(row['verdict'], '')}"
 
     def table(self, metrics: list[str]) -> str:
         """Tabulate `metrics`, a row per method that has any of them."""
@@ -99,9 +108,11 @@ class Leaderboard:
         return self.with_note(markdown(rows, ["", *headings(metrics)]), methods)
 
     def with_note(self, table: str, methods: Iterable[str]) -> str:
-        """Add what the mark of a fallback means, if any of the `methods` has it."""
+        """Add what the marks mean that occur in a table of some `methods`."""
+        notes = [f"`{mark.strip()}` {meaning}" for mark, meaning in MEANINGS.items() if f"]{mark}" in table]
         marked = any(self.name(method).endswith("¹") for method in methods)
-        return f"{table}\n\n{FELL_BACK}" if marked else table
+        paragraphs = [table, "; ".join(notes) + "." if notes else "", FELL_BACK if marked else ""]
+        return "\n\n".join(paragraph for paragraph in paragraphs if paragraph)
 
 
 def of_simulation() -> str:
@@ -111,7 +122,7 @@ def of_simulation() -> str:
 
 def of_papalexi() -> str:
     """Tabulate the likelihoods on real cells, settings chosen by the likelihood of validation cells."""
-    return Leaderboard("papalexi", "papalexi", "validation_likelihood").table(LIKELIHOOD)
+    return Leaderboard(*PAPALEXI).table(LIKELIHOOD)
 
 
 def fidelity() -> str:
@@ -127,21 +138,6 @@ def fidelity() -> str:
             cells = [estimate(m, *of_metric.get_group(m).agg(["mean", "min", "max"])) for m in MAIN]
             rows.append([f"{preset}, {name}", str(values["seed"].nunique()), *cells])
     return markdown(rows, ["preset, method", "n", *headings(MAIN)])
-
-
-def distance_to_the_limits() -> str:
-    """Tabulate how far each method stays from what the data allow, on average over the draws."""
-    board = Leaderboard(*SIMULATION)
-    limits = read_table(REFERENCE / "limits.tsv").groupby("limit")["value"].mean()
-    generator = board.mean("oracle", "inll_same_cells")
-    methods = [method for method in board.methods(["mcc_pearson"]) if method not in ANCHORS]
-    rows = []
-    for method in methods:
-        gaps = [f"{limits[name] - board.mean(method, 'mcc_pearson'):.3f}" for name in LIMITS]
-        above = board.mean(method, "inll_same_cells") - generator
-        rows.append([board.name(method), *gaps, DASH if pd.isna(above) else f"{above:.1f}"])
-    headers = ["", *LIMITS.values(), "I-NLL, same cells, above the generator"]
-    return board.with_note(markdown(rows, headers), methods)
 
 
 def failed_starts() -> str:

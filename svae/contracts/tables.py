@@ -24,12 +24,23 @@ TARGETS_COLUMNS = (*RUN_COLUMNS, "setting", "perturbation", "part", "latent", "p
 ENTRY_COLUMNS = ("dataset", "split", "metric", "method", "rule")
 """What a row of the leaderboard sums up the replicates of."""
 
-SUMMARY_COLUMNS = ("mean", "low", "high", "n", "planned", "fallbacks", "failed", "rank", "p_adjusted")
-"""What it says of them."""
+SUMMARY_COLUMNS = ("mean", "low", "high", "n", "planned", "fallbacks", "failed", "rank")
+"""What it says of them: the mean and its 95 % interval, of how many, and the place of the method."""
 
-LEADERBOARD_COLUMNS = (*ENTRY_COLUMNS, *SUMMARY_COLUMNS)
+DIFFERENCE_COLUMNS = (
+    "difference",
+    "difference_low",
+    "difference_high",
+    "pairs",
+    "p",
+    "p_adjusted",
+    "verdict",
+)
+"""What it says of the difference to the reference method, over the replicates that both have."""
 
-TEXT_COLUMNS = (*ENTRY_COLUMNS, "setting", "outcome", "status", "message", "device")
+LEADERBOARD_COLUMNS = (*ENTRY_COLUMNS, *SUMMARY_COLUMNS, *DIFFERENCE_COLUMNS)
+
+TEXT_COLUMNS = (*ENTRY_COLUMNS, "setting", "outcome", "status", "message", "device", "verdict")
 """Columns of names and sentences, which stay text where they look like numbers (the setting "10")."""
 
 

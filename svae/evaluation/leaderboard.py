@@ -1,15 +1,15 @@
-"""The leaderboard: the replicates of every method summed up, with intervals, ranks and tests."""
+"""The leaderboard: the replicates of every method summed up, ranked, and compared with a reference."""
 
 from collections.abc import Collection
 
+import numpy as np
 import pandas as pd
 
 from svae.contracts.tables import LEADERBOARD_COLUMNS, RUN_COLUMNS
 from svae.errors import unknown
 from svae.evaluation.metrics import METRICS
 from svae.evaluation.selection import RULES
-from svae.evaluation.statistics import bootstrap_interval, compare
-from svae.seeds import seed_from
+from svae.evaluation.statistics import compare, t_interval, verdict
 
 FAMILY_COLUMNS = ["dataset", "split", "metric", "rule"]
 """Methods are ranked, and tested against the reference, among the rows that share these."""
@@ -20,7 +20,6 @@ def leaderboard(
     selected: pd.DataFrame,
     methods: pd.DataFrame,
     reference: str,
-    seed: int = 0,
 ) -> pd.DataFrame:
     """Sum up the replicates of every method, for the setting that each rule chose.
 
@@ -35,32 +34,31 @@ def leaderboard(
         Indexed by method, with the boolean column ``anchor``. Anchors bound the metrics: they are not
         ranked and not tested.
     reference
-        The method that the others are tested against, see :func:`svae.evaluation.statistics.compare`; Holm's
+        The method that the others are compared with, see :func:`svae.evaluation.statistics.compare`; Holm's
         correction spans the methods of one (dataset, split, metric, rule).
-    seed
-        Of the bootstrap.
 
     Returns
     -------
     One row per dataset, split, metric, method and rule: ``mean`` with its 95 % interval ``low`` to ``high``,
     over ``n`` of ``planned`` replicates, in ``fallbacks`` of which the rule made no choice and the fixed
     setting was taken, while ``failed`` of them ended without a fit; ``rank`` (1 is best, equals share the
-    better rank; NaN for anchors, for rules that see the truth, and where there is no value); ``p_adjusted``.
+    better rank; NaN for anchors, for rules that see the truth, and where there is no value).
+
+    Beside it the ``difference`` to the reference with its interval ``difference_low`` to ``difference_high``,
+    over so many ``pairs``; ``p``, ``p_adjusted``, and the ``verdict`` of
+    :func:`svae.evaluation.statistics.verdict`. They are NaN for the reference itself and for anchors.
 
     Raises
     ------
     BenchmarkError
-        If `reference` is no method at all. One that was not part of the run leaves ``p_adjusted`` NaN.
+        If `reference` is no method at all. One that was not part of the run leaves the differences NaN.
     """
     known = list(dict.fromkeys([*methods.index, *selected["method"]]))
     if reference not in known:
         raise unknown("method", reference, known, "leaderboard: reference")
     anchors = set(methods.index[methods["anchor"]])
     families = [
-        _summary(rows, seed).assign(
-            rank=_ranks(rows, anchors),
-            p_adjusted=compare(_competing(rows, anchors), reference, seed)["p_adjusted"],
-        )
+        _summary(rows).assign(rank=_ranks(rows, anchors)).join(_differences(rows, anchors, reference))
         for _, rows in _chosen_values(metrics, selected).groupby(FAMILY_COLUMNS, sort=False)
     ]
     if not families:
@@ -79,24 +77,37 @@ def _chosen_values(metrics: pd.DataFrame, selected: pd.DataFrame) -> pd.DataFram
     return planned.merge(metrics[[*keys, "value"]], on=keys, how="left", validate="many_to_one")
 
 
-def _summary(rows: pd.DataFrame, seed: int) -> pd.DataFrame:
+def _summary(rows: pd.DataFrame) -> pd.DataFrame:
     """Mean, interval and counts of the methods of one family, indexed by method in the order of the run."""
     family = rows[FAMILY_COLUMNS].iloc[0]
+    metric = METRICS[family["metric"]]
     summaries = {}
     for method, of_method in rows.groupby("method", sort=False):
         values = of_method["value"].astype(float)
-        low, high = bootstrap_interval(values, seed=seed_from(seed, *family, method))
+        low, high = t_interval(values)
         summaries[method] = {
             **family,
             "mean": values.mean(),
-            "low": low,
-            "high": high,
+            # No mean leaves the range of its metric, so cutting the interval to it costs no coverage.
+            # A comparison with NaN is false: NaN stays, and a bound that there is not cuts nothing.
+            "low": metric.low if low < metric.low else low,
+            "high": metric.high if high > metric.high else high,
             "n": values.count(),
             "planned": len(of_method),
             "fallbacks": (of_method["outcome"] == "fallback").sum(),
             "failed": (of_method["outcome"] == "failed").sum(),
         }
     return pd.DataFrame.from_dict(summaries, orient="index")
+
+
+def _differences(rows: pd.DataFrame, anchors: Collection[str], reference: str) -> pd.DataFrame:
+    """Differences of the methods of one family to the reference, indexed by method."""
+    margin = METRICS[rows["metric"].iloc[0]].margin
+    table = compare(_competing(rows, anchors), reference)
+    table["verdict"] = [
+        verdict(row.low, row.high, margin, row.p_adjusted) if row.n else np.nan for row in table.itertuples()
+    ]
+    return table.rename(columns={"low": "difference_low", "high": "difference_high", "n": "pairs"})
 
 
 def _competing(rows: pd.DataFrame, anchors: Collection[str]) -> pd.DataFrame:

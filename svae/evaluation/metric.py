@@ -36,6 +36,7 @@ class Metric:
     needs: tuple[str, ...]
     decimals: int
     headline: bool
+    margin: float
     citation: str
 
     @property
@@ -66,6 +67,7 @@ def metric(
     high: float = float("nan"),
     decimals: int = 3,
     headline: bool = False,
+    margin: float = float("nan"),
     citation: str = "",
 ) -> Callable[[Compute], Compute]:
     """Make a function of a comparison a metric, which is known by the function's name.
@@ -88,13 +90,16 @@ def metric(
         How many decimals tables show.
     headline
         Whether the first page of the report shows it.
+    margin
+        Size below which a difference between two methods does not matter, in the unit of the metric. Methods
+        can be called equal only where a metric states it.
     citation
         Who proposed it.
 
     Raises
     ------
     BenchmarkError
-        If the name is taken, or the question, the direction or a need is unknown.
+        If the name is taken, the question, the direction or a need is unknown, or the margin is not above 0.
     """
 
     def register(compute: Compute) -> Compute:
@@ -110,8 +115,10 @@ def metric(
             for choice in need.split("|"):
                 if choice not in NEEDS:
                     raise unknown("need", choice, NEEDS, where)
+        if margin <= 0:
+            raise BenchmarkError(f"{where}: margin is {margin:g}, not a number above 0")
         REGISTERED[name] = Metric(
-            name, compute, label, question, direction, low, high, needs, decimals, headline, citation
+            name, compute, label, question, direction, low, high, needs, decimals, headline, margin, citation
         )
         return compute
 

@@ -1,70 +1,70 @@
-"""Intervals for a mean over replicates, and paired tests of methods against a reference."""
+"""Means over replicates, paired differences to a reference, and what their intervals allow to say."""
 
-import warnings
-from typing import Literal
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-RESAMPLES = 9999
-"""Bootstrap samples, and random sign flips where not all can be listed."""
+from svae.words import Verdict
+
+LEVEL = 0.95
+"""Nominal coverage of every interval."""
+
+SIGNIFICANCE = 1 - LEVEL
+"""A p below this goes with an interval that leaves out zero."""
+
+ENOUGH = 5
+"""Replicates that an interval should rest on: with fewer it is wide, and leans on the normal distribution."""
 
 
-def bootstrap_interval(values: np.ndarray, level: float = 0.95, seed: int = 0) -> tuple[float, float]:
-    """Bootstrap confidence interval of the mean (bias-corrected and accelerated; Efron 1987).
+class Moments(NamedTuple):
+    """Of the values along the last axis, NaN left out: their number, their mean and its standard error."""
+
+    n: np.ndarray
+    mean: np.ndarray
+    error: np.ndarray
+
+
+def t_interval(values: np.ndarray, level: float = LEVEL) -> tuple[np.ndarray, np.ndarray]:
+    """Student's t-interval of a mean (Student 1908).
 
     Parameters
     ----------
     values
-        One per replicate; NaN are left out.
+        Independent replicates along the last axis; NaN are left out.
     level
-        Nominal coverage. With fewer than ten replicates the true one is lower.
-    seed
-        Of the resampling.
+        Nominal coverage. The true one is measured in ``benchmarks/coverage.py``.
 
     Returns
     -------
-    Lower and upper bound. NaN for fewer than two values; the value itself if all are equal; by
-    percentiles where the correction is undefined (two values).
+    Lower and upper bounds, of the shape of `values` without its last axis; NaN for fewer than two values.
     """
+    from scipy.stats import t  # here, as below, because reports import this module
+
+    n, mean, error = _moments(values)
+    half = t.ppf((1 + level) / 2, n - 1) * error
+    return mean - half, mean + half
+
+
+def _moments(values: np.ndarray) -> Moments:
     values = np.asarray(values, dtype=float)
-    values = values[~np.isnan(values)]
-    if len(values) < 2:
-        return np.nan, np.nan
-    if np.ptp(values) == 0:
-        return float(values[0]), float(values[0])
-    if len(values) > 2:
-        interval = _bootstrap(values, "BCa", level, seed)
-        if np.isfinite(interval).all():
-            return interval
-    return _bootstrap(values, "percentile", level, seed)
+    known = ~np.isnan(values)
+    n = known.sum(axis=-1)
+    with np.errstate(invalid="ignore", divide="ignore"):  # fewer than two values give NaN
+        mean = np.where(known, values, 0).sum(axis=-1) / n
+        squares = np.where(known, values - mean[..., None], 0) ** 2
+        error = np.sqrt(squares.sum(axis=-1) / (n - 1) / n)
+    return Moments(n, mean, error)
 
 
-def _bootstrap(
-    values: np.ndarray, kind: Literal["BCa", "percentile"], level: float, seed: int
-) -> tuple[float, float]:
-    """Return the bootstrap interval of the mean of some kind; NaN where that kind is undefined."""
-    from scipy.stats import bootstrap  # here, as below, because reports import this module
+def compare(values: pd.DataFrame, reference: str) -> pd.DataFrame:
+    """Compare every method with the reference on the replicates that both have.
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a degenerate distribution gives NaN, which the caller answers
-        low, high = bootstrap(
-            (values,),
-            np.mean,
-            confidence_level=level,
-            n_resamples=RESAMPLES,
-            method=kind,
-            rng=np.random.default_rng(seed),
-        ).confidence_interval
-    return float(low), float(high)
-
-
-def compare(values: pd.DataFrame, reference: str, seed: int = 0) -> pd.DataFrame:
-    """Test every method against the reference on the replicates that both have.
-
-    The test is Fisher's sign-flip permutation of the paired differences, two-sided: exact, and without
-    a normality that no one could check on five replicates. Its smallest p is 2 / 2ⁿ, so .0625 for n = 5:
-    at least six replicates are needed for p < .05, and more once several methods are tested.
+    Interval and test are the two readings of one statistic, the t of the paired differences (Student 1908):
+    p < .05 exactly where the 95 % interval leaves out zero, so they cannot contradict each other. Both take
+    the differences for normal; ``benchmarks/coverage.py`` measures how much it matters if they are skewed.
+    The sign-flip permutation test does without that assumption, but its smallest p is 2 / 2ⁿ, .0625 for five
+    replicates: it would call no difference significant, however clear the interval.
 
     Parameters
     ----------
@@ -72,22 +72,32 @@ def compare(values: pd.DataFrame, reference: str, seed: int = 0) -> pd.DataFrame
         Replicate × method, one metric; NaN where a method has no value.
     reference
         The column that the others are compared with.
-    seed
-        Of the random flips used beyond 13 replicates, where 2ⁿ is more than 9,999.
 
     Returns
     -------
-    Indexed by the other methods: ``n`` pairs, mean ``difference`` (method − reference), ``p``, and
-    ``p_adjusted`` (Holm 1979, over the methods of the table); NaN for fewer than two pairs, and for all if
-    the reference is not in the table.
+    Indexed by the other methods: ``n`` pairs, mean ``difference`` (method − reference), its 95 % interval
+    ``low`` to ``high``, ``p`` (two-sided), and ``p_adjusted`` (Holm 1979, over the methods of the table).
+    Interval and p are NaN for fewer than two pairs, and all is NaN if the reference is not in the table.
     """
     methods = values.columns.drop(reference, errors="ignore")
     of_reference = values[reference] if reference in values else pd.Series(np.nan, values.index)
-    differences = values[methods].sub(of_reference, axis="index")
-    p = [_sign_flip(differences[method].dropna().to_numpy(dtype=float), seed) for method in methods]
-    table = pd.DataFrame({"n": differences.count(), "difference": differences.mean(), "p": p}, methods)
+    differences = values[methods].sub(of_reference, axis="index").to_numpy(dtype=float).T
+    low, high = t_interval(differences)
+    n, mean, _ = _moments(differences)
+    table = pd.DataFrame({"n": n, "difference": mean, "low": low, "high": high}, methods)
+    table["p"] = _paired_t_test(differences)
     table["p_adjusted"] = _holm(table["p"])
     return table.rename_axis("method")
+
+
+def _paired_t_test(differences: np.ndarray) -> np.ndarray:
+    """Two-sided p of the differences along the last axis; 1 where all are zero, NaN for fewer than two."""
+    from scipy.stats import t
+
+    n, mean, error = _moments(differences)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        p = 2 * t.sf(np.abs(mean / error), n - 1)
+    return np.where((mean == 0) & (error == 0), 1.0, p)
 
 
 def _holm(p: pd.Series) -> pd.Series:
@@ -100,17 +110,31 @@ def _holm(p: pd.Series) -> pd.Series:
     return pd.Series(multipletests(known, method="holm")[1], known.index).reindex(p.index)
 
 
-def _sign_flip(differences: np.ndarray, seed: int) -> float:
-    """Return the two-sided p of paired differences under random signs; NaN for fewer than two."""
-    from scipy.stats import permutation_test
+def verdict(low: float, high: float, margin: float, p_adjusted: float = np.nan) -> Verdict:
+    """Say what the interval of a paired difference allows.
 
-    if len(differences) < 2:
-        return np.nan
-    test = permutation_test(
-        (differences,),
-        np.mean,
-        permutation_type="samples",
-        n_resamples=RESAMPLES,
-        rng=np.random.default_rng(seed),
-    )
-    return float(test.pvalue)
+    An interval that leaves out zero is a difference. One that lies within the margin is an equivalence: two
+    one-sided tests (Schuirmann 1987) reject that the difference is as large as the margin, at 2.5 % each,
+    which is stricter than the customary 5 % but takes the same interval as everything else.
+
+    Parameters
+    ----------
+    low, high
+        The 95 % interval; NaN where there is none.
+    margin
+        Size below which a difference does not matter; NaN if the metric states none, and then nothing is
+        equivalent.
+    p_adjusted
+        Adjusted p of the difference, where several were tested. The interval speaks of one pair alone.
+
+    Returns
+    -------
+    ``differs`` (also after adjustment), ``differs before correction`` (not after it), ``differs by less than
+    the margin``, ``equal within the margin`` (and zero is in the interval), or ``not decided``.
+    """
+    apart = low > 0 or high < 0
+    if -margin < low and high < margin:
+        return "differs by less than the margin" if apart else "equal within the margin"
+    if not apart:
+        return "not decided"
+    return "differs before correction" if p_adjusted >= SIGNIFICANCE else "differs"

@@ -5,8 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from tabulate import tabulate
 
 from svae.evaluation.selection import RULES
-from svae.report.leads import Lead, find_leads, smallest_p
-from svae.report.numbers import DASH, SIGNIFICANCE, count, estimate, number, p_equals
+from svae.evaluation.statistics import ENOUGH
+from svae.report.leads import Lead, find_leads
+from svae.report.numbers import DASH, change, count, estimate, number
 from svae.report.outcomes import (
     NOT_APPLICABLE,
     NOT_RUN,
@@ -47,8 +48,9 @@ def summary(tables: Tables, scope: str, provenance: Mapping[str, object]) -> str
         facts=_what_was_run(tables) | dict(provenance),
         rule=RULES[tables.rule].sentence,
         leads=_table_of_leads(tables, leads),
-        level=SIGNIFICANCE,
-        attainable=_attainable(leads),
+        margins=_margins(tables, leads),
+        replicates=min((int(lead.row["n"]) for lead in leads), default=0),
+        enough=ENOUGH,
         fits=len(tables.status),
         statuses=_statuses(tables),
         failures=failures[:LISTED],
@@ -96,8 +98,8 @@ def _described(tables: Tables, dataset: str) -> str:
 
 
 def _table_of_leads(tables: Tables, leads: Sequence[Lead]) -> str:
-    """Tabulate who leads on the headline metrics, and whether that is a win; empty if nobody does."""
-    heads = ("Dataset", "Metric", "First", "Mean [95 % interval]", "n", "Next", "Verdict")
+    """Tabulate who leads on the headline metrics, and how far the others are behind; empty if nobody does."""
+    heads = ("Dataset", "Metric", "First", "Mean [95 % interval]", "n", "Next", "Next − first", "Verdict")
     rows = []
     for lead in leads:
         facts = tables.registry.loc[lead.metric]
@@ -108,45 +110,36 @@ def _table_of_leads(tables: Tables, leads: Sequence[Lead]) -> str:
             tables.label(lead.method) + (" †" if row["fallbacks"] else ""),
             estimate(row["mean"], row["low"], row["high"], decimals),
             f"{row['n']:.0f} of {row['planned']:.0f}",
-            _runner_up(tables, lead, decimals),
+            *_runner_up(tables, lead, decimals),
             _verdict(tables, lead),
         )
         rows.append([plain(cell) for cell in cells])
     return tabulate(rows, heads, tablefmt="grid", disable_numparse=True) if rows else ""
 
 
-def _runner_up(tables: Tables, lead: Lead, decimals: int) -> str:
-    if lead.runner_up is None:
-        return DASH
-    mark = " †" if lead.runner_up["fallbacks"] else ""
-    return f"{tables.label(lead.runner_up['method'])}{mark} {number(lead.runner_up['mean'], decimals)}"
+def _runner_up(tables: Tables, lead: Lead, decimals: int) -> tuple[str, str]:
+    """Name the next method with its mean, and write its paired difference to the first."""
+    row = lead.runner_up
+    if row is None:
+        return DASH, DASH
+    mark = " †" if row["fallbacks"] else ""
+    name = f"{tables.label(str(row.name))}{mark} {number(row['mean'], decimals)}"
+    return name, change(row["difference"], row["low"], row["high"], decimals)
 
 
 def _verdict(tables: Tables, lead: Lead) -> str:
-    """Call a lead a win only where the tests tell the leader from every other method."""
+    """Say of every other method what the interval of its difference to the first allows."""
     if lead.runner_up is None:
         return "the only method with a value"
     if lead.is_win:
-        return f"winner ({p_equals(lead.p_adjusted.max())})"
-    if len(lead.equals) == len(lead.p_adjusted) > 1:
-        return "leads, not distinguishable from any other method"
-    equals = [f"{tables.label(method)} ({p_equals(lead.p_adjusted[method])})" for method in lead.equals]
-    return f"leads, not distinguishable from {', '.join(equals)}"
+        return "winner: every other method differs"
+    return "; ".join(f"{word}: {tables.labels(methods)}" for word, methods in lead.by_verdict().items())
 
 
-def _attainable(leads: Sequence[Lead]) -> dict[str, float] | None:
-    """Smallest p that the tests can reach; None if there are too few replicates for any test."""
-    replicates = max((int(lead.row["n"]) for lead in leads), default=0)
-    compared = [int(lead.p_adjusted.notna().sum()) for lead in leads if lead.p_adjusted.notna().any()]
-    if replicates < 2 or not compared:
-        return None
-    smallest = smallest_p(replicates)
-    return {
-        "replicates": replicates,
-        "smallest": smallest,
-        "adjusted_least": min(1, smallest * min(compared)),
-        "adjusted_most": min(1, smallest * max(compared)),
-    }
+def _margins(tables: Tables, leads: Sequence[Lead]) -> list[str]:
+    """Say which size of a difference does not matter, for the metrics that have a leader."""
+    shown = tables.registry.loc[list(dict.fromkeys(lead.metric for lead in leads))]
+    return [f"{row.margin:g} for {row.label}" for row in shown.itertuples() if row.margin > 0]
 
 
 def _statuses(tables: Tables) -> str:

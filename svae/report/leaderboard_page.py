@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from svae.evaluation.selection import RULES
-from svae.report.numbers import DASH, count, estimate, p_value
+from svae.report.numbers import DASH, change, count, estimate, p_value
 from svae.report.outcomes import NOT_CHOSEN, NOT_RUN, outcomes_of, why_missing
 from svae.report.tables import Tables
 from svae.report.templates import render
@@ -20,7 +20,7 @@ def leaderboard_html(tables: Tables) -> str:
         facets=list(_facets(tables)),
         rule=RULES[tables.rule].sentence,
         reference=tables.label(tables.reference) if known else tables.reference,
-        tested=bool(tables.leaderboard["p_adjusted"].notna().any()),
+        compared=bool((tables.leaderboard["pairs"] > 0).any()),
     )
 
 
@@ -39,6 +39,7 @@ def _metrics(tables: Tables, facet: tuple[str, str], board: pd.DataFrame) -> Ite
             yield {
                 "label": facts["label"],
                 "direction": facts["direction"],
+                "margin": "" if pd.isna(facts["margin"]) else f"{facts['margin']:g}",
                 "rules": [
                     _ranking(tables, facet, rule, rows[rows["rule"] == rule], int(facts["decimals"]))
                     for rule in (tables.rule, *others)
@@ -77,7 +78,9 @@ def _row(
         "rank": DASH,
         "estimate": NOT_RUN,
         "n": DASH,
+        "difference": DASH,
         "p": DASH,
+        "verdict": "",
         "note": "",
     }
     if method not in by_method.index:
@@ -92,9 +95,19 @@ def _row(
         "rank": DASH if pd.isna(row["rank"]) else f"{row['rank']:.0f}",
         "estimate": value,
         "n": f"{row['n']:.0f} of {row['planned']:.0f}",
+        "difference": _difference(tables, row, method, decimals),
         "p": p_value(row["p_adjusted"]),
+        "verdict": row["verdict"] if row["pairs"] > 0 else "",
         "note": _note(row),
     }
+
+
+def _difference(tables: Tables, row: pd.Series, method: str, decimals: int) -> str:
+    """Write the difference to the reference, with the number of pairs where some are missing."""
+    if method == tables.reference:
+        return "reference"
+    written = change(row["difference"], row["difference_low"], row["difference_high"], decimals)
+    return f"{written} (n = {row['pairs']:.0f})" if 0 < row["pairs"] < row["n"] else written
 
 
 def _note(row: pd.Series) -> str:

@@ -1,15 +1,15 @@
-"""Which method leads on a metric, and whether its lead is a win."""
+"""Which method leads on a metric, and how far the others are behind."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import get_args
 
-import numpy as np
 import pandas as pd
 
-from svae.evaluation.statistics import compare
-from svae.report.numbers import SIGNIFICANCE
+from svae.evaluation.statistics import compare, verdict
 from svae.report.tables import Tables
 from svae.report.values import FACET, chosen_values
+from svae.words import Verdict
 
 
 @dataclass(frozen=True)
@@ -24,11 +24,9 @@ class Lead:
         The method that leads.
     row
         Its row of the leaderboard.
-    runner_up
-        The row of the next method; None if no other has a value.
-    p_adjusted
-        By method, the p of paired tests of all others against the leader, adjusted by Holm's method;
-        NaN where there are fewer than two pairs.
+    others
+        The other methods that are ranked, the next one first, as :func:`svae.evaluation.statistics.compare`
+        gives them with the leader as the reference; beside it ``mean``, ``fallbacks`` and ``verdict``.
     """
 
     dataset: str
@@ -36,19 +34,26 @@ class Lead:
     metric: str
     method: str
     row: pd.Series
-    runner_up: pd.Series | None
-    p_adjusted: pd.Series
+    others: pd.DataFrame
 
     @property
-    def equals(self) -> list[str]:
-        """The methods that the tests cannot tell from the leader."""
-        distinguished = self.p_adjusted < SIGNIFICANCE  # never true of NaN
-        return list(self.p_adjusted.index[~distinguished])
+    def runner_up(self) -> pd.Series | None:
+        """The row of the next method; None if no other has a value."""
+        return None if self.others.empty else self.others.iloc[0]
 
     @property
     def is_win(self) -> bool:
-        """Whether the leader differs from every other method."""
-        return len(self.p_adjusted) > 0 and not self.equals
+        """Whether the leader differs from every other method, by more than the margin may hide."""
+        return len(self.others) > 0 and bool((self.others["verdict"] == "differs").all())
+
+    def by_verdict(self) -> dict[Verdict, list[str]]:
+        """Return the other methods by what their interval allows to say, the clearest verdict first."""
+        verdicts = self.others["verdict"]
+        return {
+            word: list(verdicts.index[verdicts == word])
+            for word in get_args(Verdict)
+            if (verdicts == word).any()
+        }
 
 
 def find_leads(tables: Tables) -> Iterator[Lead]:
@@ -65,18 +70,19 @@ def find_leads(tables: Tables) -> Iterator[Lead]:
         family = values[(values[[*FACET, "metric"]] == (dataset, split, metric)).all(axis=1)]
         by_method = family.pivot(index="replicate", columns="method", values="value")
         leader = ranked.iloc[0]
-        tests = compare(by_method[list(ranked["method"])], leader["method"])
         yield Lead(
             dataset=dataset,
             split=split,
             metric=metric,
             method=leader["method"],
             row=leader,
-            runner_up=ranked.iloc[1] if len(ranked) > 1 else None,
-            p_adjusted=tests["p_adjusted"].astype(float),
+            others=_others(by_method, ranked, tables.registry.loc[metric, "margin"]),
         )
 
 
-def smallest_p(replicates: int) -> float:
-    """Smallest p that a paired sign-flip test can reach with so many replicates; NaN for fewer than two."""
-    return 2 / 2**replicates if replicates > 1 else np.nan
+def _others(values: pd.DataFrame, ranked: pd.DataFrame, margin: float) -> pd.DataFrame:
+    """Compare all but the first of the `ranked` methods with the first; `values` are replicate × method."""
+    methods = ranked.set_index("method")
+    table = compare(values[list(methods.index)], methods.index[0])
+    table["verdict"] = [verdict(row.low, row.high, margin, row.p_adjusted) for row in table.itertuples()]
+    return table.join(methods[["mean", "fallbacks"]])

@@ -4,8 +4,8 @@ import pandas as pd
 
 DASH = "—"
 """Stands where there is no number."""
-SIGNIFICANCE = 0.05
-"""A difference is called one where the adjusted p of its test is below this."""
+DIFFERENCE_DECIMALS = 2
+"""Differences have at least so many decimals: they are smaller than what they are differences of."""
 
 
 def number(value: float, decimals: int) -> str:
@@ -20,14 +20,21 @@ def estimate(mean: float, low: float, high: float, decimals: int) -> str:
     return f"{number(mean, decimals)} [{number(low, decimals)}, {number(high, decimals)}]"
 
 
+def change(difference: float, low: float, high: float, decimals: int) -> str:
+    """Write a difference of a metric with its sign and its interval, where it has one; a dash if it is NaN.
+
+    `decimals` are those of the metric; a difference has at least :data:`DIFFERENCE_DECIMALS`.
+    """
+    if pd.isna(difference):
+        return DASH
+    decimals = max(decimals, DIFFERENCE_DECIMALS)
+    signed = [f"{value:+.{decimals}f}".replace("-", "−") for value in (difference, low, high)]
+    return signed[0] if pd.isna(low) else f"{signed[0]} [{signed[1]}, {signed[2]}]"
+
+
 def p_value(p: float) -> str:
     """Write the p of a test; a dash if it is NaN."""
     return "< 0.001" if p < 0.001 else number(p, 3)
-
-
-def p_equals(p: float) -> str:
-    """Write the p of a test within a sentence."""
-    return "p < 0.001" if p < 0.001 else f"p = {number(p, 3)}"
 
 
 def count(number: int, noun: str) -> str:

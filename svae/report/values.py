@@ -6,9 +6,8 @@ import pandas as pd
 
 from svae.contracts.tables import RUN_COLUMNS
 from svae.evaluation.selection import HINDSIGHT
-from svae.evaluation.statistics import bootstrap_interval
+from svae.evaluation.statistics import t_interval
 from svae.report.tables import Tables
-from svae.seeds import seed_from
 
 RUN = list(RUN_COLUMNS)
 FACET = ["dataset", "split"]
@@ -42,10 +41,10 @@ def chosen_values(tables: Tables, metrics: Iterable[str]) -> pd.DataFrame:
 
 
 def summarise(values: pd.DataFrame, by: list[str]) -> pd.DataFrame:
-    """Mean and interval over the replicates in the column ``value``, for each group of the columns `by`."""
+    """Mean and t-interval over the replicates in the column ``value``, for each group of the columns `by`."""
     rows = []
     for key, group in values.groupby(by, sort=False, dropna=False):
-        low, high = bootstrap_interval(group["value"], seed=seed_from(0, *key))
+        low, high = t_interval(group["value"])
         rows.append((*key, group["value"].mean(), low, high, group["value"].count(), len(group)))
     return pd.DataFrame(rows, columns=[*by, *SPREAD])
 

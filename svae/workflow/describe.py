@@ -10,7 +10,7 @@ from svae.contracts.dataset import read_dataset
 from svae.simulation import parameters
 from svae.words import CONTROL
 from svae.workflow.scope import Scope
-from svae.workflow.sections import Dataset, RealDataset, VariedDataset
+from svae.workflow.sections import RealDataset, VariedDataset
 from svae.workflow.vary import LATENTS_FITTED
 
 
@@ -39,9 +39,10 @@ def describe_datasets(scope: Scope, paths: Iterable[str | Path]) -> pd.DataFrame
     -------
     ``dataset``, ``parameter``, ``value``: kind (``simulated`` or ``real``), citation, size (cells, genes,
     perturbations without the control) and, of a simulated dataset, its simulator and all of its parameters,
-    those at their defaults included, and ``n_latent``, the number of latents that methods fit; of a real one,
-    how its genes were chosen. A dataset that the key `vary` of another one asks for has two facts more:
-    ``baseline``, the name of the other one, and ``axis``, what differs.
+    those at their defaults included, ``n_latent``, the number of latents that methods fit, and the seeds of
+    its draws where the scope names them; of a real one, how its genes were chosen. A dataset that the key
+    `vary` of another one asks for has two facts more: ``baseline``, the name of the other one, and ``axis``,
+    what differs.
 
     Raises
     ------
@@ -50,14 +51,15 @@ def describe_datasets(scope: Scope, paths: Iterable[str | Path]) -> pd.DataFrame
     """
     rows = [
         (name, parameter, value)
-        for (name, entry), path in zip(scope.datasets.items(), paths, strict=True)
-        for parameter, value in _facts(entry, read_dataset(path), scope.latents_fitted(name)).items()
+        for name, path in zip(scope.datasets, paths, strict=True)
+        for parameter, value in _facts(scope, name, read_dataset(path)).items()
     ]
     return pd.DataFrame(rows, columns=["dataset", "parameter", "value"])
 
 
-def _facts(entry: Dataset, dataset: ad.AnnData, latents_fitted: int) -> dict[str, object]:
+def _facts(scope: Scope, name: str, dataset: ad.AnnData) -> dict[str, object]:
     """What there is to say of one dataset, by name."""
+    entry = scope.datasets[name]
     facts: dict[str, object] = {
         "kind": "real" if isinstance(entry, RealDataset) else "simulated",
         "cells": dataset.n_obs,
@@ -70,7 +72,10 @@ def _facts(entry: Dataset, dataset: ad.AnnData, latents_fitted: int) -> dict[str
     else:
         # The sizes of a dataset are parameters of most simulators, too: the file has the last word.
         settings = parameters(entry.simulator) | entry.parameters
+        latents_fitted = scope.latents_fitted(name)
         facts = {"simulator": entry.simulator} | settings | {LATENTS_FITTED: latents_fitted} | facts
+        if entry.seeds:
+            facts["seeds"] = ", ".join(str(seed) for seed in entry.seeds[: scope.replicates])
     if isinstance(entry, VariedDataset):
         facts |= {"baseline": entry.baseline, "axis": entry.axis}
     return facts

@@ -34,6 +34,13 @@ def test_parameters_at_their_defaults_are_told_too(described):
     np.testing.assert_array_equal(wide["shift_mean"].astype(float), 5.0)
 
 
+def test_the_seeds_of_the_draws_are_told(described):
+    wide = described.pivot(index="dataset", columns="parameter", values="value")
+    scope = Scope.read(ROOT / "config" / "simulation.yaml")
+    told = [int(seed) for seed in wide.loc["cells250", "seeds"].split(", ")]
+    assert told == scope.simulated["cells250"].seeds[: scope.replicates]
+
+
 def test_sizes_are_those_of_the_files(described):
     wide = described.pivot(index="dataset", columns="parameter", values="value")
     assert set(wide["kind"]) == {"simulated"}

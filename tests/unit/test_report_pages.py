@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from fake_tables import fake_tables
 from svae.report.first_page import summary
 from svae.report.leaderboard_page import leaderboard_html
 from svae.report.leads import find_leads
+from svae.words import Verdict
 
 CAPTIONS = Path(__file__).resolve().parents[2] / "reports" / "captions"
 METRICS = ["mcc_pearson", "target_f1", "inll_clean"]
@@ -60,6 +62,11 @@ def render(rst):
     return html
 
 
+def shown(rst):
+    """What a reader sees of `rst`, on one line."""
+    return " ".join(re.sub(r"<[^>]+>", " ", render(rst)).split())
+
+
 def test_the_first_page_renders_and_says_what_happened(tables):
     text = summary(tables, "demo_one", {"version": "1.0 |dev| *`x`_", "a:b": "c_"})
     html = render(text)
@@ -72,34 +79,44 @@ def test_the_first_page_renders_and_says_what_happened(tables):
     assert f"{best['mean']:.3f} [{best['low']:.3f}, {best['high']:.3f}]" in html
 
 
-def test_few_replicates_are_said_to_prove_nothing(tables):
-    assert "2/2\\ :sup:`3` = 0.25" in summary(tables, "demo", {})
-    assert "no difference can be significant at 0.05" in summary(tables, "demo", {})
+def test_few_replicates_are_said_to_be_few(tables):
+    assert "With n = 3 replicates the intervals are wide" in summary(tables, "demo", {})
+    assert "the intervals are wide" not in summary(duel(5, 0.05), "demo", {})
 
 
-def test_enough_replicates_are_not():
-    assert "2/2\\ :sup:`7` = 0.0156." in summary(duel(7, 0.05), "demo", {})
-
-
-def test_a_winner_is_told_from_every_other_method_by_the_tests():
-    text = summary(duel(7, 0.05), "demo", {})
-    assert "winner (p = 0.016)" in text
+def test_a_winner_differs_from_every_other_method():
+    text = shown(summary(duel(7, 0.05), "demo", {}))
+    assert "winner: every other method differs" in text
     [lead] = find_leads(duel(7, 0.05))
     assert lead.is_win
+    row = lead.runner_up
+    written = f"+{row['difference']:.2f} [+{row['low']:.2f}, +{row['high']:.2f}]"
+    assert text.count(written) == 1
 
 
-def test_a_lead_that_the_tests_do_not_tell_from_chance_is_no_win():
-    text = summary(duel(7, 5.0), "demo", {})
+def test_a_lead_that_the_interval_does_not_tell_from_chance_is_no_win():
+    text = shown(summary(duel(7, 5.0), "demo", {}))
     [lead] = find_leads(duel(7, 5.0))
     assert not lead.is_win
-    assert lead.p_adjusted.iloc[0] > 0.05
-    assert "leads, not distinguishable from" in text
+    assert lead.runner_up["low"] < 0 < lead.runner_up["high"]
+    assert "not decided: VAE" in text
     assert "winner" not in text
 
 
-def test_with_few_replicates_nobody_wins(tables):
-    assert "winner" not in summary(tables, "demo", {})
-    assert "leads, not distinguishable from any other method" in summary(tables, "demo", {})
+def test_methods_that_share_their_values_are_equal_within_the_margin():
+    tables = duel(7, 0.05)
+    copy = tables.metrics[tables.metrics["method"] == "svae_plus"].assign(method="vae")
+    copy["value"] += np.tile([0.1, -0.1, 0, 0], len(copy))[: len(copy)]
+    kept = tables.metrics[tables.metrics["method"] == "svae_plus"]
+    text = shown(summary(replace(tables, metrics=kept._append(copy, ignore_index=True)), "demo", {}))
+    assert "equal within the margin: VAE" in text
+    assert "Margins: 1 for I-NLL, clean protocol (nats/cell)." in text
+
+
+def test_a_difference_that_a_correction_takes_back_is_no_win():
+    [lead] = find_leads(duel(7, 0.05))
+    for word in get_args(Verdict):
+        assert replace(lead, others=lead.others.assign(verdict=word)).is_win == (word == "differs")
 
 
 def test_the_leader_is_tested_against_all_others_not_only_the_reference():
@@ -116,8 +133,9 @@ def test_the_leader_is_tested_against_all_others_not_only_the_reference():
     others = tables.metrics[tables.metrics["method"] != "svae"]
     tables = replace(tables, metrics=others._append(copy, ignore_index=True), reference="vae")
     [lead] = find_leads(tables)
-    assert lead.equals in (["svae"], ["svae_plus"])
-    assert lead.p_adjusted["vae"] < 0.05
+    assert lead.by_verdict() in (
+        {"differs": ["vae"], "equal within the margin": [other]} for other in ("svae", "svae_plus")
+    )
     assert "winner" not in summary(tables, "demo", {})
 
 
@@ -138,8 +156,10 @@ def test_a_run_without_any_value_renders():
 
 
 def test_a_reference_that_was_not_run_is_said(tables):
-    board = tables.leaderboard.assign(p_adjusted=float("nan"))
-    assert "nothing was tested" in leaderboard_html(replace(tables, leaderboard=board, reference="ivae"))
+    board = tables.leaderboard.assign(pairs=float("nan"), difference=float("nan"))
+    assert "nothing is compared" in re.sub(
+        r"\s+", " ", leaderboard_html(replace(tables, leaderboard=board, reference="ivae"))
+    )
 
 
 def test_the_first_page_tells_the_four_words_apart(tables):
@@ -191,11 +211,26 @@ def test_the_leaderboard_is_well_formed(page):
 
 
 def rows_of(page, heading):
-    """Cells by method in the first table under a heading."""
+    """Cells by method and column in the first table under a heading."""
     table = page[page.index(f"<h3>{heading}") :]
     table = table[: table.index("</table>")]
+    columns = re.findall(r"<th.*?>(.*?)</th>", table)
     cells = [re.findall(r"<td.*?>(.*?)</td>", row, re.DOTALL) for row in table.split("<tr")[2:]]
-    return {row[1].split("</i>")[1]: [row[0], *row[2:]] for row in cells}
+    return {row[1].split("</i>")[1]: dict(zip(columns, row, strict=True)) for row in cells}
+
+
+DIFFERENCE, MEAN, NOTE = "Difference [95 % interval]", "Mean [95 % interval]", ""
+
+
+def test_the_leaderboard_shows_the_differences_to_the_reference_first(page, tables):
+    shown = rows_of(page, "MCC")
+    assert shown["sVAE+"][DIFFERENCE] == "reference"
+    row = tables.leaderboard.query("rule == 'udr' and metric == 'mcc_pearson' and method == 'vae'").iloc[0]
+    expected = f"{row['difference']:+.3f} [{row['difference_low']:+.3f}, {row['difference_high']:+.3f}]"
+    assert shown["VAE"][DIFFERENCE] == expected.replace("-", "−")
+    assert shown["VAE"]["Verdict"] == row["verdict"]
+    assert rows_of(page, "MCC")["Oracle"][DIFFERENCE] == "—", "anchors are not compared"
+    assert "higher is better; margin 0.02" in page
 
 
 def test_the_leaderboard_shows_the_first_in_bold_anchors_in_grey_and_the_main_rule_first(page, tables):
@@ -211,18 +246,19 @@ def test_the_leaderboard_shows_the_first_in_bold_anchors_in_grey_and_the_main_ru
 
 def test_numbers_have_the_decimals_of_their_metric(page, tables):
     decimals = tables.registry.loc["inll_clean", "decimals"]
-    assert re.match(rf"\d+\.\d{{{decimals}}} \[", rows_of(page, "I-NLL, clean")["sVAE+"][1])
+    assert re.match(rf"\d+\.\d{{{decimals}}} \[", rows_of(page, "I-NLL, clean")["sVAE+"][MEAN])
 
 
 def test_what_is_missing_is_said_in_four_words(page):
     targets = rows_of(page, "Target F1")
-    assert targets["VAE"][1:3] == ["not applicable", "0 of 3"]
-    assert rows_of(page, "MCC")["PCA"][-1] == "not chosen in 3 of 3, fixed setting"
-    assert rows_of(page, "MCC")["sVAE"][-1] == "1 replicate failed"
+    assert (targets["VAE"][MEAN], targets["VAE"]["n"]) == ("not applicable", "0 of 3")
+    assert rows_of(page, "MCC")["PCA"][NOTE] == "not chosen in 3 of 3, fixed setting"
+    assert rows_of(page, "MCC")["sVAE"][NOTE] == "1 replicate failed"
     second = page[page.index("<h2>b</h2>") :]
-    assert rows_of(second, "MCC")["VAE"][:3] == ["—", "not run", "—"]
+    absent = rows_of(second, "MCC")["VAE"]
+    assert (absent["Rank"], absent[MEAN], absent[DIFFERENCE], absent["n"]) == ("—", "not run", "—", "—")
     lost = fake_tables(methods=["svae_plus", "vae"], metrics=METRICS, replicates=1, failed=[("vae", 0)])
-    assert rows_of(leaderboard_html(lost), "MCC")["VAE"][1] == "failed"
+    assert rows_of(leaderboard_html(lost), "MCC")["VAE"][MEAN] == "failed"
 
 
 @pytest.mark.parametrize("path", sorted(CAPTIONS.glob("*.rst")), ids=lambda path: path.stem)

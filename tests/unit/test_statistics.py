@@ -1,91 +1,135 @@
+"""Intervals, paired differences, and what is said of them."""
+
 import warnings
 
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
-from svae.evaluation.statistics import bootstrap_interval, compare
-
-
-def test_interval_holds_the_mean_and_follows_the_seed():
-    values = np.random.default_rng(0).normal(3, 1, size=10)
-    low, high = bootstrap_interval(values, seed=1)
-    assert low < values.mean() < high
-    assert (low, high) == bootstrap_interval(values, seed=1)
-    narrow = bootstrap_interval(values, level=0.5, seed=1)
-    assert low < narrow[0] < narrow[1] < high
+from svae.evaluation.statistics import compare, t_interval, verdict
 
 
-def test_interval_covers_as_often_as_it_says():
-    rng = np.random.default_rng(0)
-    hits = 0
-    for i in range(200):
-        low, high = bootstrap_interval(rng.normal(size=20), level=0.9, seed=i)
-        hits += low <= 0 <= high
-    assert 0.82 < hits / 200 < 0.96
+@pytest.mark.parametrize("n", [5, 10, 20])
+@pytest.mark.parametrize("skewness", [0, 0.5, 1])
+def test_the_interval_covers_as_often_as_it_says(n, skewness):
+    """Also if differences are skewed, moderately: up to 1 (Bulmer 1979)."""
+    rng, shape = np.random.default_rng(0), (100_000, n)
+    if skewness:
+        form = (2 / skewness) ** 2  # of a gamma distribution
+        differences = rng.gamma(form, size=shape) - form
+    else:
+        differences = rng.normal(size=shape)
+    low, high = t_interval(differences)
+    assert 0.93 <= np.mean((low <= 0) & (high >= 0)) <= 0.97
 
 
-@pytest.mark.parametrize(
-    ("values", "expected"),
-    [
-        ([], (np.nan, np.nan)),
-        ([1.0], (np.nan, np.nan)),
-        ([1.0, np.nan], (np.nan, np.nan)),
-        ([2.0, 2, 2], (2, 2)),
-        ([1.0, 2.0], (1, 2)),
-    ],
-)
-def test_interval_of_few_values(values, expected):
+def test_the_interval_by_hand():
+    # Mean 3, standard error √(2.5 / 5), and 2.776 is the quantile of four degrees of freedom.
+    low, high = t_interval(np.array([1.0, 2, 3, 4, 5]))
+    assert (low, high) == pytest.approx((3 - 1.963, 3 + 1.963), abs=1e-3)
+    assert t_interval(np.array([1.0, np.nan, 2, 3, np.nan, 4, 5])) == pytest.approx((low, high))
+    wide = t_interval(np.array([1.0, 2, 3, 4, 5]), level=0.99)
+    assert wide[0] < low < high < wide[1]
+
+
+@pytest.mark.parametrize("values", [[], [1.0], [1.0, np.nan], [np.nan, np.nan]])
+def test_fewer_than_two_values_have_no_interval(values):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        np.testing.assert_equal(bootstrap_interval(values), expected)
+        assert np.isnan(t_interval(np.array(values))).all()
 
 
-def test_exact_p_by_hand():
-    # All five differences are positive: only 2 of the 32 sign patterns are as extreme.
+def test_equal_values_have_an_interval_of_no_width():
+    assert t_interval(np.array([2.0, 2, 2])) == (2, 2)
+
+
+def test_interval_and_p_never_contradict_each_other():
+    """Nor do they part from scipy's paired t-test."""
+    rng = np.random.default_rng(0)
+    for n in (2, 3, 5, 10):
+        reference = rng.normal(size=n)
+        shifted = {f"by {size}": reference + rng.normal(size, 1, n) for size in np.linspace(0, 3, 60)}
+        values = pd.DataFrame({"reference": reference, **shifted})
+        table = compare(values, "reference")
+        leaves_out_zero = (table["low"] > 0) | (table["high"] < 0)
+        assert leaves_out_zero.equals(table["p"] < 0.05)
+        expected = [stats.ttest_rel(values[method], reference).pvalue for method in table.index]
+        np.testing.assert_allclose(table["p"], expected)
+
+
+def test_five_replicates_can_show_a_difference():
+    """A sign-flip test could not: the smallest of its p is 2/2⁵."""
     values = pd.DataFrame({"a": [1.0, 2, 3, 4, 5], "reference": 0.0})
     row = compare(values, "reference").loc["a"]
     assert (row["n"], row["difference"]) == (5, 3)
-    assert row["p"] == pytest.approx(2 / 32)
-    # Signs of (3, 1, −1): sums ≥ 3 in 3 of 8 patterns, and as many on the other side.
-    values = pd.DataFrame({"a": [3.0, 1, -1], "reference": 0.0})
-    assert compare(values, "reference").loc["a", "p"] == pytest.approx(6 / 8)
+    assert row["p"] == pytest.approx(0.0132, abs=1e-4)  # t = 3 / √.5 = 4.243
 
 
 def test_holm_by_hand():
     rng = np.random.default_rng(0)
     base = rng.normal(size=8)
-    values = pd.DataFrame({"reference": base, "far": base + 5, "low": base - 5, "same": base[::-1]})
+    noise = rng.normal(size=(3, 8))
+    values = pd.DataFrame({"reference": base, "far": base + 9 + noise[0], "low": base - 2 + noise[1]})
+    values["same"] = base + noise[2]
     table = compare(values, "reference")
-    assert table.loc["far", "p"] == pytest.approx(2 / 256)
-    assert table.loc["far", "p_adjusted"] == pytest.approx(3 * 2 / 256)
-    assert table.loc["low", "p_adjusted"] == pytest.approx(3 * 2 / 256)
-    assert table.loc["same", "p_adjusted"] == pytest.approx(table.loc["same", "p"])
+    p = table["p"]
+    assert p["far"] < p["low"] < p["same"]
+    expected = [3 * p["far"], 2 * p["low"], p["same"]]
+    assert table["p_adjusted"].tolist() == pytest.approx(expected)
 
 
 def test_pairing_is_what_makes_it_sensitive():
     rng = np.random.default_rng(0)
     base = 100 * rng.normal(size=8)
-    values = pd.DataFrame({"reference": base, "better": base + 1})
-    assert compare(values, "reference").loc["better", "p"] == pytest.approx(2 / 256)
+    values = pd.DataFrame({"reference": base, "better": base + rng.normal(1, 0.1, size=8)})
+    row = compare(values, "reference").loc["better"]
+    assert row["p"] < 1e-6
+    assert 0.8 < row["low"] < row["high"] < 1.2
 
 
 def test_only_complete_pairs_count():
-    values = pd.DataFrame({"reference": [1.0, 2, np.nan, 4], "a": [2.0, np.nan, 3, 5], "b": np.nan})
+    values = pd.DataFrame({"reference": [1.0, 2, np.nan, 4], "a": [2.0, np.nan, 3, 6], "b": np.nan})
     table = compare(values, "reference")
     assert table["n"].to_dict() == {"a": 2, "b": 0}
-    assert table.loc["a", "p"] == pytest.approx(2 / 4)
-    assert table.loc["a", "p_adjusted"] == pytest.approx(2 / 4)  # b was not tested
-    assert np.isnan(table.loc["b", ["difference", "p", "p_adjusted"]].astype(float)).all()
-    assert np.isnan(compare(values.iloc[:1], "reference").loc["a", "p"])
+    assert table.loc["a", "difference"] == 1.5
+    assert table.loc["a", "p_adjusted"] == table.loc["a", "p"], "b was not tested"
+    assert table.loc["b", ["difference", "low", "high", "p", "p_adjusted"]].isna().all()
+    alone = compare(values.iloc[:1], "reference").loc["a"]
+    assert alone["difference"] == 1
+    assert alone[["low", "high", "p", "p_adjusted"]].isna().all()
 
 
 def test_equal_values_do_not_differ():
     values = pd.DataFrame({"reference": [1.0, 2, 3], "a": [1.0, 2, 3]})
-    assert compare(values, "reference").loc["a", "p"] == 1
+    row = compare(values, "reference").loc["a"]
+    assert (row["low"], row["high"], row["p"]) == (0, 0, 1)
 
 
-def test_without_the_reference_nothing_is_tested():
+def test_without_the_reference_nothing_is_compared():
     table = compare(pd.DataFrame({"a": [1.0, 2], "b": [2.0, 3]}), "reference")
-    assert table["p_adjusted"].isna().all()
+    assert table[["difference", "low", "p_adjusted"]].isna().all(axis=None)
     assert table.index.tolist() == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "p_adjusted", "expected"),
+    [
+        (0.03, 0.05, 0.001, "differs"),
+        (-0.05, -0.03, 0.001, "differs"),
+        (0.01, 0.03, 0.001, "differs"),
+        (0.01, 0.03, 0.08, "differs before correction"),
+        (0.01, 0.015, 0.001, "differs by less than the margin"),
+        (-0.01, 0.015, 0.9, "equal within the margin"),
+        (-0.01, 0.02, 0.9, "not decided"),
+        (-0.03, 0.01, 0.9, "not decided"),
+        (np.nan, np.nan, np.nan, "not decided"),
+    ],
+)
+def test_the_interval_decides_what_is_said(low, high, p_adjusted, expected):
+    assert verdict(low, high, 0.02, p_adjusted) == expected
+
+
+def test_without_a_margin_nothing_is_equal():
+    assert verdict(-1e-9, 1e-9, np.nan) == "not decided"
+    assert verdict(1e-9, 2e-9, np.nan) == "differs"

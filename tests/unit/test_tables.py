@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from svae.contracts.tables import (
+    DIFFERENCE_COLUMNS,
     LEADERBOARD_COLUMNS,
     METRICS_COLUMNS,
     SELECTED_COLUMNS,
@@ -15,6 +16,7 @@ from svae.contracts.tables import (
 )
 from svae.errors import BenchmarkError
 from svae.evaluation.leaderboard import leaderboard
+from svae.evaluation.statistics import compare
 from svae.files import write_table
 from svae.report.methods_table import read_methods
 
@@ -83,10 +85,22 @@ def test_the_hindsight_rule_is_not_ranked(board):
     assert rows(board, "mcc_pearson", "hindsight")["mean"].notna().all()
 
 
-def test_tests_are_adjusted_and_leave_out_anchors(board):
-    p = rows(board, "mcc_pearson")["p_adjusted"]
-    assert p["vae"] == pytest.approx(2 * 2 / 8)
-    assert np.isnan(p[["svae_plus", "oracle"]].astype(float)).all()
+def test_differences_to_the_reference_leave_out_anchors(board):
+    table = rows(board, "mcc_pearson")
+    compared = compare(pd.DataFrame(MCC).drop(columns="oracle"), "svae_plus")
+    for method in ("vae", "mine"):
+        row = table.loc[method, list(DIFFERENCE_COLUMNS[:-1])].astype(float)
+        expected = compared.loc[method, ["difference", "low", "high", "n", "p", "p_adjusted"]]
+        assert row.tolist() == pytest.approx(expected.tolist())
+    assert table["pairs"][["vae", "mine"]].tolist() == [3, 2]
+    assert table["verdict"]["vae"] == "differs"
+    assert table.loc[["svae_plus", "oracle"], list(DIFFERENCE_COLUMNS)].isna().all(axis=None)
+
+
+def test_an_interval_stays_in_the_range_of_its_metric(board):
+    mine = rows(board, "mcc_pearson").loc["mine"]
+    assert mine["low"] == pytest.approx(0.65 - 0.635, abs=1e-3), "12.7 standard errors of .05"
+    assert mine["high"] == 1
 
 
 def test_no_value_is_no_rank(results):
@@ -95,7 +109,7 @@ def test_no_value_is_no_rank(results):
     board = leaderboard(metrics, selected, read_methods(METHODS_TABLE), "svae_plus")
     row = rows(board, "mcc_pearson").loc["vae"]
     assert row["n"] == 0
-    assert row[["mean", "low", "rank", "p_adjusted"]].isna().all()
+    assert row[["mean", "low", "rank", "difference", "verdict"]].isna().all()
 
 
 def test_fallbacks_and_failures_are_counted(results):
@@ -119,7 +133,7 @@ def test_a_reference_that_is_no_method_is_named(results):
     with pytest.raises(BenchmarkError, match="unknown method 'svae_pluss', did you mean 'svae_plus'"):
         leaderboard(*results, read_methods(METHODS_TABLE), "svae_pluss")
     board = leaderboard(*results, read_methods(METHODS_TABLE), "pca")  # known, but not run
-    assert board["p_adjusted"].isna().all()
+    assert board["difference"].isna().all()
 
 
 def test_a_new_method_needs_no_entry():

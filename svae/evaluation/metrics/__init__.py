@@ -48,7 +48,7 @@ def metrics_table() -> pd.DataFrame:
     One row per metric, indexed by its name (``metric``): ``label``, ``question``, ``direction`` (``higher``
     or ``lower`` is better), ``low`` and ``high`` (range; NaN where unbounded), ``needs`` (joined by commas),
     ``original`` (True: as the released code of Lopez et al. 2023 does it), ``decimals``, ``headline``,
-    ``citation``.
+    ``margin`` (size below which a difference does not matter; NaN if none is stated), ``citation``.
     """
     rows = [
         {
@@ -62,6 +62,7 @@ def metrics_table() -> pd.DataFrame:
             "original": metric.original,
             "decimals": metric.decimals,
             "headline": metric.headline,
+            "margin": metric.margin,
             "citation": metric.citation,
         }
         for metric in METRICS.values()

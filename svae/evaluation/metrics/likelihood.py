@@ -7,6 +7,9 @@ from svae.evaluation.metric import metric
 
 MIN_CELLS = 10  # a perturbation counts if it has more scored cells than this (Lopez et al. 2023)
 
+MARGIN = 1.0
+"""In nats: a smaller log Bayes factor is "not worth more than a bare mention" (Kass & Raftery 1995)."""
+
 
 @metric(
     label="I-NLL, zero-shot (nats/cell)",
@@ -15,6 +18,7 @@ MIN_CELLS = 10  # a perturbation counts if it has more scored cells than this (L
     needs=("log_likelihood_zero_shot",),
     decimals=1,
     headline=True,
+    margin=MARGIN,
     citation="Burda et al. 2016; Lopez et al. 2023",
 )
 def inll_zero_shot(comparison: Comparison) -> float:
@@ -28,6 +32,7 @@ def inll_zero_shot(comparison: Comparison) -> float:
     direction="lower",
     needs=("log_likelihood_same_cells",),
     decimals=1,
+    margin=MARGIN,
     citation="Burda et al. 2016; Lopez et al. 2023",
 )
 def inll_same_cells(comparison: Comparison) -> float:
@@ -42,6 +47,7 @@ def inll_same_cells(comparison: Comparison) -> float:
     needs=("log_likelihood_clean",),
     decimals=1,
     headline=True,
+    margin=MARGIN,
     citation="Burda et al. 2016",
 )
 def inll_clean(comparison: Comparison) -> float:

@@ -10,6 +10,9 @@ from svae.targets import THRESHOLD
 
 TRUTH_AND_TARGETS = ("truth", "latents", "targets|shifts")
 
+MARGIN = 0.02
+"""Of shares: about one wrong or missed target in fifty."""
+
 
 @metric(
     label="Target precision",
@@ -18,6 +21,7 @@ TRUTH_AND_TARGETS = ("truth", "latents", "targets|shifts")
     low=0,
     high=1,
     needs=TRUTH_AND_TARGETS,
+    margin=MARGIN,
     citation="Lopez et al. 2023",
 )
 def target_precision(comparison: Comparison) -> float:
@@ -32,6 +36,7 @@ def target_precision(comparison: Comparison) -> float:
     low=0,
     high=1,
     needs=TRUTH_AND_TARGETS,
+    margin=MARGIN,
     citation="Lopez et al. 2023",
 )
 def target_recall(comparison: Comparison) -> float:
@@ -47,6 +52,7 @@ def target_recall(comparison: Comparison) -> float:
     high=1,
     needs=TRUTH_AND_TARGETS,
     headline=True,
+    margin=MARGIN,
     citation="Lopez et al. 2023",
 )
 def target_f1(comparison: Comparison) -> float:

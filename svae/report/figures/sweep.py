@@ -20,8 +20,8 @@ from svae.report.values import FACET, SPREAD, by_setting
 METRICS = ("mcc_pearson", "target_f1")
 LATENTS = "n_latent"
 """The option of a method that is swept over, too: the number of latents that it fits."""
-NO_PARAMETERS = ("kind", "cells", "citation")
-"""What the table of datasets tells besides the parameters of simulators; it follows from them."""
+NO_PARAMETERS = ("kind", "cells", "citation", "seeds")
+"""What the table of datasets tells besides the parameters of simulators."""
 
 
 @figure(needs="simulated datasets that differ in one parameter, or settings that differ in n_latent")
