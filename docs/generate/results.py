@@ -159,7 +159,7 @@ def failed_starts() -> str:
 def presets() -> str:
     """Tabulate the options in which the training presets differ."""
     original, tuned = (asdict(PRESETS[name]) for name in ("original", "tuned"))
-    original, tuned = original.pop("plan") | original, tuned.pop("plan") | tuned
+    original, tuned = (preset.pop("plan") | preset.pop("networks") | preset for preset in (original, tuned))
     rows = [
         [f"`{option}`", str(original[option]), str(tuned[option])]
         for option in original

@@ -11,7 +11,7 @@ from svae.training.plan import TrainingPlan
 if TYPE_CHECKING:
     from svae.models.model import PerturbationModel
 
-IDLE = {"dense": 0.0, "decay": 0.0, "mask_learning_rate": None, "keep": "last"}
+IDLE = {"dense": 0.0, "decay": 0.0, "mask_travel": None, "matrix_learning_rate": None, "keep": "last"}
 """Fields of the plan that the trainer does not know, with the values that ask nothing of it."""
 
 

@@ -39,7 +39,7 @@ TRAINERS = ("fleet", "lightning")
 FIELDS = tuple(TrainingPlan.__dataclass_fields__)
 OF_FIRST_STAGE = tuple(name for name in FIELDS if name != "refit_epochs")
 OF_SECOND_STAGE = tuple(
-    name for name in FIELDS if name not in ("max_epochs", "warmup_epochs", "dense", "mask_learning_rate")
+    name for name in FIELDS if name not in ("max_epochs", "warmup_epochs", "dense", "mask_travel")
 )
 """Fields of the plan that have an effect in a stage."""
 
@@ -59,10 +59,13 @@ class PerturbationModel(AnswersMixin, UnsupervisedTrainingMixin, BaseModelClass)
         Label of unperturbed cells, whose shift is held at 0; by default ``control``, where it occurs.
     preset
         ``tuned`` or ``original``: the training plan, and the choices of architecture that belong to it.
-    n_hidden, n_layers
-        Width and depth of encoder and decoder.
-    dropout_rate, initial_logit
-        Dropout of the encoder, and where the mask logits start, instead of the preset's choices.
+    n_hidden
+        Width of encoder and decoder.
+    n_layers, dropout_rate, slope, normalised_decoder
+        Depth of encoder and decoder, dropout of the encoder, slope of the LeakyReLU below zero (0 is the
+        ReLU), and whether the decoder has BatchNorm, instead of the preset's choices.
+    initial_logit
+        Where the mask logits start, instead of the preset's choice.
     **prior_options
         Parameters of the prior beyond its shape, such as its penalty.
 
@@ -91,22 +94,31 @@ class PerturbationModel(AnswersMixin, UnsupervisedTrainingMixin, BaseModelClass)
         control: object = None,
         preset: PresetName = "tuned",
         n_hidden: Count = 128,
-        n_layers: Count = 2,
+        n_layers: Count | None = None,
         dropout_rate: ProperFraction | None = None,
+        slope: ProperFraction | None = None,
+        normalised_decoder: bool | None = None,
         initial_logit: Number | None = None,
         **prior_options: float,
     ):
         super().__init__(adata)
-        shape = {"n_latent": n_latent, "n_hidden": n_hidden, "n_layers": n_layers}
+        networks = {
+            "n_layers": n_layers,
+            "dropout_rate": dropout_rate,
+            "slope": slope,
+            "normalised_decoder": normalised_decoder,
+        }
         others = {
+            "n_latent": n_latent,
+            "n_hidden": n_hidden,
             "beta": beta,
             "preset": preset,
-            "dropout_rate": dropout_rate,
             "initial_logit": initial_logit,
         }
-        given = checked_arguments(type(self), shape | others | prior_options)
+        given = checked_arguments(type(self), networks | others | prior_options)
         self.preset_ = preset
         choices = named_preset(preset)
+        chosen = {name: given[name] for name in networks if given[name] is not None}
         self.perturbations_ = self._labels(REGISTRY_KEYS.LABELS_KEY)
         self.trained_ = list(self.perturbations_)
         self.control_ = CONTROL if control is None else str(control)
@@ -126,9 +138,8 @@ class PerturbationModel(AnswersMixin, UnsupervisedTrainingMixin, BaseModelClass)
             ),
             n_batch=self.summary_stats.n_batch,
             n_hidden=given["n_hidden"],
-            n_layers=given["n_layers"],
-            dropout_rate=choices.dropout_rate if given["dropout_rate"] is None else given["dropout_rate"],
             beta=given["beta"],
+            **{**choices.networks, **chosen},
         )
         self._model_summary_string = f"{type(self).__name__} with {n_latent} latents, preset {preset}"
         self.init_params_ = self._get_init_params(locals())

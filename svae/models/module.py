@@ -23,24 +23,55 @@ SMALLEST_LIBRARY = 1e-6
 
 
 class Hidden(nn.Module):
-    """Fully connected layers with BatchNorm and ReLU, as in ``scvi.nn.FCLayers``.
+    """Fully connected layers, as in ``scvi.nn.FCLayers``: linear, BatchNorm where asked for, LeakyReLU.
 
     Two things differ: dropout takes its noise as an argument (see the module's docstring), and the
     batch covariate arrives one-hot, concatenated to the input of every layer.
+
+    Parameters
+    ----------
+    n_in
+        Inputs, without the batch.
+    n_hidden, n_layers
+        Width and depth.
+    n_batch
+        Number of batches; 0 means none.
+    dropout_rate
+        Share of the units that are dropped in training.
+    normalised
+        Whether a BatchNorm follows each linear layer.
+    slope
+        Slope of the LeakyReLU below zero; 0 is the ReLU.
     """
 
-    def __init__(self, n_in: int, n_hidden: int, n_layers: int, n_batch: int = 0, dropout_rate: float = 0.0):
+    def __init__(
+        self,
+        n_in: int,
+        n_hidden: int,
+        n_layers: int,
+        n_batch: int = 0,
+        dropout_rate: float = 0.0,
+        normalised: bool = True,
+        slope: float = 0.0,
+    ):
         super().__init__()
         widths = [n_in] + [n_hidden] * n_layers
-        # No bias: BatchNorm takes the mean away, and would leave it to drift on rounding errors.
-        self.linear = nn.ModuleList(nn.Linear(w + n_batch, n_hidden, bias=False) for w in widths[:-1])
-        self.norm = nn.ModuleList(nn.BatchNorm1d(n_hidden, momentum=0.01, eps=1e-3) for _ in widths[:-1])
+        # No bias before BatchNorm, which takes the mean away: it would only drift on rounding errors.
+        self.linear = nn.ModuleList(
+            nn.Linear(width + n_batch, n_hidden, bias=not normalised) for width in widths[:-1]
+        )
+        self.norm = nn.ModuleList(
+            nn.BatchNorm1d(n_hidden, momentum=0.01, eps=1e-3) if normalised else nn.Identity()
+            for _ in widths[:-1]
+        )
         self.dropout_rate = dropout_rate
+        self.slope = slope
 
     def forward(self, h: Tensor, batch: Tensor | None = None, keep: Tensor | None = None) -> Tensor:
         """Map cells × n_in to cells × n_hidden; `keep` is uniform noise, cells × layers × n_hidden."""
         for i, (linear, norm) in enumerate(zip(self.linear, self.norm, strict=True)):
-            h = F.relu(norm(linear(h if batch is None else torch.cat([h, batch], dim=-1))))
+            h = norm(linear(h if batch is None else torch.cat([h, batch], dim=-1)))
+            h = F.leaky_relu(h, self.slope)
             if keep is not None:
                 h = h * (keep[:, i] > self.dropout_rate) / (1 - self.dropout_rate)
         return h
@@ -49,11 +80,14 @@ class Hidden(nn.Module):
         """Take Qᵀh − c for input from now on, and answer as before; the batch covariate is left alone."""
         first, norm = self.linear[0], self.norm[0]
         assert isinstance(first, nn.Linear)
-        assert isinstance(norm, nn.BatchNorm1d)
-        assert norm.running_mean is not None
         weight = first.weight[:, : len(rotation)]  # the batch comes after it
         weight.copy_(weight @ rotation)
-        norm.running_mean.sub_(weight @ origin)
+        if first.bias is not None:
+            first.bias.add_(weight @ origin)
+        else:
+            assert isinstance(norm, nn.BatchNorm1d)
+            assert norm.running_mean is not None
+            norm.running_mean.sub_(weight @ origin)
 
 
 class PerturbationVAE(BaseModuleClass):
@@ -76,6 +110,10 @@ class PerturbationVAE(BaseModuleClass):
         Dropout in the encoder.
     beta
         Weight of the KL divergence (Higgins et al. 2017).
+    slope
+        Slope of the LeakyReLU below zero; 0 is the ReLU.
+    normalised_decoder
+        Whether the decoder has BatchNorm; the encoder always has.
     """
 
     prior: StandardNormal
@@ -90,14 +128,23 @@ class PerturbationVAE(BaseModuleClass):
         n_layers: int = 2,
         dropout_rate: float = 0.1,
         beta: float = 1.0,
+        slope: float = 0.0,
+        normalised_decoder: bool = True,
     ):
         super().__init__()
         self.n_batch = n_batch if n_batch > 1 else 0
         self.dropout_rate = dropout_rate
         self.prior = prior
-        self.encoder = Hidden(n_genes, n_hidden, n_layers, dropout_rate=dropout_rate)
+        self.encoder = Hidden(n_genes, n_hidden, n_layers, dropout_rate=dropout_rate, slope=slope)
         self.posterior = nn.Linear(n_hidden, 2 * prior.n_latent)  # means, then log variances
-        self.decoder = Hidden(prior.n_latent, n_hidden, n_layers, n_batch=self.n_batch)
+        self.decoder = Hidden(
+            prior.n_latent,
+            n_hidden,
+            n_layers,
+            n_batch=self.n_batch,
+            normalised=normalised_decoder,
+            slope=slope,
+        )
         self.expression_logit = nn.Linear(n_hidden, n_genes)
         self.log_dispersion = nn.Parameter(torch.randn(n_genes))
         self.register_buffer("beta", torch.tensor(float(beta)))
@@ -106,6 +153,11 @@ class PerturbationVAE(BaseModuleClass):
     def mask_names(self) -> tuple[str, ...]:
         """Names of the parameters that are mask logits; empty for a prior without masks."""
         return ("prior.logit",) if isinstance(self.prior, MaskedShift) else ()
+
+    @property
+    def matrix_names(self) -> list[str]:
+        """Names of the weight matrices of all layers."""
+        return [f"{name}.weight" for name, part in self.named_modules() if isinstance(part, nn.Linear)]
 
     def draw_validation_noise(self, n_cells: int, generator: torch.Generator) -> dict[str, Tensor]:
         """Draw standard normal noise of the latents of `n_cells`: ``z``, cells × latents."""

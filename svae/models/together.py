@@ -138,7 +138,13 @@ def _alike(models: Sequence["PerturbationModel"], plans: Sequence[TrainingPlan])
     groups: dict[tuple, list[int]] = {}
     for i, (model, plan) in enumerate(zip(models, plans, strict=True)):
         shapes = tuple((name, tuple(t.shape)) for name, t in model.module.state_dict().items())
-        alike = (type(model), shapes, model.module.dropout_rate, plan_with(plan, learning_rate=1.0))
+        alike = (
+            type(model),
+            shapes,
+            model.module.dropout_rate,
+            model.module.decoder.slope,
+            plan_with(plan, learning_rate=1.0),
+        )
         groups.setdefault(alike, []).append(i)
     return groups.values()
 

@@ -13,13 +13,13 @@ from typing import cast
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from svae.seeds import seed_from
 from svae.training.cells import Cells
 from svae.training.module import FleetModule, Noise
 from svae.training.noise import FleetNoise
-from svae.training.optimiser import FleetAdam
+from svae.training.optimiser import FleetOptimiser
 from svae.training.plan import TrainingPlan
 from svae.training.record import Training
 from svae.training.stack import Stack
@@ -70,8 +70,8 @@ def train(
     results: list[Training] = []
     for start in range(0, len(modules), size):
         part = slice(start, start + size)
-        fleet = _Fleet(modules[part], seeds[part], rates[part], cells, plan)
-        results += fleet.run(training, validation)
+        fleet = _Fleet(modules[part], seeds[part], rates[part], cells, plan, training, validation)
+        results += fleet.run()
     return results
 
 
@@ -85,36 +85,35 @@ class _Fleet:
         learning_rates: Sequence[float],
         cells: Cells,
         plan: TrainingPlan,
+        training: np.ndarray,
+        validation: np.ndarray,
     ):
         self.modules, self.seeds, self.cells, self.plan = modules, seeds, cells, plan
         self.device = cells.x.device
+        self.training = torch.as_tensor(training, device=self.device)
+        self.validation = torch.as_tensor(validation, device=self.device)
+        self.batch_size = plan.cells_per_step(len(training))
+        self.n_steps = len(training) // self.batch_size
         for module in cast(Sequence[nn.Module], modules):
             module.to(self.device).train()
         self.stack = Stack(modules)
         self.noise = FleetNoise(modules, seeds, self.device)
-        self.dense_epochs = round(plan.dense * plan.max_epochs) if modules[0].mask_names else 0
-        self.adam = FleetAdam(self.stack, plan, learning_rates)
-        self.adam.restart(masks_move=self.dense_epochs == 0)
+        self.dense_epochs = plan.dense_epochs if modules[0].mask_names else 0
+        mask_rate = plan.mask_learning_rate(self.n_steps)
+        self.optimiser = FleetOptimiser(self.stack, plan, learning_rates, mask_rate)
+        self.optimiser.restart(masks_move=self.dense_epochs == 0)
         self.results = [Training() for _ in modules]
 
-    def run(self, training: np.ndarray, validation: np.ndarray) -> list[Training]:
-        """Run the epochs, and give the modules their weights back.
-
-        Parameters
-        ----------
-        training, validation
-            Indices of cells.
-        """
+    def run(self) -> list[Training]:
+        """Run the epochs, and give the modules their weights back."""
         kept = self.stack.snapshot()
-        training_cells = torch.as_tensor(training, device=self.device)
-        validation_cells = torch.as_tensor(validation, device=self.device)
-        validation_noise = self.noise.validation(len(validation))
+        validation_noise = self.noise.validation(len(self.validation))
         for epoch in range(1, self.plan.max_epochs + 1):
-            train_losses = self._epoch(epoch, training_cells)
-            validation_losses = self._validate(validation_cells, validation_noise)
+            train_losses = self._epoch(epoch)
+            validation_losses = self._validate(validation_noise)
             self.stack.copy_into(kept, self._record(epoch, train_losses, validation_losses))
             self._log(epoch, train_losses, validation_losses)
-            if not any(self.adam.active):
+            if not any(self.optimiser.active):
                 logger.info("every module has stopped")
                 break
             if epoch == self.dense_epochs:
@@ -124,44 +123,44 @@ class _Fleet:
             module.eval()
         return self.results
 
-    def _epoch(self, epoch: int, training: Tensor) -> list[float]:
+    def _epoch(self, epoch: int) -> list[float]:
         """Train for one epoch; mean loss per cell of each module."""
-        size = self.plan.cells_per_step(len(training))
-        n_steps = len(training) // size
-        orders = training[self.noise.orders(len(training))]
+        size, n_cells = self.batch_size, len(self.training)
+        orders = self.training[self.noise.orders(n_cells)]
         kl_weight = self.plan.kl_weight(epoch)
         total = torch.zeros(len(self.stack), device=self.device)
-        for step in range(n_steps):
+        for step in range(self.n_steps):
             batch = self.cells[orders[:, step * size : (step + 1) * size]]
-            losses = self.stack.objective(batch.tensors(), self.noise.step(size), kl_weight, len(training))
-            self.adam.step(losses.sum(), self.plan.rate_left(epoch - 1 + step / n_steps))
+            losses = self.stack.objective(batch.tensors(), self.noise.step(size), kl_weight, n_cells)
+            self.optimiser.step(losses.sum(), self.plan.rate_left(epoch - 1 + step / self.n_steps))
             total += losses.detach()
-        return (total / n_steps).tolist()
+        return (total / self.n_steps).tolist()
 
-    def _validate(self, validation: Tensor, noise: Noise) -> list[float] | None:
+    def _validate(self, noise: Noise) -> list[float] | None:
         """Mean −ELBO per validation cell of each module, with the same noise at every epoch."""
-        if not len(validation):
+        if not len(self.validation):
             return None
         total = torch.zeros(len(self.stack), device=self.device)
-        for start in range(0, len(validation), VALIDATION_BATCH):
+        for start in range(0, len(self.validation), VALIDATION_BATCH):
             part = slice(start, start + VALIDATION_BATCH)
-            batch = self.cells[validation[part].expand(len(self.stack), -1)]
+            chosen = self.validation[part]
+            batch = self.cells[chosen.expand(len(self.stack), -1)]
             of_part = {name: values[:, part] for name, values in noise.items()}
-            total += self.stack.negative_elbo(batch.tensors(), of_part) * len(validation[part])
-        return (total / len(validation)).tolist()
+            total += self.stack.negative_elbo(batch.tensors(), of_part) * len(chosen)
+        return (total / len(self.validation)).tolist()
 
     def _record(self, epoch: int, train: list[float], validation: list[float] | None) -> list[int]:
         """Add an epoch to the learning curves and stop who is done; return whose weights to keep."""
         keep = []
         for row, result in enumerate(self.results):
-            if not self.adam.active[row]:
+            if not self.optimiser.active[row]:
                 continue
             loss = validation[row] if validation else None
             keep_row, stop_row = result.add(train[row], loss, self.plan, dense=epoch <= self.dense_epochs)
             if keep_row:
                 keep.append(row)
             if stop_row:
-                self.adam.stop(row)
+                self.optimiser.stop(row)
         return keep
 
     def _let_masks_move(self) -> None:
@@ -170,15 +169,15 @@ class _Fleet:
         Adam starts anew, because its moments belong to the old axes.
         """
         self.stack.unload(self.stack.snapshot())
-        for active, module, seed in zip(self.adam.active, self.modules, self.seeds, strict=True):
+        for active, module, seed in zip(self.optimiser.active, self.modules, self.seeds, strict=True):
             if active:
                 module.rotate_to_sparse_shifts(seed_from(seed, "rotation"))
         self.stack.reload()
-        self.adam.restart(masks_move=True)
+        self.optimiser.restart(masks_move=True)
 
     def _log(self, epoch: int, train: list[float], validation: list[float] | None) -> None:
         """Say between what losses the modules are."""
         line = f"epoch {epoch}/{self.plan.max_epochs}: loss {min(train):.1f}–{max(train):.1f}"
         if validation:
             line += f", validation {min(validation):.1f}–{max(validation):.1f}"
-        logger.info("%s nats/cell, %d/%d running", line, sum(self.adam.active), len(self.modules))
+        logger.info("%s nats/cell, %d/%d running", line, sum(self.optimiser.active), len(self.modules))

@@ -22,6 +22,10 @@ class FleetModule(Protocol):
     def mask_names(self) -> Sequence[str]:
         """Names of the parameters that are mask logits; empty for a module without masks."""
 
+    @property
+    def matrix_names(self) -> Sequence[str]:
+        """Names of the parameters that are weight matrices of layers, outputs × inputs."""
+
     def draw_noise(self, n_cells: int, generator: torch.Generator) -> Noise:
         """Draw what :meth:`objective` needs for `n_cells`."""
 

@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
-from svae.values import BatchSize, Count, Fraction, NonNegative, Positive, WholeNonNegative
+from svae.values import BatchSize, Count, Fraction, NonNegative, Positive, ProperFraction, WholeNonNegative
 
 SMALLEST_BATCH = 64  # below it, the statistics of BatchNorm are mostly noise
 
@@ -19,8 +19,14 @@ class TrainingPlan:
     ----------
     max_epochs, refit_epochs
         Epochs of the first stage, and of the second one with binarised masks.
-    learning_rate, mask_learning_rate
-        Adam's step size, and the one of the mask logits (the same where ``None``).
+    learning_rate
+        Adam's step size.
+    matrix_learning_rate, momentum
+        Muon's step size and momentum, for the weight matrices of all layers (:mod:`svae.training.muon`);
+        ``None`` leaves them to Adam.
+    mask_travel
+        How far Adam can move a mask logit in all steps of a stage together, which sets its step size: see
+        :meth:`mask_learning_rate`. ``None`` gives masks the step size of all else.
     eps, weight_decay
         Adam's other constants; the decay is added to the gradient.
     batch_size, min_steps
@@ -45,7 +51,9 @@ class TrainingPlan:
     max_epochs: Count = 200
     refit_epochs: Count = 60
     learning_rate: Positive = 1e-3
-    mask_learning_rate: NonNegative | None = None
+    matrix_learning_rate: Positive | None = None
+    momentum: ProperFraction = 0.95
+    mask_travel: NonNegative | None = None
     eps: Positive = 1e-8
     weight_decay: NonNegative = 0.0
     batch_size: BatchSize = 128
@@ -65,6 +73,24 @@ class TrainingPlan:
             self, objective="mean", eps=self.eps / n_cells, weight_decay=self.weight_decay / n_cells
         )
 
+    @property
+    def dense_epochs(self) -> int:
+        """Epochs of the first stage in which the masks of a model that has any stay open."""
+        return round(self.dense * self.max_epochs)
+
+    def mask_learning_rate(self, steps_per_epoch: int) -> float | None:
+        """Adam's step size for mask logits, or None where it is that of all else.
+
+        Adam moves a parameter by about its step size per step, however small the gradient is. So a mask
+        whose logit starts at 5 cannot close if the step sizes of all steps sum up to less than 5, however
+        strong its penalty is. Here they sum up to `mask_travel`, whether the data make for few steps or many.
+        """
+        if self.mask_travel is None:
+            return None
+        epochs = range(self.dense_epochs, self.max_epochs)
+        full_steps = steps_per_epoch * sum(self.rate_left(epoch + 0.5) for epoch in epochs)
+        return self.mask_travel / full_steps if full_steps else 0.0
+
     def cells_per_step(self, n_cells: int) -> int:
         """Batch size for `n_cells` to train on: smaller for few, so that epochs have enough steps."""
         return min(self.batch_size, max(SMALLEST_BATCH, n_cells // self.min_steps), n_cells)
@@ -79,7 +105,7 @@ class TrainingPlan:
             max_epochs=self.refit_epochs,
             warmup_epochs=0,
             dense=0.0,
-            mask_learning_rate=0.0,
+            mask_travel=0.0,
         )
 
     def kl_weight(self, epoch: int) -> float:

@@ -1,5 +1,6 @@
 """Presets: the released code's choices beside ours (docs/training.md)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,10 +14,21 @@ from svae.values import one_of
 
 @dataclass(frozen=True)
 class Preset:
-    """A training plan, and the choices of architecture that belong to it."""
+    """A training plan, and the choices of architecture that belong to it.
+
+    Attributes
+    ----------
+    plan
+        The optimisation.
+    networks
+        Arguments of :class:`svae.models.module.PerturbationVAE` by name: depth, dropout, and the slope and
+        normalisation of the layers.
+    initial_logit
+        Where the mask logits start.
+    """
 
     plan: TrainingPlan
-    dropout_rate: float
+    networks: Mapping[str, Any]
     initial_logit: float
 
 
@@ -32,7 +44,7 @@ PRESETS = {
             warmup_epochs=50,
             patience=45,
         ),
-        dropout_rate=0.1,
+        networks={"n_layers": 2, "dropout_rate": 0.1, "slope": 0.0, "normalised_decoder": True},
         initial_logit=5.0,
     ),
     "tuned": Preset(
@@ -47,7 +59,7 @@ PRESETS = {
             dense=0.4,
             decay=0.6,
         ),
-        dropout_rate=0.0,
+        networks={"n_layers": 2, "dropout_rate": 0.0, "slope": 0.0, "normalised_decoder": True},
         initial_logit=5.0,
     ),
 }

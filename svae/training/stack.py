@@ -25,7 +25,8 @@ class Stack:
     """R modules of one shape, their parameters the rows of a matrix.
 
     An optimiser that works on rows of one matrix has R parameters to visit, not R times those of a module.
-    Mask logits come last in a row, so that weights and masks are two pieces of it.
+    Vectors come first in a row, then weight matrices, then mask logits: three pieces that an optimiser may
+    treat differently.
 
     Parameters
     ----------
@@ -36,8 +37,10 @@ class Stack:
     ----------
     matrix
         R × (number of parameters of a module); steps are taken in place.
-    n_weights
-        Where in a row the masks begin.
+    matrix_names
+        Names of the weight matrices.
+    n_vectors, n_weights
+        Where in a row the weight matrices begin, and where the masks.
     parameters
         Views of the matrix by name, R × shape: the leaves of the graph.
     buffers
@@ -46,11 +49,14 @@ class Stack:
 
     def __init__(self, modules: Sequence[FleetModule]):
         self.modules = cast(Sequence[nn.Module], modules)
-        masks = set(modules[0].mask_names)
         shapes = {name: p.shape for name, p in self.modules[0].named_parameters()}
-        self.shapes = {name: shape for name, shape in shapes.items() if name not in masks}
-        self.n_weights = sum(shape.numel() for shape in self.shapes.values())
-        self.shapes |= {name: shape for name, shape in shapes.items() if name in masks}
+        self.matrix_names = [name for name in shapes if name in modules[0].matrix_names]
+        masks = {name: shape for name, shape in shapes.items() if name in modules[0].mask_names}
+        matrices = {name: shapes[name] for name in self.matrix_names}
+        vectors = {name: shape for name, shape in shapes.items() if name not in masks | matrices}
+        self.shapes = vectors | matrices | masks
+        self.n_vectors = sum(shape.numel() for shape in vectors.values())
+        self.n_weights = self.n_vectors + sum(shape.numel() for shape in matrices.values())
         self.matrix, self.buffers = self._read()
         self.parameters = self.views(self.matrix)
         for leaf in self.parameters.values():

@@ -113,7 +113,7 @@ def test_arguments_of_training(screen, options, words):
     assert not model.is_trained
 
 
-@pytest.mark.parametrize("option", ["max_epochs", "warmup_epochs", "dense", "mask_learning_rate"])
+@pytest.mark.parametrize("option", ["max_epochs", "warmup_epochs", "dense", "mask_travel"])
 def test_the_second_stage_ignores_nothing(screen, option):
     model = trained(screen)
     sentence(lambda: model.refit(**{option: 1}), "refit", f"unknown argument '{option}'")

@@ -152,10 +152,10 @@ def test_the_best_weights_are_kept(cells):
     assert same(module, again, tolerance=1e-3)
 
 
-def test_masks_may_have_their_own_learning_rate(cells):
+def test_masks_that_may_not_travel_stand_still(cells):
     module = build(0)
     before = module.prior.logit.detach().clone()
-    run([module], [1], cells, replace(PLAN, mask_learning_rate=0.0))
+    run([module], [1], cells, replace(PLAN, mask_travel=0.0))
     assert torch.equal(module.prior.logit, before)
     assert not torch.equal(module.prior.shift, build(0).prior.shift)
 
@@ -197,10 +197,37 @@ def test_one_that_diverges_before_the_rotation_leaves_the_others_alone(cells):
 def test_masks_keep_their_own_rate_whatever_that_of_the_replica(cells):
     """Mask logits move alike in replicas that differ only in a learning rate too small to matter."""
     modules = [build(0), build(0)]
-    plan = replace(PLAN, max_epochs=1, mask_learning_rate=0.1, decay=0.0)
+    plan = replace(PLAN, max_epochs=1, mask_travel=0.3, decay=0.0)
     run(modules, [1, 1], cells, plan, learning_rates=[1e-8, 1e-9])
     assert not torch.equal(modules[0].prior.logit, build(0).prior.logit)
     assert torch.allclose(modules[0].prior.logit, modules[1].prior.logit, atol=1e-4)
+
+
+@pytest.mark.parametrize("max_epochs", [2, 8])
+def test_masks_travel_as_far_in_few_steps_as_in_many(cells, max_epochs):
+    """A penalty that outweighs all else moves every mask by as much as the plan allows."""
+    module = build(0, penalty=1e6)
+    run([module], [1], cells, replace(PLAN, max_epochs=max_epochs, mask_travel=7.0, warmup_epochs=0))
+    assert module.prior.logit.detach().numpy() == pytest.approx(5.0 - 7.0, abs=0.5)
+
+
+def test_muon_moves_the_weight_matrices_and_adam_all_else(cells):
+    plan = replace(PLAN, max_epochs=1, warmup_epochs=0, decay=0.0, weight_decay=0.0, learning_rate=1e-9)
+    module = build(1)
+    run([module], [7], cells, replace(plan, matrix_learning_rate=0.02))
+    moved = {
+        name for name, p in module.named_parameters() if not torch.allclose(p, build(1).state_dict()[name])
+    }
+    assert moved == set(module.matrix_names)
+
+
+def test_a_replica_of_a_fleet_with_muon_does_not_notice_the_others(cells):
+    plan = replace(PLAN, matrix_learning_rate=0.02)
+    together = [build(seed) for seed in range(3)]
+    alone = copy.deepcopy(together[2])
+    run(together, [1, 2, 3], cells, plan)
+    run([alone], [3], cells, plan)
+    assert same(alone, together[2])
 
 
 def test_training_lowers_the_loss(cells):

@@ -179,7 +179,7 @@ def test_the_lightning_trainer_trains_too(parts):
 
 @pytest.mark.parametrize(
     ("option", "value"),
-    [("dense", 0.4), ("decay", 0.6), ("mask_learning_rate", 0.1), ("keep", "best")],
+    [("dense", 0.4), ("decay", 0.6), ("mask_travel", 20.0), ("matrix_learning_rate", 0.02), ("keep", "best")],
 )
 def test_the_lightning_trainer_refuses_what_it_cannot_do(parts, option, value):
     model = build("svae_plus", parts[0].copy(), epochs=0, preset="original")

@@ -20,7 +20,7 @@ def test_without_a_minimum_of_steps_a_batch_is_what_was_asked_for():
 @pytest.mark.parametrize("name", PRESETS)
 def test_the_second_stage_moves_no_masks(name):
     plan = PRESETS[name].plan.for_refit()
-    assert (plan.mask_learning_rate, plan.dense) == (0.0, 0.0)
+    assert (plan.mask_travel, plan.dense) == (0.0, 0.0)
 
 
 @pytest.mark.parametrize("name", PRESETS)
