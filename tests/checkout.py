@@ -61,11 +61,10 @@ TINY: Mapping[str, Any] = {
 CHECK_SCOPE = """
 import json, sys
 from svae.errors import BenchmarkError
-from svae.workflow.names import check_names
-from svae.workflow.scope import Scope
+from svae.workflow.check import checked_scope
 
 try:
-    check_names(Scope.check(json.loads(sys.argv[1]), "scope"), ".", "scope")
+    checked_scope(json.loads(sys.argv[1]), ".", "scope")
 except BenchmarkError as error:
     print(error)
 """

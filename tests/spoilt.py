@@ -2,18 +2,20 @@
 
 import copy
 import datetime
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from checkout import ROOT
 from hypothesis import strategies as st
 
 from svae.models import FAMILY
+from svae.workflow.paths import HDF5
 
 Place = tuple[str | int, ...]
 
-GENE_LISTS = str(ROOT / "config" / "replogle2022_gene_lists.json")
+SCREEN, PATHWAYS = "data/screen.h5ad", "data/pathways.json"
 PROGRAM = "mine"
 """A method that is a rule file: nobody but its program knows its options."""
 
@@ -55,15 +57,15 @@ REAL: dict[str, list] = {
     "perturbations": [["a", "b"]],
     "min_cells": [5],
     "max_cells": [100],
-    "genes": [["g1", "g2"]],
-    "top_genes": [1000],
+    "genes": [[f"g{number}" for number in range(20)]],
+    "top_genes": [18],
 }
 SPLITS: list[dict[str, Any]] = [
     {"kind": "random", "held_out": 0.2},
     {"kind": "random", "held_out": 3, "validation": 0},
-    {"kind": "named", "held_out": ["p1", "p5..p9"]},
-    {"kind": "named", "held_out": "p1..p3"},
-    {"kind": "pathway", "held_out": "exosome", "pathways": GENE_LISTS},
+    {"kind": "named", "held_out": ["p01", "p05..p09"]},
+    {"kind": "named", "held_out": "p01..p03"},
+    {"kind": "pathway", "held_out": "exosome", "pathways": PATHWAYS},
     {"kind": "largest_effect", "held_out": 5, "validation": "1e-1"},
 ]
 TOP: dict[str, list] = {
@@ -76,6 +78,13 @@ TOP: dict[str, list] = {
     "timeout_minutes": [None, 0.5],
     "metrics": [None, ["mcc_pearson", "r2"]],
 }
+
+
+def write_files(folder: Path) -> None:
+    """Write the files that the scopes name into a folder that they are read in."""
+    (folder / "data").mkdir()
+    (folder / SCREEN).write_bytes(HDF5)
+    (folder / PATHWAYS).write_text(json.dumps({"exosome": ["p01", "p02"], "other": ["p03"]}))
 
 
 def some(draw: st.DrawFn, choices: dict[str, list]) -> dict[str, Any]:
@@ -97,6 +106,11 @@ def methods(draw: st.DrawFn, name: str) -> dict[str, Any] | None:
     return draw(st.sampled_from([entry, {"grid": grid}, None]))
 
 
+def any_restarts(methods: dict[str, Any]) -> bool:
+    """Whether a method has restarts, which the rule `udr` compares."""
+    return any((entry or {}).get("restarts", 1) > 1 for entry in methods.values())
+
+
 @st.composite
 def scopes(draw: st.DrawFn) -> dict[str, Any]:
     """Draw a scope that can be planned."""
@@ -105,9 +119,10 @@ def scopes(draw: st.DrawFn) -> dict[str, Any]:
     simulated = {"simulator": "corrected", "parameters": some(draw, PARAMETERS)}
     if draw(st.booleans()):
         simulated["seeds"] = [4, 5][:replicates]
-    origin = draw(st.sampled_from([{"source": "norman2019"}, {"path": GENE_LISTS}]))
+    origin = draw(st.sampled_from([{"source": "norman2019"}, {"path": SCREEN}]))
     real = {**origin, "label": "guide", **some(draw, REAL)}
-    splits = draw(st.lists(st.sampled_from(SPLITS), min_size=1, max_size=2))
+    first = draw(st.sampled_from([split for split in SPLITS if split.get("validation") != 0]))
+    splits = [first, *draw(st.lists(st.sampled_from(SPLITS), max_size=1))]
     scope: dict[str, Any] = {
         "scope": "mine",
         "replicates": replicates,
@@ -119,11 +134,14 @@ def scopes(draw: st.DrawFn) -> dict[str, Any]:
         "training": some(draw, TRAINING) if {*FAMILY, PROGRAM} & set(names) else {},
         "methods": {name: draw(methods(name)) for name in names},
     }
+    if not {"svae", "svae_plus", PROGRAM} & set(names):
+        scope["training"].pop("dense", None)  # of masks, which no other method has
     if draw(st.booleans()):
         scope["datasets"]["simulated"] |= {"splits": list(scope["splits"]), "methods": names[:]}
     if draw(st.booleans()):
         scope["reference"] = names[-1]
-        scope["selection"] = {"rule": draw(st.sampled_from(["udr", "fixed", "validation_likelihood"]))}
+        rules = ["fixed", "validation_likelihood"] + ["udr"] * any_restarts(scope["methods"])
+        scope["selection"] = {"rule": draw(st.sampled_from(rules))}
     return scope
 
 

@@ -34,7 +34,10 @@ def choose_cells(file: PublishedFile, labels: pd.Series, preparation: Preparatio
     file.tell_left_out(int((~chosen).sum()), "cells without a label")
     chosen &= _passing(file, preparation.filters)
     if preparation.perturbations is not None:
-        wanted = file.present(preparation.perturbations, labels.dropna().unique(), "perturbation")
+        known = labels.dropna().unique()
+        wanted = file.present(
+            preparation.perturbations, known, "perturbation", preparation.gene_lists is not None
+        )
         controls = [CONTROL] if preparation.control is not None else []
         chosen &= labels.isin(wanted + controls).to_numpy()
     if preparation.min_cells is not None:

@@ -24,7 +24,7 @@ def choose_genes(file: PublishedFile, names: pd.Index, preparation: Preparation)
     """Return one boolean per gene of the file: those asked for by name, or all."""
     if preparation.genes is None:
         return np.ones(len(names), dtype=bool)
-    return names.isin(file.present(preparation.genes, names, "gene"))
+    return names.isin(file.present(preparation.genes, names, "gene", preparation.gene_lists is not None))
 
 
 def keep_most_variable(dataset: ad.AnnData, number: int, where: str) -> ad.AnnData:

@@ -8,7 +8,7 @@ from svae.errors import BenchmarkError
 from svae.options import Options
 from svae.values import Count, Number, Text, Texts
 
-Scalar = str | int | float | bool
+Scalar = str | int | Annotated[float, Field(allow_inf_nan=False)] | bool
 
 
 class Bounds(Options):
@@ -50,15 +50,16 @@ class Preparation(Options):
     filters: dict[str, Scalar | Annotated[list[Scalar], Field(min_length=1)] | Bounds] = Field(default={})
     """Cells to keep: column of `obs` to a value, a list of values, or bounds."""
     perturbations: Texts | None = None
-    """Perturbations to keep, as they are named after renaming, beside the control."""
+    """Perturbations to keep, as they are named after renaming, beside the control; each has to be there."""
     min_cells: Count | None = None
     """Perturbations with fewer cells are left out."""
     max_cells: Count | None = None
     """Cells of a perturbation, and of the control, to keep at most: a random draw."""
     genes: Texts | None = None
-    """Genes to keep; cells without counts in them are left out."""
+    """Genes to keep, each of which has to be there; cells without counts in them are left out."""
     gene_lists: Text | None = None
-    """JSON file with lists `perturbations` and `genes` to keep, instead of those two keys."""
+    """JSON file with lists `perturbations` and `genes` to keep, instead of those two keys. Names in it that
+    the data lack are passed over."""
     top_genes: Count | None = None
     """Number of highly variable genes to keep (Stuart et al. 2019, `seurat_v3` of scanpy). They are chosen
     on all cells that are kept, those of held-out perturbations included, because a dataset is prepared once
@@ -74,4 +75,12 @@ class Preparation(Options):
             for key in ("perturbations", "genes"):
                 if getattr(self, key) is not None:
                     raise BenchmarkError(f"gene_lists stands in the place of {key}; give one of the two")
+        return self
+
+    @model_validator(mode="after")
+    def _top_genes_are_some_of_the_genes(self) -> "Preparation":
+        if self.genes is not None and self.top_genes is not None and self.top_genes >= len(self.genes):
+            raise BenchmarkError(
+                f"top_genes is {self.top_genes}, but genes lists no more than {len(self.genes)}"
+            )
         return self

@@ -1,6 +1,5 @@
 """From any published h5ad file to a dataset: a label per cell, raw counts, the cells and genes asked for."""
 
-import json
 from pathlib import Path
 
 import anndata as ad
@@ -10,6 +9,7 @@ from anndata.utils import make_index_unique
 
 from svae.contracts.dataset import validate_dataset
 from svae.datasets.cells import choose_cells
+from svae.datasets.gene_lists import read_gene_lists
 from svae.datasets.genes import choose_genes, how_chosen, keep_most_variable, read_gene_names
 from svae.datasets.labels import MISSING, read_labels, refuse_unclear_labels
 from svae.datasets.preparation import Preparation
@@ -65,29 +65,6 @@ def prepare(path: str | Path, preparation: Preparation, seed: int = 0, name: str
     }
     validate_dataset(dataset, path)
     return dataset
-
-
-def read_gene_lists(path: str | Path) -> dict[str, list[str]]:
-    """Read which ``perturbations`` and ``genes`` of a study to keep, from a JSON file.
-
-    Raises
-    ------
-    BenchmarkError
-        If the file cannot be read, or holds neither of the two lists, or something else under their names.
-    """
-    try:
-        lists = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise BenchmarkError(f"{path}: not a readable JSON file of gene lists ({error})") from error
-    found = {
-        key: lists[key] for key in ("perturbations", "genes") if isinstance(lists, dict) and key in lists
-    }
-    if not found:
-        raise BenchmarkError(f"{path}: holds neither a list 'perturbations' nor a list 'genes'")
-    for key, names in found.items():
-        if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
-            raise BenchmarkError(f"{path}: '{key}' is not a list of names")
-    return found
 
 
 def _read(file: PublishedFile, preparation: Preparation, seed: int) -> ad.AnnData:

@@ -60,13 +60,30 @@ class PublishedFile:
             repeated = names[names.duplicated()][0]
             raise BenchmarkError(f"{self.path}: {kind} name '{repeated}' occurs more than once")
 
-    def present(self, wanted: Sequence[str], existing: Iterable[str], kind: str) -> list[str]:
-        """Return the `wanted` names that exist: lists of a whole study name more than one file holds."""
+    def present(
+        self, wanted: Sequence[str], existing: Iterable[str], kind: str, some_will_do: bool
+    ) -> list[str]:
+        """Return the `wanted` names that exist.
+
+        Parameters
+        ----------
+        wanted, existing
+            Names.
+        kind
+            What they are names of, for messages.
+        some_will_do
+            Whether names may be absent: lists of a whole study name more than one file holds.
+
+        Raises
+        ------
+        BenchmarkError
+            If all names are absent, or one that has to be there.
+        """
         known = set(existing)
         present = [name for name in wanted if name in known]
         absent = [name for name in wanted if name not in known]
-        if not present:
-            raise unknown(kind, absent[0] if absent else "", known, str(self.path))
+        if absent and not (present and some_will_do):
+            raise unknown(kind, absent[0], known, str(self.path))
         self.tell_left_out(absent, f"{kind} names that are not in the file")
         return present
 

@@ -7,7 +7,7 @@ from pydantic import model_validator
 
 from svae.errors import BenchmarkError
 from svae.options import Options
-from svae.values import ProperFraction, Text, number_in
+from svae.values import MANY, ProperFraction, Text, number_in
 from svae.words import CONTROL
 
 LONGEST_RANGE = 10_000
@@ -80,7 +80,8 @@ class SplitPlan(Options):
 def _refuse_number(held_out: int | float | str | list[str]) -> None:
     """Raise unless `held_out` is a number of perturbations, or a fraction of them."""
     if isinstance(held_out, float) and held_out >= 1:
-        hint = f"; for {held_out:.0f} of them, write {held_out:.0f}" if held_out.is_integer() else ""
+        is_number = held_out.is_integer() and held_out <= MANY
+        hint = f"; for {held_out:.0f} of them, write {held_out:.0f}" if is_number else ""
         raise BenchmarkError(f"held_out is {held_out}, but a fraction of the perturbations is below 1{hint}")
     if not isinstance(held_out, int | float) or not held_out > 0:
         raise BenchmarkError(

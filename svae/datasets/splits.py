@@ -13,11 +13,10 @@ import numpy as np
 import pandas as pd
 
 from svae.contracts.split import HELD_OUT_PARTS
-from svae.datasets.held_out import choose_held_out
+from svae.datasets.held_out import FEWEST_HELD_OUT, choose_held_out, refuse_few_cells
 from svae.datasets.split_plan import SplitPlan
 from svae.errors import BenchmarkError
 from svae.seeds import seed_from
-from svae.words import CONTROL
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +63,7 @@ def split(
     plan: SplitPlan,
     seed: int,
     effects: pd.Series | None = None,
-    min_cells_held_out: int = 4,
+    min_cells_held_out: int = FEWEST_HELD_OUT,
     min_cells_trained: int = 2,
     where: str = "split",
 ) -> pd.DataFrame:
@@ -96,19 +95,10 @@ def split(
     """
     labels = labels.astype(str)
     held_out = set(choose_held_out(labels, plan, seed, effects, where))
-    if not set(labels) - held_out - {CONTROL}:
-        raise BenchmarkError(
-            f"{where}: all {len(held_out)} perturbations would be held out; one at least has to be trained on"
-        )
+    sizes = labels.value_counts(sort=False)
+    refuse_few_cells(sizes.to_dict(), held_out, min_cells_held_out, min_cells_trained, where)
     parts = pd.Series(index=labels.index, dtype=object)
     for name, rows in labels.groupby(labels.to_numpy()).indices.items():
-        needed, use = (min_cells_trained, "trained on")
-        if name in held_out:
-            needed, use = (min_cells_held_out, "held out")
-        if len(rows) < needed:
-            raise BenchmarkError(
-                f"{where}: perturbation '{name}' has {len(rows)} cells, but needs {needed} to be {use}"
-            )
         shuffled = np.random.default_rng(seed_from(seed, "cells", name)).permutation(rows)
         if name in held_out:
             # Of an odd number of cells, the one over goes to the half that is scored.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -47,6 +47,10 @@ Choose = Callable[[Candidates], str | None]
 """Returns the setting to take, or None if there is nothing to choose by."""
 
 
+Need = Literal["validation cells", "restarts"]
+"""What a selection rule may need of a scope, beside the truth."""
+
+
 @dataclass(frozen=True)
 class Rule:
     """A selection rule: its name, its function, and the description that :func:`rule` was given."""
@@ -56,13 +60,16 @@ class Rule:
     label: str
     sentence: str
     sees_truth: bool
+    needs: Need | None
 
 
 RULES: dict[str, Rule] = {}
 """All selection rules by name, in the order of the report."""
 
 
-def rule(*, label: str, sentence: str, sees_truth: bool = False) -> Callable[[Choose], Choose]:
+def rule(
+    *, label: str, sentence: str, sees_truth: bool = False, needs: Need | None = None
+) -> Callable[[Choose], Choose]:
     """Make a function of the candidates a selection rule, which is known by the function's name.
 
     Parameters
@@ -73,6 +80,8 @@ def rule(*, label: str, sentence: str, sees_truth: bool = False) -> Callable[[Ch
         What completes "the setting was chosen by …".
     sees_truth
         Whether it looks at the truth. Such a rule bounds the others; methods are not ranked by its choices.
+    needs
+        What has to be in a scope for the rule to have anything to choose by.
 
     Raises
     ------
@@ -84,7 +93,7 @@ def rule(*, label: str, sentence: str, sees_truth: bool = False) -> Callable[[Ch
         name = choose.__name__
         if name in RULES:
             raise BenchmarkError(f"rule '{name}': the name is taken, in {RULES[name].choose.__module__}")
-        RULES[name] = Rule(name, choose, label, sentence, sees_truth)
+        RULES[name] = Rule(name, choose, label, sentence, sees_truth, needs)
         return choose
 
     return register
@@ -199,13 +208,17 @@ def fixed(candidates: Candidates) -> str | None:
     return candidates.fixed
 
 
-@rule(label="validation likelihood", sentence="the likelihood of validation cells")
+@rule(
+    label="validation likelihood",
+    sentence="the likelihood of validation cells",
+    needs="validation cells",
+)
 def validation_likelihood(candidates: Candidates) -> str | None:
     """Take the highest likelihood of validation cells."""
     return highest(candidates.score("validation_likelihood"))
 
 
-@rule(label="UDR", sentence="the agreement of restarts (UDR)")
+@rule(label="UDR", sentence="the agreement of restarts (UDR)", needs="restarts")
 def udr(candidates: Candidates) -> str | None:
     """Take the highest agreement between restarts, :func:`svae.evaluation.restarts.udr`."""
     return highest(candidates.score("udr"))

@@ -13,7 +13,7 @@ from svae.contracts.setting import Setting
 from svae.contracts.split import seen_cells
 from svae.errors import unknown
 from svae.expression import log_normalised
-from svae.methods.options import OPTIONS
+from svae.methods.options import OPTIONS, most_components, refuse_useless
 from svae.options import checked
 
 METHODS = {"pca": PCA, "ica": FastICA}
@@ -51,16 +51,18 @@ def fit_linear(method: str, dataset: ad.AnnData, split: pd.DataFrame, setting: S
     Raises
     ------
     BenchmarkError
-        If there is no such linear method, or an option is unknown or out of range.
+        If there is no such linear method, or an option is unknown, out of range, or does nothing.
     """
     if method not in METHODS:
         raise unknown("linear method", method, METHODS, "fit_linear")
     seen = dataset.obs_names.isin(seen_cells(split).index)
     expression = log_normalised(dataset, float(np.median(np.asarray(dataset.X[seen].sum(axis=1)))))
-    options = checked(OPTIONS[method], setting.options, f"method '{method}', setting '{setting.name}'")
+    where = f"method '{method}', setting '{setting.name}'"
+    options = checked(OPTIONS[method], setting.options, where)
+    refuse_useless(method, options.model_dump(exclude_unset=True), where)
     arguments = {**DEFAULTS[method], **options.model_dump(exclude_unset=True)}
     n_latent, (n_cells, n_genes) = arguments.pop("n_latent"), expression[seen].shape
-    if n_latent > min(n_cells - 1, n_genes):
+    if n_latent > most_components(arguments, n_cells, n_genes):
         problem = (
             f"{n_latent} latents of {n_cells} cells to fit and {n_genes} genes; there are fewer components"
         )

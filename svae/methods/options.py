@@ -4,10 +4,14 @@ The seed decides `random_state`, so it is no option. Arguments that do not chang
 those that a config file cannot hold (`w_init`), are none either.
 """
 
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
+from pydantic import BeforeValidator, Field
+
+from svae.errors import BenchmarkError
 from svae.options import Options
-from svae.values import Count, NonNegative, Number, WholeNonNegative
+from svae.values import Count, NonNegative, WholeNonNegative, number_in
 
 SCIKIT_LEARNS: Any = None
 """Stands for a default, which is that of scikit-learn or the method's own; it is never handed on."""
@@ -28,7 +32,7 @@ class PCAOptions(Options):
 class ContrastOptions(Options):
     """The constant of the contrast function `logcosh`, between 1 and 2."""
 
-    alpha: Number = SCIKIT_LEARNS
+    alpha: Annotated[float, Field(ge=1, le=2), BeforeValidator(number_in)] = SCIKIT_LEARNS
 
 
 class ICAOptions(Options):
@@ -61,3 +65,49 @@ OPTIONS: dict[str, type[Options]] = {
     "oracle": OracleOptions,
 }
 """Options by method."""
+
+COMPONENTS = ("pca", "ica")
+"""Methods whose latents are components of genes."""
+
+WORKS_WITH: Mapping[str, Mapping[str, tuple[str, str]]] = {
+    "pca": {
+        "tol": ("svd_solver", "arpack"),
+        "iterated_power": ("svd_solver", "randomized"),
+        "n_oversamples": ("svd_solver", "randomized"),
+        "power_iteration_normalizer": ("svd_solver", "randomized"),
+    },
+    "ica": {"fun_args": ("fun", "logcosh")},
+}
+"""Options that do nothing unless another one has a certain value; scikit-learn passes over them."""
+
+
+def refuse_useless(method: str, options: Mapping[str, Any], where: str) -> None:
+    """Raise a :class:`BenchmarkError` if a setting has an option that does nothing beside the others.
+
+    Parameters
+    ----------
+    method
+        Name of the method.
+    options
+        All options of a setting.
+    where
+        Name of the setting, for the error message.
+    """
+    chosen = {"fun": "logcosh", **options}
+    for option, (other, value) in WORKS_WITH.get(method, {}).items():
+        if option in options and chosen.get(other) != value:
+            raise BenchmarkError(f"{where}: '{option}' does nothing unless {other} is '{value}'")
+
+
+def most_components(options: Mapping[str, Any], n_cells: float, n_genes: int) -> int:
+    """Return how many components there are of centred data; Lanczos steps (arpack) do not find the last one.
+
+    Parameters
+    ----------
+    options
+        All options of a setting.
+    n_cells, n_genes
+        Shape of the data; infinitely many cells where their number is not known.
+    """
+    most = min(n_cells - 1, n_genes)
+    return int(min(most, n_genes - 1) if options.get("svd_solver") == "arpack" else most)

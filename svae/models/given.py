@@ -16,6 +16,7 @@ from svae.errors import BenchmarkError, unknown
 from svae.models.priors import MaskedShift, StandardNormal
 from svae.options import Options, checked
 from svae.seeds import seed_from
+from svae.training.plan import OF_VALIDATION
 from svae.words import CONTROL
 
 if TYPE_CHECKING:
@@ -140,6 +141,23 @@ def cells_to_train_on(
     if len(shared):
         raise BenchmarkError(f"train: external_indexing has cell {shared[0]} in training and in validation")
     return parts[0], parts[1]
+
+
+def refuse_idle(changes: Mapping[str, Any], validation: Sequence[int] | np.ndarray, where: str) -> None:
+    """Raise if a field of the training plan was set that does nothing without validation cells.
+
+    Parameters
+    ----------
+    changes
+        Fields that the user set.
+    validation
+        Indices of the validation cells.
+    where
+        Name of the stage, for the error message.
+    """
+    for name, idle in OF_VALIDATION.items():
+        if not len(validation) and changes.get(name, idle) != idle:
+            raise BenchmarkError(f"{where}: {name} looks at validation cells, but there are none")
 
 
 def indices_in(indices: object, n_cells: int, where: str) -> np.ndarray:

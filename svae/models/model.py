@@ -23,7 +23,13 @@ from scvi.model.base import BaseModelClass, UnsupervisedTrainingMixin
 from svae.errors import unknown
 from svae.models import transfer
 from svae.models.answers import AnswersMixin
-from svae.models.given import cells_to_train_on, checked_arguments, code_of_control, refuse_unknown
+from svae.models.given import (
+    cells_to_train_on,
+    checked_arguments,
+    code_of_control,
+    refuse_idle,
+    refuse_unknown,
+)
 from svae.models.lightning import train_with_lightning
 from svae.models.module import PerturbationVAE
 from svae.models.priors import DenseShift, MaskedShift, StandardNormal
@@ -254,6 +260,7 @@ class PerturbationModel(AnswersMixin, UnsupervisedTrainingMixin, BaseModelClass)
         plan = self.training_plan(**changes)
         seed = _drawn_seed() if seed is None else checked_seed(seed, "train")
         training, validation = cells_to_train_on(self.adata.n_obs, train_size, external_indexing, seed)
+        refuse_idle(changes, validation, "train")
         if trainer == "lightning":
             train_with_lightning(self, training, validation, accelerator, plan)
             self.remember_training(training, validation)
@@ -309,6 +316,7 @@ class PerturbationModel(AnswersMixin, UnsupervisedTrainingMixin, BaseModelClass)
         self._check_if_trained(warn=False)
         refuse_unknown(changes, OF_SECOND_STAGE, "refit")
         seed = _drawn_seed() if seed is None else checked_seed(seed, "refit")
+        refuse_idle(changes, self.validation_indices, "refit")
         plan = self.training_plan(**changes)
         refit_together([self], [seed], accelerator, [plan])
         refuse_divergence(self, plan, "refit")

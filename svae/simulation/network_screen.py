@@ -12,12 +12,16 @@ import numpy as np
 
 from svae.errors import BenchmarkError
 from svae.simulation.decoder import SLOPE, CountDecoder
+from svae.simulation.design import perturbation_names
 from svae.simulation.simulator import SimulatorWithLikelihood, parameter
 
 if TYPE_CHECKING:
     import anndata as ad
 
     from svae.simulation.posterior import Posterior
+
+MOST_COUNTS = 10**10
+"""Counts are drawn in one dense array."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,7 @@ class NetworkScreen(SimulatorWithLikelihood):
         Mean and standard deviation of the size of a shift, in standard deviations of a latent.
     """
 
-    perturbations: int = parameter(100, at_least=1)
+    perturbations: int = parameter(100, at_least=1, at_most=100_000)
     cells_per_perturbation: int = parameter(250, at_least=1)
     latents: int = parameter(15, at_least=1)
     hidden: int = parameter(40, at_least=1)
@@ -61,6 +65,17 @@ class NetworkScreen(SimulatorWithLikelihood):
                 raise BenchmarkError(
                     f"simulator '{self.name()}': {smaller} ({low}) must not exceed {larger} ({high})"
                 )
+
+        cells = self.perturbations * self.cells_per_perturbation
+        if cells * self.genes > MOST_COUNTS:
+            raise BenchmarkError(
+                f"simulator '{self.name()}': {cells:,} cells (perturbations × cells_per_perturbation) of "
+                f"{self.genes:,} genes have more than {MOST_COUNTS:,} counts, which no memory holds"
+            )
+
+    def sizes(self) -> dict[str, int]:
+        """Cells of each perturbation, which has the same number of them."""
+        return dict.fromkeys(perturbation_names(self.perturbations), self.cells_per_perturbation)
 
     def draw_shifts(
         self, random: np.random.RandomState, repeated_targets: bool

@@ -124,6 +124,13 @@ class Simulator(ABC):
                 ) from None
             object.__setattr__(self, declared.name, value)  # the way to set a field of a frozen dataclass
 
+    def sizes(self) -> Mapping[str, int] | None:
+        """Cells of each perturbation, those of the control among them; None if only a draw can tell.
+
+        What a scope holds out is compared with them before the first job.
+        """
+        return None
+
     @abstractmethod
     def draw(self, seed: int) -> Draw:
         """Draw cells and their truth; equal seeds give equal numbers."""

@@ -10,6 +10,9 @@ from svae.values import BatchSize, Count, Fraction, NonNegative, Positive, Prope
 
 SMALLEST_BATCH = 64  # below it, the statistics of BatchNorm are mostly noise
 
+OF_VALIDATION = {"patience": None, "keep": "last"}
+"""Fields that look at validation cells, and the value of each that does not."""
+
 
 @dataclass(frozen=True, config=ConfigDict(strict=True))
 class TrainingPlan:

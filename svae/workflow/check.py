@@ -10,6 +10,7 @@ from typing import Any
 
 from svae.errors import BenchmarkError
 from svae.workflow.config_file import read_config
+from svae.workflow.feasible import check_feasible
 from svae.workflow.names import check_names
 from svae.workflow.scope import Scope
 
@@ -35,8 +36,14 @@ def check_config(config: Mapping[str, Any], files: Iterable[str | Path], root: s
     for name in names:
         read_config(name)
     where = ", ".join(names) or "config"
+    return checked_scope(config, root, where)
+
+
+def checked_scope(config: Mapping[str, Any], root: str | Path, where: str) -> Scope:
+    """Return the scope that a config asks for; `where` is what messages call it."""
     scope = Scope.check(config, where)
     check_names(scope, root, where)
+    check_feasible(scope, where)
     return scope
 
 

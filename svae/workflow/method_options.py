@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from svae.errors import BenchmarkError, unknown, written_out
-from svae.methods.options import OPTIONS
+from svae.methods.options import OPTIONS, refuse_useless
 from svae.models import FAMILY
 from svae.models.arguments import (
     DECIDED_BY_THE_BENCHMARK,
@@ -87,6 +87,8 @@ def read_method(method: str, entry: MethodOptions, where: str) -> MethodOptions:
         _refuse_repeated(values, f"{place}: grid: {name}")
     read = entry.model_copy(update={"options": options, "grid": grid})
     _check_settings(read, place)
+    for setting, chosen in read.points().items():
+        refuse_useless(method, chosen, f"{place}: setting '{setting}'")
     return read
 
 

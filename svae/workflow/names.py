@@ -5,11 +5,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from svae.datasets.gene_lists import read_gene_lists
 from svae.datasets.held_out import read_pathways
 from svae.errors import BenchmarkError, unknown
 from svae.evaluation.metrics import METRICS
 from svae.evaluation.selection import HINDSIGHT, RULES
-from svae.methods.options import OPTIONS
 from svae.models import FAMILY
 from svae.simulation import SIMULATORS, build_simulator, parameters
 from svae.workflow.paths import check_paths
@@ -42,10 +42,9 @@ def check_names(scope: Scope, root: str | Path, where: str = "config") -> None:
         _among("split", entry.splits or [], scope.splits, f"{place}: splits")
         _among("method", entry.methods or [], scope.methods, f"{place}: methods")
         if isinstance(entry, SimulatedDataset):
-            _check_simulated(entry, scope.replicates, place)
+            _check_simulated(entry, place)
         else:
             _check_real(entry, repository, place)
-    _check_numbers(scope, where)
     _check_use(scope, where)
     _check_selection(scope, where)
 
@@ -89,7 +88,7 @@ def _check_pathways(scope: Scope, where: str) -> None:
         _among("pathway", [str(plan.held_out)], pathways, f"{place}: held_out")
 
 
-def _check_simulated(entry: SimulatedDataset, replicates: int, where: str) -> None:
+def _check_simulated(entry: SimulatedDataset, where: str) -> None:
     _among("simulator", [entry.simulator], SIMULATORS, f"{where}: simulator")
     _among("parameter", entry.parameters, parameters(entry.simulator), f"{where}: parameters")
     _among("parameter", entry.vary, [*parameters(entry.simulator), LATENTS_FITTED], f"{where}: vary")
@@ -97,10 +96,6 @@ def _check_simulated(entry: SimulatedDataset, replicates: int, where: str) -> No
         build_simulator(entry.simulator, **entry.parameters)
     except BenchmarkError as error:
         raise BenchmarkError(f"{where}: parameters: {error}") from None
-    if entry.seeds is not None and len(entry.seeds) < replicates:
-        raise BenchmarkError(
-            f"{where}: seeds has fewer entries ({len(entry.seeds)}) than there are replicates ({replicates})"
-        )
 
 
 def _check_varied(name: str, entry: VariedDataset, scope: Scope, where: str) -> None:
@@ -120,23 +115,15 @@ def _check_varied(name: str, entry: VariedDataset, scope: Scope, where: str) -> 
 def _check_real(entry: RealDataset, repository: Repository, where: str) -> None:
     if entry.source is not None and entry.path is None:
         _among("source", [entry.source], repository.sources, f"{where}: source")
-
-
-def _check_numbers(scope: Scope, where: str) -> None:
-    """Refuse to hold out more perturbations than a simulator draws, where it says how many."""
-    for name, entry in scope.simulated.items():
-        there_are = {**parameters(entry.simulator), **entry.parameters}.get("perturbations")
-        for split in entry.splits or scope.splits:
-            held_out = scope.splits[split].held_out
-            if there_are is not None and isinstance(held_out, int) and held_out >= there_are:
-                raise BenchmarkError(
-                    f"{where}: splits: {split}: held_out is {held_out}, "
-                    f"but dataset '{name}' has {there_are} perturbations, and one has to be trained on"
-                )
+    if entry.gene_lists is not None:
+        try:
+            read_gene_lists(entry.gene_lists)
+        except BenchmarkError as error:
+            raise BenchmarkError(f"{where}: gene_lists: {error}") from None
 
 
 def _check_use(scope: Scope, where: str) -> None:
-    """Refuse a split or a method that no dataset uses, and a section that no method reads."""
+    """Refuse a split or a method that no dataset uses."""
     used = {name for job in scope.jobs for name in (job.split, job.method)}
     for key, names in (("splits", scope.splits), ("methods", scope.methods)):
         for name in names:
@@ -144,9 +131,6 @@ def _check_use(scope: Scope, where: str) -> None:
                 raise BenchmarkError(
                     f"{where}: {key}: no dataset uses '{name}'; name it in one, or leave it out"
                 )
-
-    if scope.training and all(method in OPTIONS for method in scope.methods):
-        raise BenchmarkError(f"{where}: training: no method of the scope is trained; leave the section out")
 
 
 def _check_selection(scope: Scope, where: str) -> None:

@@ -6,6 +6,9 @@ from pathlib import Path
 from svae.errors import BenchmarkError
 from svae.workflow.scope import Scope
 
+HDF5 = b"\x89HDF\r\n\x1a\n"
+"""How HDF5 files begin (the format's specification, section II.A)."""
+
 
 def check_paths(scope: Scope, where: str = "config") -> None:
     """Raise a :class:`BenchmarkError` for the first path in `scope` that no job could read.
@@ -19,6 +22,7 @@ def check_paths(scope: Scope, where: str = "config") -> None:
     """
     for name, entry in scope.real.items():
         _check_file(entry.path, f"{where}: datasets: {name}: path")
+        _check_format(entry.path, f"{where}: datasets: {name}: path")
         _check_file(entry.gene_lists, f"{where}: datasets: {name}: gene_lists")
     for name, plan in scope.splits.items():
         _check_file(plan.pathways, f"{where}: splits: {name}: pathways")
@@ -30,6 +34,8 @@ def _check_file(path: str | None, where: str) -> None:
         return
     if path.startswith("~"):
         raise BenchmarkError(f"{where}: '{path}' begins with ~, which nobody expands; write the folder out")
+    if "://" in path:
+        raise BenchmarkError(f"{where}: '{path}' is an address; download the file, and name it here")
     if any(sign in path for sign in "{}*\n"):
         raise BenchmarkError(
             f"{where}: {path!r} has a brace, an asterisk or a line break; Snakemake takes these for patterns"
@@ -40,6 +46,16 @@ def _check_file(path: str | None, where: str) -> None:
         raise BenchmarkError(f"{where}: '{path}' is {kind}; name one file")
     if not found.is_file():
         raise BenchmarkError(f"{where}: there is no file '{path}'{_nearest(found)}")
+
+
+def _check_format(path: str | None, where: str) -> None:
+    """Raise if `path` does not begin as HDF5 files do, which h5ad files are."""
+    if path is None:
+        return
+    with open(path, "rb") as file:
+        begins = file.read(len(HDF5))
+    if begins != HDF5:
+        raise BenchmarkError(f"{where}: '{path}' is no h5ad file, since it does not begin as HDF5 files do")
 
 
 def _nearest(path: Path) -> str:

@@ -6,7 +6,7 @@ import pytest
 from checkout import METHODS, ROOT, TINY
 
 from svae.errors import BenchmarkError
-from svae.workflow.names import check_names
+from svae.workflow.check import checked_scope
 from svae.workflow.scope import Scope
 
 
@@ -60,7 +60,7 @@ MISTAKES = {
         ["datasets: simulated", "'pac'", "'pca'"],
     ),
     "kind of split": (changed("splits/random/kind", "randon"), ["splits: random: kind", "'random'"]),
-    "seeds": (changed("datasets/simulated/seeds", [0]), ["datasets: simulated", "seeds"]),
+    "seeds": (changed("datasets/simulated/seeds", [0]), ["simulated: seeds has 1 entries", "2 replicates"]),
     "dataset from nowhere": (
         changed("datasets", {"screen": {"label": "guide"}}),
         ["datasets: screen", "simulator"],
@@ -144,7 +144,7 @@ MISTAKES = {
 
 def check(config: dict, where: str) -> None:
     """Check a config as the workflow does."""
-    check_names(Scope.check(config, where), ROOT, where)
+    checked_scope(config, ROOT, where)
 
 
 @pytest.mark.parametrize(("config", "named"), MISTAKES.values(), ids=MISTAKES)

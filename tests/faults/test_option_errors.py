@@ -15,8 +15,7 @@ from svae.errors import BenchmarkError
 from svae.methods.options import OPTIONS
 from svae.models import FAMILY
 from svae.models.arguments import model_options
-from svae.workflow.check import check_file
-from svae.workflow.names import check_names
+from svae.workflow.check import check_file, checked_scope
 from svae.workflow.scope import Scope
 
 GENE_LISTS = "config/replogle2022_gene_lists.json"
@@ -96,7 +95,7 @@ MISTAKES = {
     ),
     "more perturbations than there are": (
         changed("splits/random/held_out", 10),
-        ["splits: random: held_out", "'simulated' has 10"],
+        ["splits: random: dataset 'simulated'", "all 10 perturbations would be held out"],
     ),
     "training without a trained method": (
         changed("methods", {"pca": None}) | {"reference": "pca"},
@@ -145,8 +144,7 @@ def test_mistake_is_told_in_one_sentence(config, named):
 
 def settings(config: dict, name: str) -> list[dict]:
     """Return the options of the settings of a method, those of the training included."""
-    scope = Scope.check(config)
-    check_names(scope, ROOT)
+    scope = checked_scope(config, ROOT, "config")
     job = Job("simulated", "random", 0, name)
     return [dict(setting.options) for setting in scope.settings_of(job, scope.training)]
 

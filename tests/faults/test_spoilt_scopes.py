@@ -2,19 +2,20 @@
 
 import json
 import shutil
+from contextlib import chdir
 
 import pytest
 import yaml
 from checkout import ROOT, Checkout
 from draws import draws
 from hypothesis import given
-from spoilt import PROGRAM, Defect, defects, scopes
+from spoilt import PROGRAM, Defect, defects, scopes, write_files
 
 from svae.errors import BenchmarkError, written_out
 from svae.models import FAMILY
 from svae.training.plan import TrainingPlan
 from svae.training.presets import plan_with
-from svae.workflow.names import check_names
+from svae.workflow.check import checked_scope
 from svae.workflow.scope import Scope
 
 FILE = "config/mine.yaml"
@@ -28,14 +29,15 @@ def repository(tmp_path_factory):
     (root / "config").mkdir()
     shutil.copy(ROOT / "config" / "datasets.tsv", root / "config")
     (root / "rules" / "methods" / f"{PROGRAM}.smk").touch()
+    write_files(root)
     return root
 
 
 def what_is_wrong(config, root) -> str | None:
     """Return the sentence that a user sees, or None if there is a plan."""
     try:
-        scope = Scope.check(config, FILE)
-        check_names(scope, root, FILE)
+        with chdir(root):
+            scope = checked_scope(config, root, FILE)
     except BenchmarkError as error:
         return str(error)
     plan(scope)
@@ -101,4 +103,5 @@ def fresh(tmp_path_factory):
     checkout = Checkout.create(tmp_path_factory.mktemp("fresh") / "repository")
     rule = (checkout.path / "rules" / "methods" / "pca.smk").read_text().replace("pca", PROGRAM)
     (checkout.path / "rules" / "methods" / f"{PROGRAM}.smk").write_text(rule)
+    write_files(checkout.path)
     return checkout

@@ -103,6 +103,8 @@ def test_the_control_need_not_occur_where_none_is_named(screen):
         ({"external_indexing": [[0, 1, 2], [2, 3]]}, ["external_indexing has cell 2 in training and in"]),
         ({"external_indexing": 5}, ["external_indexing needs the indices"]),
         ({"train_size": "half"}, ["train_size is 'half'"]),
+        ({"train_size": 1.0, "patience": 3}, ["train: patience looks at validation cells"]),
+        ({"train_size": 1.0, "keep": "best"}, ["train: keep looks at validation cells"]),
         ({"external_indexing": [[], [0]]}, ["0 of 60 cells to train on"]),
         ({"external_indexing": [[0.5, 1.5], []]}, ["external_indexing", "whole numbers"]),
     ],
@@ -117,6 +119,12 @@ def test_arguments_of_training(screen, options, words):
 def test_the_second_stage_ignores_nothing(screen, option):
     model = trained(screen)
     sentence(lambda: model.refit(**{option: 1}), "refit", f"unknown argument '{option}'")
+
+
+def test_a_second_stage_without_validation_cells_has_nothing_to_be_patient_about(screen):
+    model = build(screen, preset="original")
+    model.train(max_epochs=1, accelerator="cpu", train_size=1.0)
+    sentence(lambda: model.refit(refit_epochs=1, patience=3), "refit: patience looks at validation cells")
 
 
 @pytest.mark.parametrize("trainer", ["fleet", "lightning"])

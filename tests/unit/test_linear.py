@@ -55,9 +55,20 @@ def test_more_latents_than_genes_or_cells_are_told_in_the_fit(method, n_genes, n
     assert f"{n_latent} latents of 45 cells to fit and {n_genes} genes" in result.run.message
 
 
+def test_lanczos_steps_find_all_components_but_the_last():
+    data = screen(n_genes=5)
+    assert fit("pca", data, 5, svd_solver="arpack").run.status == "failed"
+    assert fit("pca", data, 4, svd_solver="arpack").run.status == "ok"
+
+
 @pytest.mark.parametrize(
     ("option", "said"),
-    [({"whitten": True}, "did you mean 'whiten'"), ({"whiten": None}, "whiten"), ({"tol": -1}, "tol: .*-1")],
+    [
+        ({"whitten": True}, "did you mean 'whiten'"),
+        ({"whiten": None}, "whiten"),
+        ({"tol": -1}, "tol: .*-1"),
+        ({"tol": 0.1}, "'tol' does nothing unless svd_solver is 'arpack'"),
+    ],
 )
 def test_options_of_scikit_learn_are_checked(option, said):
     with pytest.raises(BenchmarkError, match=f"method 'pca', setting 's': .*{said}"):

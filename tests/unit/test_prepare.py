@@ -1,4 +1,5 @@
 import hashlib
+import json
 import logging
 
 import anndata as ad
@@ -138,11 +139,10 @@ def test_filters_keep_the_cells_they_name(screen, tmp_path, filters, kept):
     assert prepare(written(screen, tmp_path), "guide", filters=filters).n_obs == kept
 
 
-def test_perturbations_are_chosen_beside_the_control(screen, tmp_path, caplog):
+def test_perturbations_are_chosen_beside_the_control(screen, tmp_path):
     path = written(screen, tmp_path)
-    with_control = prepare(path, "guide", "ctrl", separator="_", perturbations=["A", "Z"])
+    with_control = prepare(path, "guide", "ctrl", separator="_", perturbations=["A"])
     assert set(with_control.obs["perturbation"]) == {"A", "control"}
-    assert "left out 1 perturbation names that are not in the file (Z)" in caplog.text
     without = prepare(path, "guide", separator="_", perturbations=["C"])
     assert set(without.obs["perturbation"]) == {"C"}
 
@@ -209,11 +209,24 @@ def test_gene_lists_of_the_wrong_kind_are_told(screen, tmp_path, text, message):
         prepare(written(screen, tmp_path), "guide", gene_lists=str(lists))
 
 
-def test_genes_are_chosen_by_symbol_and_repeated_symbols_told_apart(screen, tmp_path, caplog):
-    dataset = prepare(written(screen, tmp_path), "guide", gene_column="symbol", genes=["TBCE", "MYC", "GONE"])
+def test_genes_are_chosen_by_symbol_and_repeated_symbols_told_apart(screen, tmp_path):
+    dataset = prepare(written(screen, tmp_path), "guide", gene_column="symbol", genes=["TBCE", "MYC"])
     assert list(dataset.var_names) == ["TBCE", "MYC", "TBCE-1"]
     assert list(dataset.var["gene_id"]) == ["ENSG1", "ENSG2", "ENSG3"]
+
+
+def test_names_in_the_list_of_a_study_need_not_be_there_but_those_of_a_scope_do(screen, tmp_path, caplog):
+    path, lists = written(screen, tmp_path), tmp_path / "lists.json"
+    wanted = {"perturbations": ["C", "Z"], "genes": ["ENSG1", "GONE"]}
+    lists.write_text(json.dumps(wanted))
+    dataset = prepare(path, "guide", gene_lists=str(lists))
+    assert set(dataset.obs["perturbation"]) == {"C"}
+    assert list(dataset.var_names) == ["ENSG1"]
+    assert "left out 1 perturbation names that are not in the file (Z)" in caplog.text
     assert "left out 1 gene names that are not in the file (GONE)" in caplog.text
+    for key, absent in (("perturbations", "Z"), ("genes", "GONE")):
+        with pytest.raises(BenchmarkError, match=rf"screen\.h5ad: unknown {key[:-1]} '{absent}'"):
+            prepare(path, "guide", **{key: wanted[key]})
 
 
 def test_a_cell_without_counts_in_the_chosen_genes_is_left_out(screen, tmp_path, caplog):

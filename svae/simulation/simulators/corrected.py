@@ -9,6 +9,7 @@ from svae.simulation.decoder import CountDecoder
 from svae.simulation.design import Design, log_normal_libraries, perturbation_names
 from svae.simulation.network_screen import NetworkScreen
 from svae.simulation.simulator import Draw, parameter
+from svae.words import CONTROL
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,10 @@ class Corrected(NetworkScreen):
     library_mean: float = parameter(4000.0, above=0)
     library_sd: float = parameter(1600.0, at_least=0)
     dispersion: float | None = parameter(None, above=0)
+
+    def sizes(self) -> dict[str, int]:
+        """Cells of each perturbation, and of the control."""
+        return super().sizes() | ({CONTROL: self.control_cells} if self.control_cells else {})
 
     def draw(self, seed: int) -> Draw:
         """Draw cells, in random order, and their truth."""
