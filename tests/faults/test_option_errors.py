@@ -16,6 +16,7 @@ from svae.methods.options import OPTIONS
 from svae.models import FAMILY
 from svae.models.arguments import model_options
 from svae.workflow.check import check_file, checked_scope
+from svae.workflow.config_file import read_config
 from svae.workflow.scope import Scope
 
 GENE_LISTS = "config/replogle2022_gene_lists.json"
@@ -236,6 +237,13 @@ FILES = {
         "line 5: the key 'vae' stands twice",
     ),
     "repeated key in JSON": ('{"scope": "x", "scope": "y"}', "the key 'scope' stands twice"),
+    "octal number": ("scope: x\nseed: 010\n", "line 2: YAML reads 010 as 8; write that number"),
+    "number of base 60": ("scope: x\ntimeout_minutes: 1:30\n", "line 2: YAML reads 1:30 as 90; write that"),
+    "fraction of base 60": ("scope: x\na: [1:30.5]\n", "line 2: YAML reads 1:30.5 as 90.5"),
+    "tag": ("scope: !!python/tuple [1]\n", "not valid YAML (line 1: could not determine a constructor"),
+    "two documents": ("scope: x\n---\nscope: y\n", "not valid YAML (line 2: but found another document"),
+    "tab": ("scope: x\ndatasets:\n\ta: 1\n", "not valid YAML (line 3"),
+    "cycle": ("scope: x\nmetrics: &a [*a]\n", "metrics: 0: input should be a valid string"),
     "no mapping": ("- scope\n", "not a mapping of keys to values"),
     "empty": ("", "not a mapping of keys to values"),
     "not YAML": ("scope: [\n", "not valid YAML (line 2"),
@@ -252,6 +260,13 @@ def test_a_file_that_is_no_config_is_told(tmp_path, text, said):
     assert str(error.value).startswith(f"{path}: ")
     assert said in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("number", ["0", "0.5", "10", "0x1F", "-3", "1_000", "'010'", "00.5", "'1:30'"])
+def test_other_numbers_are_what_they_look_like(tmp_path, number):
+    path = tmp_path / "mine.yaml"
+    path.write_text(f"a: {number}\nb: [{number}]\n")
+    assert read_config(path)["a"] == yaml.safe_load(number)
 
 
 def test_keys_that_a_merge_brings_may_recur(tmp_path):
