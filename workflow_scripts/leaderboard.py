@@ -6,6 +6,6 @@ from svae.report.tables import Tables
 from svae.workflow.logs import start
 
 start(snakemake.log[0])
-tables = Tables.read(snakemake.input, **snakemake.params.view)
+tables = Tables.read(snakemake.input, **snakemake.params.view).without_varied()
 with replacing(snakemake.output[0]) as path:
     path.write_text(leaderboard_html(tables), encoding="utf-8")

@@ -41,7 +41,7 @@ def summary(tables: Tables, scope: str, provenance: Mapping[str, object]) -> str
     -------
     reStructuredText.
     """
-    leads, failures = list(find_leads(tables)), list(_failures(tables))
+    leads, failures = list(find_leads(tables.without_varied())), list(_failures(tables))
     return render(
         "first_page.rst",
         title=f"Sparse mechanism shift models: scope {plain(scope)}",
@@ -64,13 +64,15 @@ def summary(tables: Tables, scope: str, provenance: Mapping[str, object]) -> str
 def _what_was_run(tables: Tables) -> dict[str, str]:
     """Datasets, splits, replicates, methods and compute, by name of the fact."""
     status = tables.status
+    datasets, baselines = status["dataset"].unique(), tables.without_varied().status["dataset"].unique()
     replicates = status.groupby(FACET)["replicate"].nunique()
     least, most = replicates.min(), replicates.max()
     anchors = f"; anchors: {tables.labels(tables.anchors)}" if tables.anchors else ""
     choices = tables.datasets[tables.datasets["parameter"] == "gene_choice"]
     genes = [f"{row.dataset}, {row.value}" for row in choices.itertuples()]
     return {
-        "Datasets": ", ".join(_described(tables, dataset) for dataset in status["dataset"].unique()),
+        "Datasets": ", ".join(_described(tables, dataset) for dataset in baselines),
+        **({"Varied, one at a time": _what_was_varied(tables)} if len(baselines) < len(datasets) else {}),
         **({"Genes": "; ".join(genes)} if genes else {}),
         "Splits": ", ".join(status["split"].unique()),
         "Replicates": f"{least}" if least == most else f"{least} to {most}",
@@ -78,6 +80,12 @@ def _what_was_run(tables: Tables) -> dict[str, str]:
         "Fits": f"{len(status)}, which took {_duration(status['seconds'].sum())} of compute",
         "Setting shown": f"the one chosen by {RULES[tables.rule].sentence}",
     }
+
+
+def _what_was_varied(tables: Tables) -> str:
+    """Name the parameters in which datasets differ from their baselines, with the number of values."""
+    axes = tables.datasets.loc[tables.datasets["parameter"] == "axis", "value"].value_counts(sort=False)
+    return ", ".join(f"{axis.replace('_', ' ')} ({count(n, 'value')})" for axis, n in axes.items())
 
 
 def _duration(seconds: float) -> str:

@@ -1,7 +1,7 @@
 """The tables of a run, from which every figure and page of the report is made."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -96,6 +96,17 @@ class Tables:
     def _run(self) -> list[str]:
         run = set(self.selected["method"])
         return [method for method in self.methods.index if method in run]
+
+    def without_varied(self) -> "Tables":
+        """Return the tables without the datasets that the key `vary` of other datasets asks for."""
+        datasets = self.datasets
+        varied = set(datasets.loc[datasets["parameter"] == "baseline", "dataset"])
+        if not varied:
+            return self
+        tables = {name: getattr(self, name) for name in COLUMNS if "dataset" in COLUMNS[name]}
+        return replace(
+            self, **{name: table[~table["dataset"].isin(varied)] for name, table in tables.items()}
+        )
 
     def label(self, method: str) -> str:
         """Name of a method as it is shown."""

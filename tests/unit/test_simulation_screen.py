@@ -55,7 +55,7 @@ def test_a_parameter_leaves_the_design_of_a_seed_alone_and_takes_the_likelihood_
 
 
 @pytest.mark.parametrize(
-    "changed", [{"target_density": 0.5}, {"block": 2}, {"shift_mean": 0.5}, {"counts_kept": 0.1}]
+    "changed", [{"target_density": 0.5}, {"block_size": 2}, {"shift_mean": 0.5}, {"counts_kept": 0.1}]
 )
 def test_other_designs_have_a_likelihood(changed):
     dataset, truth = screen(**changed)
@@ -80,7 +80,7 @@ def test_density_is_the_share_of_targets_and_every_perturbation_has_one():
 
 
 def test_latents_of_a_block_are_hit_together_or_not_at_all():
-    targets = screen(block=2, perturbations=40).truth.uns["targets"].to_numpy()
+    targets = screen(block_size=2, perturbations=40).truth.uns["targets"].to_numpy()
     np.testing.assert_array_equal(targets[:, 0::2], targets[:, 1::2])
     assert 0 < targets.mean() < 1
     assert not identifiable(targets).any()

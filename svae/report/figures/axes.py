@@ -1,6 +1,7 @@
 """Pieces that several figures share: how a page is divided, and how axes are labelled."""
 
 import math
+from collections.abc import Iterator
 from textwrap import wrap
 
 import matplotlib as mpl
@@ -12,6 +13,9 @@ from matplotlib.figure import SubFigure
 from matplotlib.ticker import MaxNLocator, NullLocator
 
 from svae.report.figures.style import GREY, SMALL
+
+LATENTS_FITTED = "n_latent"
+"""The option of a method that can be varied, too: the number of latents that it fits."""
 
 
 def divide(figure: matplotlib.figure.Figure, count: int, columns: int = 1) -> list[SubFigure]:
@@ -35,6 +39,18 @@ def _wrap(part: SubFigure, text: str, size: float) -> str:
     """Break a text of that size, in points, into lines that are no wider than a part of a figure."""
     width = part.bbox.width / part.get_figure(root=True).dpi * 72
     return "\n".join(wrap(text, max(20, int(width / (0.52 * size)))))
+
+
+def anchor_dashes() -> Iterator[object]:
+    """Yield line styles: the first anchor has a solid line, the others have dashes."""
+    yield "-"
+    while True:
+        yield (0, (4, 2))
+
+
+def parameter_label(parameter: str) -> str:
+    """Name what is varied, a parameter of a simulator or the number of latents fitted, as axes show it."""
+    return "Latents fitted" if parameter == LATENTS_FITTED else parameter.replace("_", " ").capitalize()
 
 
 def write_missing(ax: Axes, row: float, reason: str, size: float = SMALL) -> None:

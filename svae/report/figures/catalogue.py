@@ -26,25 +26,27 @@ DrawingFunction = Callable[[Tables], Drawn | None]
 
 @dataclass(frozen=True)
 class Figure:
-    """How a figure is drawn, and what a run must have for it to apply."""
+    """How a figure is drawn, what a run must have for it to apply, and whether it shows varied datasets."""
 
     function: DrawingFunction
     needs: str
+    varied: bool
 
 
 FIGURES: dict[str, Figure] = {}
 """The figures of the report, by the names of their functions."""
 
 
-def figure(needs: str) -> Callable[[DrawingFunction], DrawingFunction]:
+def figure(needs: str, varied: bool = False) -> Callable[[DrawingFunction], DrawingFunction]:
     """Make a function a figure of the report, under its own name.
 
     The function returns None if the run lacks what the figure `needs`, which completes the sentence
-    "not applicable here, because it needs …".
+    "not applicable here, because it needs …". Datasets that the key `vary` of others asks for are only handed
+    to figures that show what is `varied`. There may be dozens of them.
     """
 
     def enter(function: DrawingFunction) -> DrawingFunction:
-        FIGURES[function.__name__] = Figure(function, needs)
+        FIGURES[function.__name__] = Figure(function, needs, varied)
         return function
 
     return enter
@@ -60,8 +62,10 @@ def draw(name: str, tables: Tables) -> Drawn:
     """
     if name not in FIGURES:
         raise unknown("figure", name, FIGURES, "report")
+    drawn = FIGURES[name]
+    shown = tables if drawn.varied else tables.without_varied()
     with style():
-        return FIGURES[name].function(tables) or _placeholder(name, FIGURES[name].needs)
+        return drawn.function(shown) or _placeholder(name, drawn.needs)
 
 
 def _placeholder(name: str, needs: str) -> Drawn:

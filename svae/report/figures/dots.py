@@ -1,7 +1,7 @@
 """Dot plots: one row per method, with its replicates, their mean and its interval."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import matplotlib.figure
@@ -12,6 +12,7 @@ from matplotlib.lines import Line2D
 
 from svae.evaluation.selection import HINDSIGHT
 from svae.report.figures.axes import (
+    anchor_dashes,
     divide,
     label_few_ticks,
     label_round_log_axis,
@@ -151,7 +152,7 @@ def _draw_replicates(ax: Axes, row: float, shown: pd.DataFrame, colour: str) -> 
 
 def _draw_anchors(ax: Axes, table: pd.DataFrame, tables: Tables, oracle: str) -> None:
     """Draw the anchors as grey lines; what the oracle means is written along its line."""
-    for method, dashes in zip(tables.anchors, _dashes(), strict=False):
+    for method, dashes in zip(tables.anchors, anchor_dashes(), strict=False):
         of_method = table[(table["method"] == method) & (table["rule"] == tables.rule)]
         mean = of_method["mean"].dropna()
         if mean.empty:
@@ -172,13 +173,6 @@ def _draw_anchors(ax: Axes, table: pd.DataFrame, tables: Tables, oracle: str) ->
             )
 
 
-def _dashes() -> Iterator[object]:
-    """Yield line styles: the first anchor has a solid line, the others have dashes."""
-    yield "-"
-    while True:
-        yield (0, (4, 2))
-
-
 def _draw_legend(figure: matplotlib.figure.Figure, tables: Tables, table: pd.DataFrame) -> None:
     """Explain the marks that occur."""
     with_value = table[table["value"].notna()]
@@ -192,7 +186,7 @@ def _draw_legend(figure: matplotlib.figure.Figure, tables: Tables, table: pd.Dat
     if (with_value["rule"] == HINDSIGHT).any() and tables.rule != HINDSIGHT:
         label = "mean if the truth chose"
         handles.append(Line2D([], [], marker="D", ms=3.5, mfc="none", color=GREY, ls="", label=label))
-    for method, dashes in zip(tables.anchors, _dashes(), strict=False):
+    for method, dashes in zip(tables.anchors, anchor_dashes(), strict=False):
         if (with_value["method"] == method).any():
             label = f"{tables.label(method)} (anchor)"
             handles.append(Line2D([], [], color=tables.colour(method), lw=0.9, ls=dashes, label=label))

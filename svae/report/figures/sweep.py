@@ -10,7 +10,14 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from svae.report.figures.axes import divide, label_log_axis, write_note, write_title
+from svae.report.figures.axes import (
+    LATENTS_FITTED,
+    divide,
+    label_log_axis,
+    parameter_label,
+    write_note,
+    write_title,
+)
 from svae.report.figures.catalogue import Drawn, figure
 from svae.report.figures.style import GREY, SMALL, WIDTH
 from svae.report.outcomes import NOT_APPLICABLE, NOT_CHOSEN, outcomes_of, why_missing
@@ -18,8 +25,6 @@ from svae.report.tables import Tables
 from svae.report.values import FACET, SPREAD, by_setting
 
 METRICS = ("mcc_pearson", "target_f1")
-LATENTS = "n_latent"
-"""The option of a method that is swept over, too: the number of latents that it fits."""
 NO_PARAMETERS = ("kind", "cells", "citation", "seeds")
 """What the table of datasets tells besides the parameters of simulators."""
 
@@ -47,8 +52,7 @@ def sweep(tables: Tables) -> Drawn | None:
             label_log_axis(ax, sorted(group["x"].unique()))
             ax.set_ylim(-0.03, 1.05)
             ax.set_ylabel(tables.registry.loc[metric, "label"])
-        label = "Latents fitted" if parameter == LATENTS else parameter.replace("_", " ").capitalize()
-        axes[-1].set_xlabel(label)
+        axes[-1].set_xlabel(parameter_label(parameter))
     handles = [
         Line2D([], [], color=tables.colour(method), marker="o", ms=3.5, lw=1.2, label=tables.label(method))
         for method in methods
@@ -80,8 +84,8 @@ def _sweeps(tables: Tables) -> pd.DataFrame:
             if rows["split"].nunique() > 1:
                 names.append(str(split))
             parts.append(part.assign(sweep=factor.parameter, panel=", ".join(names)))
-    for facet, rows in by_setting(tables, LATENTS, METRICS, tables.order).groupby(FACET, sort=False):
-        parts.append(rows.assign(sweep=LATENTS, panel=tables.title(*facet), fallbacks=0))
+    for facet, rows in by_setting(tables, LATENTS_FITTED, METRICS, tables.order).groupby(FACET, sort=False):
+        parts.append(rows.assign(sweep=LATENTS_FITTED, panel=tables.title(*facet), fallbacks=0))
     parts = [part for part in parts if part["mean"].notna().any()]
     columns = ["sweep", "panel", *FACET, "metric", "method", "x", *SPREAD, "fallbacks"]
     return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
@@ -136,7 +140,7 @@ def _gaps(tables: Tables, table: pd.DataFrame, metrics: list[str]) -> str:
     The values of the parameter are told where a method lacks only some of its points.
     """
     methods = tables.order
-    if table["sweep"].iloc[0] == LATENTS:  # other methods are not varied
+    if table["sweep"].iloc[0] == LATENTS_FITTED:  # other methods are not varied
         methods = [method for method in methods if method in set(table["method"])]
     places = table[[*FACET, "x"]].drop_duplicates().sort_values("x")
     gaps: dict[str, list[str]] = {}

@@ -20,4 +20,4 @@ class CriterionBreaking(Screen):
 
     citation: ClassVar[str] = "Lachapelle et al., CLeaR 2022"
 
-    block: int = parameter(2, at_least=1)
+    block_size: int = parameter(2, at_least=1)

@@ -30,7 +30,7 @@ class Screen(Corrected):
     target_density
         Probability that a perturbation acts on a latent; each acts on one at least. None: one to three
         targets, as in the paper.
-    block
+    block_size
         Latents come in blocks of so many. A perturbation that acts on one latent of a block acts on all of
         them, so that no design tells them apart. 1: latents on their own.
     counts_kept
@@ -59,7 +59,7 @@ class Screen(Corrected):
     """
 
     target_density: float | None = parameter(None, above=0, at_most=1)
-    block: int = parameter(1, at_least=1)
+    block_size: int = parameter(1, at_least=1)
     counts_kept: float = parameter(1.0, above=0, at_most=1)
     latent_correlation: float = parameter(0.0, at_least=0, at_most=1)
     edge_weight: float = parameter(0.0, at_least=0)
@@ -121,7 +121,7 @@ class Screen(Corrected):
             targets = super().draw_targets(random, repeated_targets)
         else:
             targets = bernoulli_targets(self.perturbations, self.latents, self.target_density, random)
-        blocks = np.arange(self.latents) // self.block
+        blocks = np.arange(self.latents) // self.block_size
         of_block = blocks[:, None] == blocks
         return (targets @ of_block > 0).astype(float)
 

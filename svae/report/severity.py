@@ -1,0 +1,141 @@
+"""How far datasets that were varied are from their baseline, and where methods fail on the way."""
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import pandas as pd
+
+from svae.report.outcomes import FALLBACK
+from svae.report.tables import Tables
+from svae.report.values import FACET, SPREAD, chosen_values, summarise
+
+PLACE = ["baseline", "axis", "dataset", "value", "step"]
+PANEL = ["baseline", "split", "axis"]
+"""What a curve of scores is drawn for."""
+CHANCE = "random"
+"""The anchor that knows nothing: what a score is worth is measured from it."""
+
+
+def steps(tables: Tables) -> pd.DataFrame:
+    """Say how many steps each dataset of an axis is away from the baseline.
+
+    Returns
+    -------
+    One row for each axis and dataset on it, the baseline of the axis included: ``baseline``, ``axis``,
+    ``dataset``, ``value`` (of what is varied) and ``step``: 0 for the baseline, and for all others their rank
+    by distance. Smaller values have negative steps, if there are larger values as well. Where the baseline
+    has no number, the order is that of the config file.
+    """
+    facts = tables.datasets.pivot(index="dataset", columns="parameter", values="value")
+    if "baseline" not in facts:
+        return pd.DataFrame(columns=PLACE)
+    order = list(tables.datasets["dataset"].unique())
+    varied = facts.loc[order].dropna(subset=["baseline", "axis"])
+    parts = []
+    for (baseline, axis), rows in varied.groupby(["baseline", "axis"], sort=False):
+        datasets = [baseline, *rows.index]
+        values = pd.to_numeric(facts.loc[datasets, axis], errors="coerce").to_numpy()
+        place = {"baseline": baseline, "axis": axis, "dataset": datasets, "value": values}
+        parts.append(pd.DataFrame(place | {"step": _steps_away(values)}).sort_values("step"))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _steps_away(values: np.ndarray) -> np.ndarray:
+    """Rank values by their distance from the first one; below it negative, if there are values above it."""
+    baseline, others = values[0], values[1:]
+    if np.isnan(baseline):
+        return np.arange(len(values))
+    away = np.zeros(len(values), dtype=int)
+    above, below = others > baseline, others < baseline
+    away[1:][above] = others[above].argsort().argsort() + 1
+    away[1:][below] = (-others[below]).argsort().argsort() + 1
+    if above.any():
+        away[1:][below] *= -1
+    return away
+
+
+def scores(tables: Tables, metrics: Iterable[str]) -> pd.DataFrame:
+    """Look up metrics on all axes, at the settings that the main rule chose.
+
+    Returns
+    -------
+    The columns of :func:`steps`, ``split``, ``metric``, ``method``, those of
+    :data:`svae.report.values.SPREAD`, and ``fallbacks``: replicates in which the rule made no choice.
+    """
+    board = tables.leaderboard
+    board = board[(board["rule"] == tables.rule) & board["metric"].isin(list(metrics))]
+    columns = [*PLACE, "split", "metric", "method", *SPREAD, "fallbacks"]
+    return steps(tables).merge(board, on="dataset")[columns]
+
+
+def differences(tables: Tables, metric: str) -> pd.DataFrame:
+    """Compare a metric on all axes with that of the reference method, replicate by replicate.
+
+    Returns
+    -------
+    The columns of :func:`scores`, where mean and interval are those of the paired differences.
+    """
+    values = chosen_values(tables, [metric])
+    values = values[values["rule"] == tables.rule].drop(columns=SPREAD)
+    pair = [*FACET, "replicate"]
+    reference = values[values["method"] == tables.reference].set_index(pair)["value"].rename("of_reference")
+    values = values.join(reference, on=pair)
+    values["value"] -= values["of_reference"]
+    keys = [*FACET, "metric", "method"]
+    fallbacks = (values["outcome"] == FALLBACK).groupby([values[key] for key in keys]).sum()
+    table = summarise(values, keys).join(fallbacks.rename("fallbacks"), on=keys)
+    columns = [*PLACE, "split", "metric", "method", *SPREAD, "fallbacks"]
+    return steps(tables).merge(table, on="dataset")[columns]
+
+
+def failure_points(tables: Tables, metrics: Iterable[str]) -> pd.DataFrame:
+    """Find where methods fail: the mildest severity at which half of what they have over chance is lost.
+
+    A method fails where its mean score is below the middle between the anchor ``random`` on the same dataset
+    and its own score at the baseline.
+
+    Returns
+    -------
+    One row for each axis, side of it, metric and method: ``baseline``, ``split``, ``axis``, ``side``
+    (``up`` for larger values, ``down`` for smaller ones), ``metric``, ``method``, ``score`` (at the
+    baseline), ``fails_at`` (NaN if it holds everywhere), ``last`` (the most severe value that has a score)
+    and ``share`` of the steps up to there that it holds. Anchors, and methods without a score at the
+    baseline, have none.
+    """
+    table = scores(tables, metrics)
+    rows = []
+    for (baseline, split, axis, metric), panel in table.groupby([*PANEL, "metric"], sort=False):
+        sign = 1 if tables.registry.loc[metric, "direction"] == "higher" else -1
+        chance = panel[panel["method"] == CHANCE].set_index("dataset")["mean"]
+        start = panel.loc[panel["step"] == 0, "value"].iloc[0]
+        for method in tables.order:
+            curve = panel[(panel["method"] == method)].set_index("dataset")
+            curve = curve.assign(middle=chance).dropna(subset=["mean", "middle"])
+            own = curve.loc[curve["step"] == 0, "mean"]
+            if own.empty:
+                continue
+            curve["fails"] = sign * curve["mean"] < sign * (curve["middle"] + own.iloc[0]) / 2
+            for points in _sides(curve):
+                failed = points[points["fails"]]
+                held = len(points) if failed.empty else points["fails"].to_numpy().argmax()
+                steps_held = max(held - 1, 0)  # the baseline is no step
+                side = "up" if points["value"].iloc[-1] > start else "down"
+                rows.append(
+                    {
+                        **{"baseline": baseline, "split": split, "axis": axis, "side": side},
+                        **{"metric": metric, "method": method, "score": own.iloc[0]},
+                        "fails_at": np.nan if failed.empty else failed["value"].iloc[0],
+                        "last": points["value"].iloc[-1],
+                        "share": steps_held / (len(points) - 1),
+                    }
+                )
+    names = ["baseline", "split", "axis", "side", "metric", "method", "score", "fails_at", "last", "share"]
+    return pd.DataFrame(rows, columns=names)
+
+
+def _sides(curve: pd.DataFrame) -> Iterator[pd.DataFrame]:
+    """Yield the points of a curve from the baseline outwards, to each side that has any."""
+    for sign in (-1, 1):
+        points = curve[sign * curve["step"] >= 0]
+        if len(points) > 1:
+            yield points.sort_values("step", key=abs)
