@@ -42,6 +42,7 @@ TABLES = {
     "leaderboard": f"{RESULTS}/leaderboard.tsv",
     "history": f"{RESULTS}/history.tsv.gz",
     "targets": f"{RESULTS}/targets.tsv.gz",
+    "warnings": f"{RESULTS}/warnings.tsv",
     "settings": f"{RESULTS}/settings.tsv",
     "datasets": f"{RESULTS}/datasets.tsv",
 }
@@ -55,7 +56,7 @@ PROVENANCE = {
 }
 FIGURES = sorted(
     set(glob_wildcards(f"{workflow.basedir}/reports/captions/{{figure}}.rst").figure)
-    - {"leaderboard", "status"}
+    - {"leaderboard", "status", "warnings"}
 )
 
 

@@ -86,6 +86,29 @@ rule select_settings:
         "../workflow_scripts/select_settings.py"
 
 
+rule warn:
+    input:
+        status=TABLES["status"],
+        selected=TABLES["selected"],
+        settings=TABLES["settings"],
+        code=code("warn"),
+    output:
+        report(
+            TABLES["warnings"],
+            caption="../reports/captions/warnings.rst",
+            category="Tables",
+            labels={"table": "Warnings"},
+        ),
+    log:
+        f"{LOGS}/warn.log",
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        rule=scope.selection.rule,
+    script:
+        "../workflow_scripts/warn.py"
+
+
 rule rank:
     input:
         metrics=TABLES["metrics"],

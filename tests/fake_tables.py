@@ -10,6 +10,7 @@ import pandas as pd
 from svae.evaluation.leaderboard import leaderboard
 from svae.evaluation.metrics import metrics_table
 from svae.evaluation.selection import HINDSIGHT, select
+from svae.evaluation.warning import warnings_of_run
 from svae.files import write_table
 from svae.report.methods_table import read_methods
 from svae.report.tables import COLUMNS, Tables
@@ -97,6 +98,7 @@ def fake_tables(
     selected = select(tables["status"], tables["metrics"], [rule, HINDSIGHT]).astype({"setting": object})
     chosen = selected[selected["rule"] == rule].drop(columns=["rule", "outcome"])
     known = read_methods(METHODS_TABLE, options)
+    described = _described_settings(options)
     return Tables(
         metrics=tables["metrics"],
         status=tables["status"],
@@ -104,7 +106,8 @@ def fake_tables(
         targets=tables["targets"].merge(chosen) if len(tables["targets"]) else _empty("targets"),
         selected=selected,
         leaderboard=leaderboard(tables["metrics"], selected, known, "svae_plus"),
-        settings=_described_settings(options),
+        settings=described,
+        warnings=warnings_of_run(tables["status"], selected, described, rule),
         datasets=_described_datasets(changes, truth, perturbations),
         methods=known,
         registry=metrics_table(),
@@ -154,10 +157,12 @@ def _status(settings: int, options: Mapping, skill: float, lost: bool, rng: np.r
             "status": "out_of_memory",
             "message": "killed: 16 GB | limit `8 GB`",
             **{"seconds": np.nan, "peak_memory_mb": np.nan, "device": "cpu", "seed": 1, "udr": np.nan},
-            "fit": "lost.h5ad",
+            **{"validation_rise": np.nan, "warnings": "", "fit": "lost.h5ad"},
         }
     costs = {"seconds": rng.gamma(40, 2) * settings**1.5, "peak_memory_mb": 600 + rng.integers(300)}
-    return {"status": "ok", "message": "", **costs, "device": "cpu", "seed": 1, "fit": "fit.h5ad", **scores}
+    doubts = {"validation_rise": 0.0, "warnings": ""}
+    run = {"device": "cpu", "seed": 1, "fit": "fit.h5ad"}
+    return {"status": "ok", "message": "", **costs, **doubts, **run, **scores}
 
 
 def _value(metric: str, method: str, skill: float, truth: bool, options: Mapping) -> float:

@@ -16,8 +16,11 @@ METRICS_COLUMNS = (*RUN_COLUMNS, "setting", "metric", "value")
 SELECTED_COLUMNS = (*RUN_COLUMNS, "rule", "setting", "outcome")
 STATUS_COLUMNS = (
     *(*RUN_COLUMNS, "setting", "status", "message", "seconds", "peak_memory_mb", "device", "seed"),
+    *("validation_rise", "warnings"),  # what is doubtful about the fit, separated by semicolons
     "fit",  # the file
 )
+SETTINGS_COLUMNS = ("method", "setting", "parameter", "value")
+WARNINGS_COLUMNS = ("dataset", "split", "method", "warning", "detail", "n", "planned")
 HISTORY_COLUMNS = (*RUN_COLUMNS, "setting", "epoch", "train", "validation")
 TARGETS_COLUMNS = (*RUN_COLUMNS, "setting", "perturbation", "part", "latent", "probability", "shift", "true")
 
@@ -40,7 +43,10 @@ DIFFERENCE_COLUMNS = (
 
 LEADERBOARD_COLUMNS = (*ENTRY_COLUMNS, *SUMMARY_COLUMNS, *DIFFERENCE_COLUMNS)
 
-TEXT_COLUMNS = (*ENTRY_COLUMNS, "setting", "outcome", "status", "message", "device", "verdict")
+TEXT_COLUMNS = (
+    *(*ENTRY_COLUMNS, "setting", "outcome", "status", "message", "device", "verdict"),
+    *("warnings", "warning", "detail"),
+)
 """Columns of names and sentences, which stay text where they look like numbers (the setting "10")."""
 
 

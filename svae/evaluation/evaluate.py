@@ -20,6 +20,7 @@ from svae.evaluation.matching import match_latents
 from svae.evaluation.metric import Metric
 from svae.evaluation.metrics import METRICS
 from svae.evaluation.restarts import agreement_of_restarts
+from svae.evaluation.warning import validation_rise, warnings_of
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +35,7 @@ class Evaluation(NamedTuple):
     metrics
         ``metric``, ``value``.
     status
-        One row: how the run ended, what it cost, and its label-free scores.
+        One row: how the run ended, what it cost, what is doubtful about it, and its label-free scores.
     history
         ``epoch``, ``train``, ``validation``; empty if the method has no learning curve.
     targets
@@ -141,6 +142,10 @@ def evaluate_fit(
         failed = replace(fit.run, status="failed", message=sentence(error))
         return evaluate_fit(Fit(fit.cells, run=failed), split, truth, metrics, seed)
     run = {field: getattr(fit.run, field) for field in STATUS_FIELDS}
+    run |= {
+        "validation_rise": validation_rise(fit.history),
+        "warnings": "; ".join(warnings_of(fit, comparison.trained)),
+    }
     no_history = pd.DataFrame(columns=["epoch", "train", "validation"])
     return Evaluation(
         metrics=values,

@@ -232,3 +232,6 @@ def hindsight(candidates: Candidates) -> str | None:
 
 HINDSIGHT = hindsight.__name__
 """Name of the rule that bounds the others."""
+
+FIXED = fixed.__name__
+"""Name of the rule that looks at nothing."""

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
+import pandas as pd
 from tabulate import tabulate
 
 from svae.evaluation.selection import RULES
 from svae.evaluation.statistics import ENOUGH
+from svae.evaluation.warning import CLOSED, EDGE, OPEN, OVERFITS, UNMOVED
 from svae.report.leads import Lead, find_leads
 from svae.report.numbers import DASH, change, count, estimate, number
 from svae.report.outcomes import (
@@ -22,7 +24,16 @@ from svae.report.values import FACET
 from svae.words import ENDED_WELL
 
 LISTED = 20
-"""Failures that are listed; the rest is only counted."""
+"""Failures and warnings that are listed; the rest is only counted."""
+
+MEANINGS = {
+    OVERFITS: "it overfits, as validation ends above its best epoch while the training loss falls on",
+    OPEN: "all its masks are open, so every perturbation has every target",
+    CLOSED: "all its masks are closed, so no perturbation has a target",
+    UNMOVED: "its masks hardly moved from their start, so its targets mean nothing",
+    EDGE: "its setting is at the edge of the grid",
+}
+"""How a warning goes on behind the name of the method."""
 
 
 def summary(tables: Tables, scope: str, provenance: Mapping[str, object]) -> str:
@@ -42,6 +53,7 @@ def summary(tables: Tables, scope: str, provenance: Mapping[str, object]) -> str
     reStructuredText.
     """
     leads, failures = list(find_leads(tables.without_varied())), list(_failures(tables))
+    warnings = _warnings(tables)
     return render(
         "first_page.rst",
         title=f"Sparse mechanism shift models: scope {plain(scope)}",
@@ -51,6 +63,8 @@ def summary(tables: Tables, scope: str, provenance: Mapping[str, object]) -> str
         margins=_margins(tables, leads),
         replicates=min((int(lead.row["n"]) for lead in leads), default=0),
         enough=ENOUGH,
+        warnings=warnings[:LISTED],
+        unlisted_warnings=max(0, len(warnings) - LISTED),
         fits=len(tables.status),
         statuses=_statuses(tables),
         failures=failures[:LISTED],
@@ -148,6 +162,17 @@ def _margins(tables: Tables, leads: Sequence[Lead]) -> list[str]:
     """Say which size of a difference does not matter, for the metrics that have a leader."""
     shown = tables.registry.loc[list(dict.fromkeys(lead.metric for lead in leads))]
     return [f"{row.margin:g} for {row.label}" for row in shown.itertuples() if row.margin > 0]
+
+
+def _warnings(tables: Tables) -> list[str]:
+    """Write a sentence about each warning; those about most replicates come first."""
+    found = tables.warnings[tables.warnings["method"].isin(tables.order)]
+    share = (found["n"] / found["planned"]).sort_values(ascending=False, kind="stable")
+    return [
+        f"{tables.label(row.method)} on {tables.title(row.dataset, row.split)}: {MEANINGS[row.warning]}"
+        f"{'' if pd.isna(row.detail) else f' ({row.detail})'} in {row.n} of {count(row.planned, 'replicate')}"
+        for row in found.loc[share.index].itertuples()
+    ]
 
 
 def _statuses(tables: Tables) -> str:

@@ -11,8 +11,10 @@ from svae.contracts.tables import (
     LEADERBOARD_COLUMNS,
     METRICS_COLUMNS,
     SELECTED_COLUMNS,
+    SETTINGS_COLUMNS,
     STATUS_COLUMNS,
     TARGETS_COLUMNS,
+    WARNINGS_COLUMNS,
     read_tidy,
 )
 from svae.evaluation.metrics import metrics_table
@@ -23,10 +25,11 @@ COLUMNS = {
     "selected": SELECTED_COLUMNS,
     "status": STATUS_COLUMNS,
     "leaderboard": LEADERBOARD_COLUMNS,
-    "settings": ("method", "setting", "parameter", "value"),
+    "settings": SETTINGS_COLUMNS,
     "datasets": ("dataset", "parameter", "value"),
     "history": HISTORY_COLUMNS,
     "targets": TARGETS_COLUMNS,
+    "warnings": WARNINGS_COLUMNS,
 }
 """The tables that a run writes, and their columns."""
 
@@ -37,7 +40,7 @@ class Tables:
 
     Attributes
     ----------
-    metrics, selected, status, leaderboard, settings, datasets, history, targets
+    metrics, selected, status, leaderboard, settings, datasets, history, targets, warnings
         The tables that the run wrote, with the columns of :data:`COLUMNS`.
     methods
         Label, colour and kind of each method (:func:`svae.report.methods_table.read_methods`).
@@ -57,6 +60,7 @@ class Tables:
     datasets: pd.DataFrame
     history: pd.DataFrame
     targets: pd.DataFrame
+    warnings: pd.DataFrame
     methods: pd.DataFrame
     registry: pd.DataFrame
     rule: str

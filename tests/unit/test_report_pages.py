@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import get_args
 
 import numpy as np
+import pandas as pd
 import pytest
 from docutils.core import publish_string
 from fake_tables import fake_tables
 
+from svae.contracts.tables import WARNINGS_COLUMNS
 from svae.report.first_page import summary
 from svae.report.leaderboard_page import leaderboard_html
 from svae.report.leads import find_leads
@@ -179,6 +181,24 @@ def test_a_leader_that_the_rule_did_not_choose_is_marked(tables):
     board = tables.leaderboard.copy()
     board.loc[board["method"] == "svae_plus", "fallbacks"] = 3
     assert "sVAE+ †" in summary(replace(tables, leaderboard=board), "demo", {})
+
+
+def test_what_is_doubtful_is_a_sentence_on_the_first_page(tables):
+    found = [
+        ("a_b", "paper", "svae", "overfits", np.nan, 2, 3),
+        ("b", "paper", "svae_plus", "edge of the grid", "penalty = 1000, the highest of 5", 3, 3),
+        ("b", "paper", "oracle", "masks all closed", np.nan, 3, 3),
+    ]
+    warned = replace(tables, warnings=pd.DataFrame(found, columns=WARNINGS_COLUMNS))
+    doubts = shown(summary(warned, "demo", {})).partition("What to doubt")[2].partition("What failed")[0]
+    edge = "its setting is at the edge of the grid (penalty = 1000, the highest of 5) in 3 of 3 replicates."
+    rise = "validation ends above its best epoch while the training loss falls on in 2 of 3 replicates."
+    assert doubts.index(f"sVAE+ on b: {edge}") < doubts.index(f"sVAE on a_b: it overfits, as {rise}")
+    assert "Oracle" not in doubts, "anchors are what they are"
+    many = replace(tables, warnings=pd.DataFrame(found[:1] * 25, columns=WARNINGS_COLUMNS))
+    assert "… and 5 more, in the table of warnings." in shown(summary(many, "demo", {}))
+    none = replace(tables, warnings=pd.DataFrame(columns=WARNINGS_COLUMNS))
+    assert "No chosen fit overfits" in shown(summary(none, "demo", {}))
 
 
 def test_text_of_a_run_is_no_template_for_snakemake(tables):
