@@ -185,6 +185,34 @@ def _choose(rule: Rule, candidates: Candidates, statuses: pd.Series) -> Choice:
     return Choice(candidates.fixed, "fallback")
 
 
+def in_order_of_choice(rule: Rule, status: pd.DataFrame) -> list[str]:
+    """Return the settings of one run in the order in which a rule would take them, one after the other.
+
+    Parameters
+    ----------
+    rule
+        A rule that needs no truth.
+    status
+        The rows of the run in the table of statuses.
+
+    Returns
+    -------
+    Settings whose status is ``ok``. Those after the last choice that the rule can make are left out; the only
+    setting of a grid is chosen by every rule.
+    """
+    left = status[status["status"] == "ok"].set_index("setting")
+    if len(status) == 1:
+        return list(left.index)
+    order: list[str] = []
+    while len(left):
+        setting = rule.choose(Candidates(left, None, pd.Series(np.nan, left.index)))
+        if setting is None:
+            break
+        order.append(setting)
+        left = left.drop(index=setting)
+    return order
+
+
 def _scores_of_hindsight(metrics: pd.DataFrame, name: str) -> dict[tuple, pd.Series]:
     """Values of a metric by run, indexed by setting, turned so that higher is better."""
     [metric] = choose_metrics([name], "selection: hindsight_metric")

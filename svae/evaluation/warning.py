@@ -133,9 +133,8 @@ def _of_fits(status: pd.DataFrame, chosen: pd.DataFrame) -> pd.DataFrame:
     """Warnings of the chosen fits, one row each."""
     keys = [*RUN_COLUMNS, "setting"]
     fits = status[[*keys, "warnings"]].merge(chosen[keys], on=keys)
-    table = fits.assign(
-        warning=fits["warnings"].fillna("").astype(str).str.split("; "), detail=np.nan
-    ).explode("warning")
+    told = fits["warnings"].fillna("").astype(str).str.split("; ")
+    table = fits.assign(warning=told, detail=np.nan).explode("warning")
     return table.loc[table["warning"] != "", [*RUN_COLUMNS, "warning", "detail"]]
 
 

@@ -78,6 +78,7 @@ def _row(
         "rank": DASH,
         "estimate": NOT_RUN,
         "n": DASH,
+        "fits": DASH,
         "difference": DASH,
         "p": DASH,
         "verdict": "",
@@ -95,11 +96,20 @@ def _row(
         "rank": DASH if pd.isna(row["rank"]) else f"{row['rank']:.0f}",
         "estimate": value,
         "n": f"{row['n']:.0f} of {row['planned']:.0f}",
+        "fits": _fits_tried(tables, facet, method),
         "difference": _difference(tables, row, method, decimals),
         "p": p_value(row["p_adjusted"]),
         "verdict": row["verdict"] if row["pairs"] > 0 else "",
         "note": _note(row),
     }
+
+
+def _fits_tried(tables: Tables, facet: tuple[str, str], method: str) -> str:
+    """Count the fits of a method per replicate, among which a rule chooses: settings times restarts."""
+    status = tables.status
+    dataset, split = facet
+    rows = (status["dataset"] == dataset) & (status["split"] == split) & (status["method"] == method)
+    return f"{status[rows].groupby('replicate').size().max():.0f}"
 
 
 def _difference(tables: Tables, row: pd.Series, method: str, decimals: int) -> str:

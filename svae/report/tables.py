@@ -15,6 +15,7 @@ from svae.contracts.tables import (
     STATUS_COLUMNS,
     TARGETS_COLUMNS,
     WARNINGS_COLUMNS,
+    read_status,
     read_tidy,
 )
 from svae.evaluation.metrics import metrics_table
@@ -83,6 +84,7 @@ class Tables:
             Naming the file and the column that it lacks.
         """
         tables = {name: read_tidy(paths[name], columns) for name, columns in COLUMNS.items()}
+        tables["status"] = read_status(paths["status"])  # with the label-free scores
         methods = read_methods(paths["methods"], tables["selected"]["method"].unique())
         return cls(**tables, methods=methods, registry=metrics_table(), rule=rule, reference=reference)
 

@@ -1,5 +1,6 @@
 """The figures: what they show, what they say is missing, and what they write."""
 
+import itertools
 import re
 from dataclasses import replace
 from functools import cache
@@ -15,11 +16,14 @@ from fake_tables import fake_tables, write_tables
 from svae.errors import BenchmarkError
 from svae.evaluation.selection import HINDSIGHT
 from svae.report.figures import FIGURES, draw, save
+from svae.report.figures.budget import expected
 from svae.report.tables import COLUMNS, Tables
 
 CAPTIONS = Path(__file__).resolve().parents[2] / "reports" / "captions"
 SMALL = ["mcc_pearson", "r2", "target_f1", "target_precision", "target_recall", "inll_clean"]
-NO_TRUTH = {"likelihood", "cost", "training_curves", "target_matrix", "shared_targets"}
+NO_TRUTH = {
+    *("likelihood", "cost", "training_curves", "target_matrix", "shared_targets", "score_against_fits"),
+}
 TRUTH = {"latent_recovery", "target_identification", "targets_against_penalty", "selection_rules", "sweep"}
 VARIED = {"robustness_latents", "robustness_targets", "robustness_likelihood", "failure_points"}
 
@@ -115,7 +119,9 @@ def test_what_is_missing_is_said_in_four_words():
     assert shown.count("not chosen: fixed setting") == 1, "PCA has no restarts for UDR to look at"
 
 
-@pytest.mark.parametrize("name", ["cost", "selection_rules", "training_curves", "target_matrix", "sweep"])
+@pytest.mark.parametrize(
+    "name", ["cost", "selection_rules", "training_curves", "target_matrix", "sweep", "score_against_fits"]
+)
 def test_other_figures_say_what_was_not_run(name):
     tables = simulated()
     if name == "selection_rules":  # it shows methods with several settings only
@@ -163,6 +169,24 @@ def test_the_hindsight_rule_is_what_the_others_are_compared_with():
     swapped = draw("selection_rules", replace(tables, selected=same)).table
     np.testing.assert_allclose(swapped["mean"], -table["mean"])
     assert table.query("method == 'pca'")["fallbacks"].tolist() == [3] * 6
+
+
+def test_the_expected_score_is_that_of_all_subsets():
+    values = np.array([0.9, 0.4, 0.7, 0.1])  # in the order in which the rule would choose
+    for k, score in enumerate(expected(values), start=1):
+        chosen = [values[min(subset)] for subset in itertools.combinations(range(4), k)]
+        assert score == pytest.approx(np.mean(chosen))
+
+
+def test_the_expected_score_begins_with_the_mean_of_all_fits_and_ends_with_the_choice():
+    table, tables = drawn("score_against_fits").table, simulated()
+    rows = table.query("dataset == 'large' and metric == 'mcc_pearson' and method == 'svae_plus'")
+    assert rows["fits"].tolist() == list(range(1, 11)), "five penalties from two starts"
+    board = tables.leaderboard.query("dataset == 'large' and metric == 'mcc_pearson' and rule == 'udr'")
+    assert rows["mean"].iloc[-1] == pytest.approx(board.set_index("method").loc["svae_plus", "mean"])
+    values = tables.metrics.query("dataset == 'large' and metric == 'mcc_pearson' and method == 'svae_plus'")
+    assert rows["mean"].iloc[0] == pytest.approx(values["value"].mean())
+    assert any("not chosen: PCA" in text for text in texts(drawn("score_against_fits").figure))
 
 
 def test_targets_that_were_never_trained_are_not_drawn():

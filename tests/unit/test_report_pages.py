@@ -264,6 +264,11 @@ def test_the_leaderboard_shows_the_first_in_bold_anchors_in_grey_and_the_main_ru
     assert "2 of 3" in page
 
 
+def test_the_leaderboard_tells_how_many_fits_were_tried(page):
+    fits = {method: row["Fits"] for method, row in rows_of(page, "MCC").items()}
+    assert fits == {"sVAE+": "10", "sVAE": "6", "PCA": "2", "VAE": "1", "Oracle": "1"}
+
+
 def test_numbers_have_the_decimals_of_their_metric(page, tables):
     decimals = tables.registry.loc["inll_clean", "decimals"]
     assert re.match(rf"\d+\.\d{{{decimals}}} \[", rows_of(page, "I-NLL, clean")["sVAE+"][MEAN])

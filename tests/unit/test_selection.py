@@ -7,7 +7,7 @@ import pytest
 from svae.contracts.tables import METRICS_COLUMNS, SELECTED_COLUMNS, read_status, read_tidy
 from svae.errors import BenchmarkError
 from svae.evaluation.restarts import udr
-from svae.evaluation.selection import RULES, Candidates, rule, select
+from svae.evaluation.selection import RULES, Candidates, in_order_of_choice, rule, select
 from svae.workflow.scope import Scope
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -196,3 +196,13 @@ def test_udr_by_hand():
     np.testing.assert_allclose(udr([a, b, c]), [1.0, 0.6, 1.0])
     assert np.isnan(udr([a])).all()
     assert len(udr([])) == 0
+
+
+def test_the_order_of_choice_is_that_of_the_scores():
+    scores = grid(validation_likelihood=[-371.0, -369, -370], udr=[0.5, np.nan, 0.8])
+    assert in_order_of_choice(RULES["validation_likelihood"], scores) == ["s70", "s100", "s10"]
+    assert in_order_of_choice(RULES["udr"], scores) == ["s100", "s10"], "what has no score is never chosen"
+    assert in_order_of_choice(RULES["fixed"], scores) == []
+    assert in_order_of_choice(RULES["udr"], scores.head(1)) == ["s10"], "there is nothing else"
+    lost = scores.assign(status=["ok", "diverged", "ok"])
+    assert in_order_of_choice(RULES["validation_likelihood"], lost) == ["s100", "s10"]

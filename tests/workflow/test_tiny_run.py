@@ -48,7 +48,7 @@ def test_method_keeps_the_contract(tiny_run, method):
 def test_table_has_its_columns(tiny_run, name):
     table = tiny_run.table(f"{name}.{SUFFIXES.get(name, 'tsv')}")
     assert set(COLUMNS[name]) <= set(table)
-    assert len(table) > 0
+    assert len(table) > 0 or name == "warnings", "there may be nothing to warn of"
 
 
 @pytest.mark.parametrize("name", ["metrics.tsv.gz", "selected.tsv", "status.tsv", "leaderboard.tsv"])
