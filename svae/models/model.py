@@ -67,9 +67,9 @@ class PerturbationModel(AnswersMixin, UnsupervisedTrainingMixin, BaseModelClass)
         ``tuned`` or ``original``: the training plan, and the choices of architecture that belong to it.
     n_hidden
         Width of encoder and decoder.
-    n_layers, dropout_rate, slope, normalised_decoder
+    n_layers, dropout_rate, slope, batch_norm
         Depth of encoder and decoder, dropout of the encoder, slope of the LeakyReLU below zero (0 is the
-        ReLU), and whether the decoder has BatchNorm, instead of the preset's choices.
+        ReLU), and whether both have BatchNorm, instead of the preset's choices.
     initial_logit
         Where the mask logits start, instead of the preset's choice.
     **prior_options
@@ -103,7 +103,7 @@ class PerturbationModel(AnswersMixin, UnsupervisedTrainingMixin, BaseModelClass)
         n_layers: Count | None = None,
         dropout_rate: ProperFraction | None = None,
         slope: ProperFraction | None = None,
-        normalised_decoder: bool | None = None,
+        batch_norm: bool | None = None,
         initial_logit: Number | None = None,
         **prior_options: float,
     ):
@@ -112,7 +112,7 @@ class PerturbationModel(AnswersMixin, UnsupervisedTrainingMixin, BaseModelClass)
             "n_layers": n_layers,
             "dropout_rate": dropout_rate,
             "slope": slope,
-            "normalised_decoder": normalised_decoder,
+            "batch_norm": batch_norm,
         }
         others = {
             "n_latent": n_latent,

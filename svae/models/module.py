@@ -6,6 +6,7 @@ replica exactly the numbers it would see alone.
 """
 
 import math
+from functools import partial
 
 import torch
 from scvi import REGISTRY_KEYS
@@ -38,7 +39,7 @@ class Hidden(nn.Module):
         Number of batches; 0 means none.
     dropout_rate
         Share of the units that are dropped in training.
-    normalised
+    batch_norm
         Whether a BatchNorm follows each linear layer.
     slope
         Slope of the LeakyReLU below zero; 0 is the ReLU.
@@ -51,17 +52,17 @@ class Hidden(nn.Module):
         n_layers: int,
         n_batch: int = 0,
         dropout_rate: float = 0.0,
-        normalised: bool = True,
+        batch_norm: bool = True,
         slope: float = 0.0,
     ):
         super().__init__()
         widths = [n_in] + [n_hidden] * n_layers
         # No bias before BatchNorm, which takes the mean away: it would only drift on rounding errors.
         self.linear = nn.ModuleList(
-            nn.Linear(width + n_batch, n_hidden, bias=not normalised) for width in widths[:-1]
+            nn.Linear(width + n_batch, n_hidden, bias=not batch_norm) for width in widths[:-1]
         )
         self.norm = nn.ModuleList(
-            nn.BatchNorm1d(n_hidden, momentum=0.01, eps=1e-3) if normalised else nn.Identity()
+            nn.BatchNorm1d(n_hidden, momentum=0.01, eps=1e-3) if batch_norm else nn.Identity()
             for _ in widths[:-1]
         )
         self.dropout_rate = dropout_rate
@@ -112,8 +113,8 @@ class PerturbationVAE(BaseModuleClass):
         Weight of the KL divergence (Higgins et al. 2017).
     slope
         Slope of the LeakyReLU below zero; 0 is the ReLU.
-    normalised_decoder
-        Whether the decoder has BatchNorm; the encoder always has.
+    batch_norm
+        Whether encoder and decoder have BatchNorm.
     """
 
     prior: StandardNormal
@@ -129,22 +130,16 @@ class PerturbationVAE(BaseModuleClass):
         dropout_rate: float = 0.1,
         beta: float = 1.0,
         slope: float = 0.0,
-        normalised_decoder: bool = True,
+        batch_norm: bool = True,
     ):
         super().__init__()
         self.n_batch = n_batch if n_batch > 1 else 0
         self.dropout_rate = dropout_rate
         self.prior = prior
-        self.encoder = Hidden(n_genes, n_hidden, n_layers, dropout_rate=dropout_rate, slope=slope)
+        layers = partial(Hidden, n_hidden=n_hidden, n_layers=n_layers, batch_norm=batch_norm, slope=slope)
+        self.encoder = layers(n_genes, dropout_rate=dropout_rate)
         self.posterior = nn.Linear(n_hidden, 2 * prior.n_latent)  # means, then log variances
-        self.decoder = Hidden(
-            prior.n_latent,
-            n_hidden,
-            n_layers,
-            n_batch=self.n_batch,
-            normalised=normalised_decoder,
-            slope=slope,
-        )
+        self.decoder = layers(prior.n_latent, n_batch=self.n_batch)
         self.expression_logit = nn.Linear(n_hidden, n_genes)
         self.log_dispersion = nn.Parameter(torch.randn(n_genes))
         self.register_buffer("beta", torch.tensor(float(beta)))

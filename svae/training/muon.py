@@ -28,31 +28,41 @@ class FleetMuon:
         Spectral norm of a step on a square or wide matrix; a tall one moves by √(rows / columns) times that.
     momentum
         Of Nesterov's kind.
+    weight_decay
+        Share of a matrix that a step of length 1 would take away; decoupled from the gradient.
     """
 
-    def __init__(self, matrices: Sequence[Tensor], learning_rate: float, momentum: float):
+    def __init__(
+        self, matrices: Sequence[Tensor], learning_rate: float, momentum: float, weight_decay: float = 0.0
+    ):
         self.matrices, self.learning_rate, self.momentum = list(matrices), learning_rate, momentum
+        self.weight_decay = weight_decay
         self.averages = [torch.zeros_like(matrix) for matrix in self.matrices]
 
+    def restart(self, row: int) -> None:
+        """Forget the momentum of one module."""
+        for average in self.averages:
+            average[row] = 0.0
+
     @torch.no_grad()
-    def step(self, gradients: Sequence[Tensor], decay: float, active: Tensor) -> None:
+    def step(self, gradients: Sequence[Tensor], rates_left: Tensor) -> None:
         """Take one step.
 
         Parameters
         ----------
         gradients
             One per stacked matrix, of its shape.
-        decay
-            Share of the learning rate that is left.
-        active
-            Which of the R modules move, booleans.
+        rates_left
+            Share of the learning rate that each of the R modules takes; with 0 it stands still.
         """
+        left = rates_left[:, None, None]
         for matrix, average, gradient in zip(self.matrices, self.averages, gradients, strict=True):
             average.lerp_(gradient, 1 - self.momentum)
             ahead = gradient.lerp(average, self.momentum)
             rows, columns = matrix.shape[-2:]
-            rate = self.learning_rate * decay * max(1.0, rows / columns) ** 0.5
-            matrix.sub_(orthogonalised(ahead) * (rate * active)[:, None, None])
+            scale = max(1.0, rows / columns) ** 0.5
+            step = scale * orthogonalised(ahead) + self.weight_decay * matrix
+            matrix.sub_(torch.where(left > 0, self.learning_rate * left * step, 0.0))
 
 
 def orthogonalised(matrices: Tensor) -> Tensor:

@@ -24,12 +24,12 @@ class TrainingPlan:
         Epochs of the first stage, and of the second one with binarised masks.
     learning_rate
         Adam's step size.
-    matrix_learning_rate, momentum
-        Muon's step size and momentum, for the weight matrices of all layers (:mod:`svae.training.muon`);
-        ``None`` leaves them to Adam.
+    matrix_learning_rate, momentum, matrix_decay
+        Muon's step size, momentum and decoupled weight decay, for the weight matrices of all layers
+        (:mod:`svae.training.muon`); without a step size they are left to Adam.
     mask_travel
-        How far Adam can move a mask logit in all steps of a stage together, which sets its step size: see
-        :meth:`mask_learning_rate`. ``None`` gives masks the step size of all else.
+        How far Adam can move a mask logit in all steps together, which sets its step size
+        (:meth:`svae.training.record.Training.mask_learning_rate`); ``None``: the step size of all else.
     eps, weight_decay
         Adam's other constants; the decay is added to the gradient.
     batch_size, min_steps
@@ -38,12 +38,14 @@ class TrainingPlan:
     warmup_epochs
         Epochs of the first stage over which the weight of the KL terms grows linearly from 0 to 1.
     dense
-        First fraction of the first stage, in which all masks stay open; then the latents are rotated to
-        where their shifts are sparsest, and only then the masks begin to move.
+        First fraction of the first stage, in which all masks stay open. At its end the optimiser begins
+        anew; a model with masks is rotated to where its shifts are sparsest, and only then its masks move.
     decay
-        Last fraction of a stage, over which the learning rate falls linearly towards 0.
+        Last fraction of a stage, over which the learning rates fall linearly towards 0.
     patience
-        Epochs without a better validation −ELBO before a replica stops; ``None`` never stops.
+        Epochs without a better validation −ELBO after which the dense epochs end: the module goes back to its
+        best weights, and the epochs that follow are shortened in proportion. A stage without dense epochs
+        ends as a whole. ``None`` waits for ever.
     keep
         Weights to end with: those of the ``last`` epoch or of the ``best`` one in validation.
     objective
@@ -56,6 +58,7 @@ class TrainingPlan:
     learning_rate: Positive = 1e-3
     matrix_learning_rate: Positive | None = None
     momentum: ProperFraction = 0.95
+    matrix_decay: NonNegative = 0.0
     mask_travel: NonNegative | None = None
     eps: Positive = 1e-8
     weight_decay: NonNegative = 0.0
@@ -78,21 +81,8 @@ class TrainingPlan:
 
     @property
     def dense_epochs(self) -> int:
-        """Epochs of the first stage in which the masks of a model that has any stay open."""
+        """How many epochs the dense ones are at the most."""
         return round(self.dense * self.max_epochs)
-
-    def mask_learning_rate(self, steps_per_epoch: int) -> float | None:
-        """Adam's step size for mask logits, or None where it is that of all else.
-
-        Adam moves a parameter by about its step size per step, however small the gradient is. So a mask
-        whose logit starts at 5 cannot close if the step sizes of all steps sum up to less than 5, however
-        strong its penalty is. Here they sum up to `mask_travel`, whether the data make for few steps or many.
-        """
-        if self.mask_travel is None:
-            return None
-        epochs = range(self.dense_epochs, self.max_epochs)
-        full_steps = steps_per_epoch * sum(self.rate_left(epoch + 0.5) for epoch in epochs)
-        return self.mask_travel / full_steps if full_steps else 0.0
 
     def cells_per_step(self, n_cells: int) -> int:
         """Batch size for `n_cells` to train on: smaller for few, so that epochs have enough steps."""
@@ -115,8 +105,14 @@ class TrainingPlan:
         """Weight of the KL terms in an epoch, the first of which is 1; as in scvi-tools, it begins with 0."""
         return min(1.0, (epoch - 1) / self.warmup_epochs) if self.warmup_epochs else 1.0
 
-    def rate_left(self, epochs_done: float) -> float:
-        """Share of the learning rate that is left: 1, then a straight line towards 0."""
+    def rate_left(self, progress: float) -> float:
+        """Share of the learning rates that is left: 1, then a straight line towards 0.
+
+        Parameters
+        ----------
+        progress
+            Share of the epochs that is done.
+        """
         if self.decay == 0:
             return 1.0
-        return min(1.0, (1 - epochs_done / self.max_epochs) / self.decay)
+        return min(1.0, max(0.0, 1 - progress) / self.decay)

@@ -44,7 +44,7 @@ PRESETS = {
             warmup_epochs=50,
             patience=45,
         ),
-        networks={"n_layers": 2, "dropout_rate": 0.1, "slope": 0.0, "normalised_decoder": True},
+        networks={"n_layers": 2, "dropout_rate": 0.1, "slope": 0.0, "batch_norm": True},
         initial_logit=5.0,
     ),
     "tuned": Preset(
@@ -59,7 +59,7 @@ PRESETS = {
             dense=0.4,
             decay=0.6,
         ),
-        networks={"n_layers": 2, "dropout_rate": 0.0, "slope": 0.0, "normalised_decoder": True},
+        networks={"n_layers": 2, "dropout_rate": 0.0, "slope": 0.0, "batch_norm": True},
         initial_logit=5.0,
     ),
 }

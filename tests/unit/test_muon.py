@@ -34,14 +34,15 @@ def test_no_gradient_no_step():
     assert not orthogonalised(torch.zeros(2, 4, 3)).any()
 
 
+@pytest.mark.parametrize("weight_decay", [0.0, 2.0])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_steps_are_those_of_torch(shape, generator):
+def test_steps_are_those_of_torch(shape, weight_decay, generator):
     start, gradients = (torch.randn(n, *shape, generator=generator) for n in (1, 6))
     ours, theirs = start.clone(), torch.nn.Parameter(start[0].clone())
-    fleet = FleetMuon([ours], learning_rate=0.02, momentum=0.95)
-    reference = torch.optim.Muon([theirs], lr=0.02, momentum=0.95, weight_decay=0.0)
+    fleet = FleetMuon([ours], learning_rate=0.02, momentum=0.95, weight_decay=weight_decay)
+    reference = torch.optim.Muon([theirs], lr=0.02, momentum=0.95, weight_decay=weight_decay)
     for gradient in gradients:
-        fleet.step([gradient[None]], decay=1.0, active=torch.tensor([True]))
+        fleet.step([gradient[None]], torch.ones(1))
         theirs.grad = gradient.clone()
         reference.step()
     difference = torch.linalg.matrix_norm(ours[0] - theirs.detach())
@@ -51,6 +52,6 @@ def test_steps_are_those_of_torch(shape, generator):
 def test_a_stopped_module_stands_still(generator):
     matrices, gradients = torch.randn(2, 3, 8, 8, generator=generator)
     before = matrices.clone()
-    FleetMuon([matrices], 0.02, 0.95).step([gradients], 1.0, torch.tensor([True, False, True]))
+    FleetMuon([matrices], 0.02, 0.95).step([gradients], torch.tensor([1.0, 0.0, 0.5]))
     moved = (matrices != before).flatten(1).any(1)
     assert moved.tolist() == [True, False, True]
