@@ -32,7 +32,9 @@ report: setup  ## run SCOPE (demo) and write reports/SCOPE.html, whatever failed
 	@$(BIN)/python -m svae.workflow.check config/$(SCOPE).yaml
 	@$(BIN)/python -m svae.workflow.retry --with-more-time config/$(SCOPE).yaml
 	@status=0; $(SNAKEMAKE) --keep-going --rerun-incomplete || status=$$?; \
-	$(SNAKEMAKE) --report reports/$(SCOPE).html --report-stylesheet reports/report.css || exit 1; \
+	$(SNAKEMAKE) --report reports/$(SCOPE).html --report-stylesheet reports/report.css || { \
+	  echo "no report: a job failed before there was anything to show; a line above begins with 'error:' and says why"; \
+	  exit 1; }; \
 	echo "report: reports/$(SCOPE).html"; exit $$status
 
 retry: setup  ## fit again what did not end well in SCOPE, and write the report

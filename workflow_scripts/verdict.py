@@ -10,9 +10,11 @@ status = read_table(snakemake.input.status)
 bad = status[~status["status"].isin(ENDED_WELL)]
 if len(bad):
     methods = ", ".join(sorted(set(bad["method"])))
+    first = bad.iloc[0]
     raise BenchmarkError(
         f"{snakemake.input.status}: {len(bad)} of {len(status)} fits did not end well ({methods}); "
-        "the report shows the others; that table holds the messages, and `make retry` tries these fits again"
+        f"the first is one of {first['method']}: {first['message']}; that table holds all messages, "
+        "the report shows the other fits, and `make retry` tries these again"
     )
 with replacing(snakemake.output[0]) as path:
     path.write_text(f"all {len(status)} fits ended well\n", encoding="utf-8")

@@ -58,6 +58,10 @@ def validate_labels(labels: pd.Series, path: str | Path) -> None:
     for label in labels.cat.categories:
         if not isinstance(label, str) or not label.strip():
             raise BenchmarkError(f"{place} has the label {label!r}; a label is a text that is not empty")
+        if not label.isprintable():
+            raise BenchmarkError(
+                f"{place} has the label {label!r}; a label is one line of printable characters"
+            )
 
 
 def validate_counts(X: Any, cells: pd.Index, path: str | Path) -> None:

@@ -19,6 +19,10 @@ def read_labels(file: PublishedFile, preparation: Preparation) -> pd.Series:
     if preparation.control is not None and preparation.control not in categories:
         where = f"{file.path}: obs['{preparation.label}']"
         raise unknown("control label", preparation.control, categories, where)
+    if preparation.separator is not None and not any(preparation.separator in text for text in categories):
+        raise BenchmarkError(
+            f"{file.path}: obs['{preparation.label}']: the separator '{preparation.separator}' is in no label"
+        )
     renamed = {
         category: rename(text, preparation.control, preparation.separator) if text.strip() else None
         for category, text in zip(found.cat.categories, categories, strict=True)
@@ -41,23 +45,41 @@ def refuse_unclear_labels(file: PublishedFile, preparation: Preparation, cells: 
     Raises
     ------
     BenchmarkError
-        If a label reads like a missing one, or cells labelled ``control`` would be pooled with those of the
-        label that is named as control.
+        If a label reads like a missing one, like a control or like another label, if a separator joins
+        nothing in it, or if cells labelled ``control`` would be pooled with those of the named control.
     """
-    control, where = preparation.control, f"{file.path}: obs['{preparation.label}']"
+    where = f"{file.path}: obs['{preparation.label}']"
     sizes = file.column(preparation.label)[cells].astype(str).value_counts()
-    asked_for = {control, *(preparation.perturbations or [])}
-    for label, size in sizes[sizes > 0].items():
-        if label in MISSING and label not in asked_for:
-            raise BenchmarkError(
-                f"{where}: {size:,} cells are labelled '{label}', which reads like a missing label; "
-                "leave them out by a list of `perturbations`, or correct the file"
-            )
-        if control not in (None, CONTROL) and CONTROL in _parts(str(label), preparation.separator):
-            raise BenchmarkError(
-                f"{where}: {size:,} cells are labelled '{label}', beside those of the control '{control}', "
-                f"which becomes '{CONTROL}'; leave one of the two out with `filters`, or correct the file"
-            )
+    sizes = sizes[sizes > 0]
+    for label, size in sizes.items():
+        problem = _what_is_unclear(str(label), preparation, sizes.index)
+        if problem is not None:
+            raise BenchmarkError(f"{where}: {size:,} cells are labelled '{label}', {problem}")
+
+
+def _what_is_unclear(label: str, preparation: Preparation, labels: pd.Index) -> str | None:
+    """Say what is unclear about one of the labels; nothing, if it is clear."""
+    control, separator = preparation.control, preparation.separator
+    parts = _parts(label, separator)
+    if control not in (None, CONTROL) and CONTROL in parts:
+        return (
+            f"beside those of the control '{control}', which becomes '{CONTROL}'; "
+            "leave one of the two out with `filters`, or correct the file"
+        )
+    if label in (control, *(preparation.perturbations or [])):
+        return None
+    way_out = "leave them out by a list of `perturbations`, or correct the file"
+    if label in MISSING:
+        return f"which reads like a missing label; {way_out}"
+    if not all(part.strip() for part in parts):
+        return f"in which the separator '{separator}' joins nothing; name another separator, or {way_out}"
+    controls = {CONTROL, (control or CONTROL).casefold()}
+    if label.strip().casefold() in controls and label != CONTROL:
+        return f"which reads like a control; name it as `control`, or {way_out}"
+    twins = [other for other in labels if other != label and other.strip() == label.strip()]
+    if twins:
+        return f"and others '{twins[0]}', which differ by spaces alone; {way_out}"
+    return None
 
 
 def rename(label: str, control: str | None, separator: str | None) -> str:

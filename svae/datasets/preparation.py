@@ -39,8 +39,8 @@ class Preparation(Options):
     control: Text | None = None
     """Label of unperturbed cells in that column; they become `control`."""
     separator: Text | None = None
-    """What joins the parts of a combination in that column, such as `_`. Parts are sorted and joined by `+`,
-    and parts equal to `control` are dropped: `B_ctrl_A` becomes `A+B`."""
+    """What joins the parts of a combination in that column, such as `_`; some label has to have it. Parts are
+    sorted and joined by `+`, and parts equal to `control` are dropped: `B_ctrl_A` becomes `A+B`."""
     batch: Text | None = None
     """Column of `obs` to correct for."""
     layer: Text | None = None

@@ -13,6 +13,7 @@ import pandas as pd
 from scipy import sparse
 
 from svae.contracts.dataset import validate_counts
+from svae.contracts.values import array_of_numbers
 from svae.errors import BenchmarkError, unknown
 
 logger = logging.getLogger(__name__)
@@ -43,7 +44,7 @@ class PublishedFile:
             raise BenchmarkError(f"{path}: not a readable h5ad file ({first_line(error)})") from error
         try:
             yield cls(path, content)
-        except OSError as error:
+        except (OSError, KeyError) as error:
             raise BenchmarkError(f"{path}: damaged h5ad file ({first_line(error)})") from error
         finally:
             content.file.close()
@@ -112,12 +113,17 @@ class PublishedFile:
         """
         where = str(self.path) if layer is None else f"{self.path}, layer '{layer}'"
         matrix = self._matrix(layer)
+        rows_and_columns = (len(cells), len(genes))
+        if tuple(matrix.shape) != rows_and_columns:
+            raise BenchmarkError(
+                f"{where}: X has shape {tuple(matrix.shape)}, but cells and genes have {rows_and_columns}"
+            )
         blocks = []
         for start in range(0, len(cells), ROWS_AT_ONCE):
             rows = np.flatnonzero(cells[start : start + ROWS_AT_ONCE])
             if len(rows) == 0:
                 continue
-            block = sparse.csr_matrix(matrix[start : start + ROWS_AT_ONCE][rows])
+            block = _read_rows(matrix, slice(start, start + ROWS_AT_ONCE), where)[rows]
             validate_counts(block, self.content.obs_names[start + rows], where)
             blocks.append(block[:, genes].astype(np.int32))
         counts = sparse.vstack(blocks, format="csr")
@@ -138,6 +144,18 @@ class PublishedFile:
             return matrix
         # A matrix stored by columns would be read as a whole for every block of rows.
         return (matrix.to_memory() if hasattr(matrix, "to_memory") else matrix).tocsr()
+
+
+def _read_rows(matrix: Any, rows: slice, where: str) -> sparse.csr_matrix:
+    """Read some rows of a matrix; raise if it holds no numbers, or its indices lie outside of it."""
+    try:
+        block = matrix[rows]
+        if sparse.issparse(block):
+            block.check_format(full_check=True)
+    except (ValueError, IndexError, TypeError) as error:
+        raise BenchmarkError(f"{where}: X is a damaged matrix ({first_line(error)})") from error
+    array_of_numbers(block.data if sparse.issparse(block) else block, f"{where}: X")
+    return sparse.csr_matrix(block)
 
 
 def first_line(error: Exception) -> str:

@@ -74,6 +74,7 @@ DATASETS = {
     "missing label": ("perturbation", [*LABELS[:5], None], "cells without a label (1 of 6)"),
     "numbers for labels": ("perturbation", [1, 2] * 3, "obs['perturbation'] has the label 1"),
     "empty label": ("perturbation", ["a", " "] * 3, "obs['perturbation'] has the label ' '"),
+    "label of two lines": ("perturbation", ["a\n", "b"] * 3, "has the label 'a\\n'; a label is one line"),
     "missing batch": ("batch", [None, "b"] * 3, "obs['batch'] has cells without a label (3 of 6)"),
 }
 

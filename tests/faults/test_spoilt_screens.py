@@ -168,8 +168,17 @@ def defects(draw: st.DrawFn) -> Defect:
                 Defect("unused categories", add_category, False),
                 Defect("another matrix", store_as(kind, dtype), False),
                 Defect(
-                    "numbers as labels", relabel([0, 1, 2, 3]), False, {"control": "0"}, {"held_out": "3"}
+                    "numbers as labels",
+                    relabel([0, 1, 2, 3]),
+                    False,
+                    {"control": "0", "separator": None},
+                    {"held_out": "3"},
                 ),
+                Defect("separator", nothing, True, {"separator": ";"}),
+                Defect("twins", set_labels("guide", {1, 2, 3}, "A "), True),
+                Defect("another control", set_labels("guide", some, "CTRL"), True),
+                Defect("half a combination", set_labels("guide", some, "A__B"), True),
+                Defect("label of two lines", set_labels("guide", some, "A\nB"), True),
                 Defect("label column", nothing, True, {"label": typo}),
                 Defect("batch column", nothing, True, {"batch": typo}),
                 Defect("layer", nothing, True, {"layer": typo}),

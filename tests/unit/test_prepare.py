@@ -3,6 +3,7 @@ import json
 import logging
 
 import anndata as ad
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -310,6 +311,15 @@ def nothing(screen):
             {"control": "ctrl", "separator": "_"},
             "2 cells are labelled 'C_control', beside those of the control 'ctrl'",
         ),
+        (
+            relabel("C", "CTRL"),
+            {"control": "ctrl"},
+            "2 cells are labelled 'CTRL', which reads like a control",
+        ),
+        (relabel("C", "Control"), {}, "2 cells are labelled 'Control', which reads like a control; name it"),
+        (relabel("C", "A_B "), {}, "labelled 'A_B', and others 'A_B ', which differ by spaces alone"),
+        (relabel("C", "C__"), {"separator": "_"}, "labelled 'C__', in which the separator '_' joins nothing"),
+        (nothing, {"separator": ";"}, r"obs\['guide'\]: the separator ';' is in no label"),
         (without_lane, {"batch": "lane"}, r"obs\['lane'\] has cells without a batch"),
         (nothing, {"control": "ctrl", "min_cells": 6}, "only control cells are left of 18"),
         (nothing, {"top_genes": 4}, "top_genes: the variability of 5 genes in 17 cells cannot be ranked"),
@@ -329,6 +339,51 @@ def test_every_error_is_one_sentence_that_names_the_file(screen, tmp_path, chang
     with pytest.raises(BenchmarkError, match=message) as caught:
         prepare(path, **({"label": "guide"} | parameters))
     assert str(caught.value).startswith(str(path))
+    assert "\n" not in str(caught.value)
+
+
+def cut_rows(file):
+    replace(file, "X/indptr", file["X/indptr"][:-3])
+    file["X"].attrs["shape"] = (len(LABELS) - 3, 5)
+
+
+def point_beyond(file):
+    file["X/indices"][3] = 99
+
+
+def point_backwards(file):
+    file["X/indptr"][2] = 10**6
+
+
+def forget_values(file):
+    del file["X/data"]
+
+
+def write_words(file):
+    replace(file, "X/data", np.array([b"a"] * len(file["X/data"])))
+
+
+def replace(file, name, values):
+    del file[name]
+    file[name] = values
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (cut_rows, "X has shape .15, 5., but cells and genes have .18, 5."),
+        (point_beyond, "X is a damaged matrix .indices must be < 5"),
+        (point_backwards, "X is a damaged matrix .indptr"),
+        (forget_values, "damaged h5ad file"),
+        (write_words, "X is a damaged matrix .scipy.sparse does not support dtype"),
+    ],
+)
+def test_a_damaged_matrix_is_told(screen, tmp_path, damage, message):
+    path = written(screen, tmp_path)
+    with h5py.File(path, "r+") as file:
+        damage(file)
+    with pytest.raises(BenchmarkError, match=rf"screen\.h5ad: {message}") as caught:
+        prepare(path, "guide")
     assert "\n" not in str(caught.value)
 
 
