@@ -7,7 +7,7 @@ When a selection rule changes, committed results can so follow. The program read
 import argparse
 from pathlib import Path
 
-from svae.contracts.tables import METRICS_COLUMNS, read_status, read_tidy
+from svae.contracts.tables import HELD_OUT_COLUMNS, METRICS_COLUMNS, read_status, read_tidy
 from svae.evaluation.leaderboard import leaderboard
 from svae.evaluation.selection import select
 from svae.files import write_table
@@ -25,6 +25,8 @@ def main() -> None:
     arguments = parser.parse_args()
     scope = Scope.read(arguments.scope)
     metrics = read_tidy(arguments.folder / "metrics.tsv.gz", METRICS_COLUMNS)
+    cells = arguments.folder / "held_out.tsv.gz"  # older results have none
+    held_out = read_tidy(cells, HELD_OUT_COLUMNS) if cells.exists() else None
     selected = select(
         read_status(arguments.folder / "status.tsv"),
         metrics,
@@ -32,7 +34,7 @@ def main() -> None:
         hindsight_metric=scope.selection.hindsight_metric,
     )
     methods = read_methods(CONFIG / "methods.tsv", selected["method"])
-    board = leaderboard(metrics, selected, methods, scope.reference)
+    board = leaderboard(metrics, selected, methods, scope.reference, held_out)
     write_table(selected, arguments.folder / "selected.tsv")
     write_table(board, arguments.folder / "leaderboard.tsv")
 

@@ -37,6 +37,7 @@ SUMMARY = f"{RESULTS}/summary.rst"
 VERDICT = f"{RESULTS}/complete.txt"
 TABLES = {
     "metrics": f"{RESULTS}/metrics.tsv.gz",
+    "held_out": f"{RESULTS}/held_out.tsv.gz",
     "selected": f"{RESULTS}/selected.tsv",
     "status": f"{RESULTS}/status.tsv",
     "leaderboard": f"{RESULTS}/leaderboard.tsv",

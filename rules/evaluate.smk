@@ -8,6 +8,7 @@ rule evaluate:
         metrics=f"{METRICS}.tsv",
         status=f"{METRICS}.status.tsv",
         history=f"{METRICS}.history.tsv.gz",
+        held_out=f"{METRICS}.held_out.tsv.gz",
         targets=f"{METRICS}.targets.tsv.gz",
     log:
         f"{LOGS}/evaluate/{JOB}/{{method}}.log",
@@ -47,6 +48,7 @@ rule collect:
         metrics=evaluations(".tsv"),
         status=evaluations(".status.tsv"),
         history=evaluations(".history.tsv.gz"),
+        held_out=evaluations(".held_out.tsv.gz"),
         code=code("collect"),
     output:
         metrics=TABLES["metrics"],
@@ -57,6 +59,7 @@ rule collect:
             labels={"table": "How every run ended"},
         ),
         history=TABLES["history"],
+        held_out=TABLES["held_out"],
     log:
         f"{LOGS}/collect.log",
     conda:
@@ -112,6 +115,7 @@ rule warn:
 rule rank:
     input:
         metrics=TABLES["metrics"],
+        held_out=TABLES["held_out"],
         selected=TABLES["selected"],
         methods=here("config/methods.tsv"),
         code=code("rank"),

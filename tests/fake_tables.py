@@ -101,6 +101,7 @@ def fake_tables(
     described = _described_settings(options)
     return Tables(
         metrics=tables["metrics"],
+        held_out=_empty("held_out"),
         status=tables["status"],
         history=tables["history"] if len(tables["history"]) else _empty("history"),
         targets=tables["targets"].merge(chosen) if len(tables["targets"]) else _empty("targets"),

@@ -1,6 +1,6 @@
 """Sum up the replicates of every method, rank them, and compare them with the reference."""
 
-from svae.contracts.tables import METRICS_COLUMNS, SELECTED_COLUMNS, read_tidy
+from svae.contracts.tables import HELD_OUT_COLUMNS, METRICS_COLUMNS, SELECTED_COLUMNS, read_tidy
 from svae.evaluation.leaderboard import leaderboard
 from svae.files import write_table
 from svae.report.methods_table import read_methods
@@ -13,5 +13,6 @@ table = leaderboard(
     selected,
     read_methods(snakemake.input.methods, selected["method"]),
     reference=snakemake.params.reference,
+    held_out=read_tidy(snakemake.input.held_out, HELD_OUT_COLUMNS),
 )
 write_table(table, snakemake.output[0])

@@ -7,6 +7,7 @@ WRITERS = {
     "results of papalexi": results.of_papalexi,
     "draws of simulation": comparisons.draws,
     "answers of simulation": comparisons.of_simulation,
+    "units of papalexi": comparisons.units_of_papalexi,
     "answers of papalexi": comparisons.of_papalexi,
     "validation likelihood against UDR": comparisons.of_rules,
     "distance to the limits": comparisons.distance_to_the_limits,

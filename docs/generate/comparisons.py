@@ -6,7 +6,14 @@ from typing import NamedTuple
 import pandas as pd
 
 from docs.generate.results import DASH, PAPALEXI, REFERENCE, SIMULATION, labels, markdown
-from svae.contracts.tables import METRICS_COLUMNS, RUN_COLUMNS, SELECTED_COLUMNS, read_tidy
+from svae.contracts.tables import (
+    HELD_OUT_COLUMNS,
+    METRICS_COLUMNS,
+    RUN_COLUMNS,
+    SELECTED_COLUMNS,
+    read_tidy,
+)
+from svae.evaluation.leaderboard import by_unit
 from svae.evaluation.metrics import METRICS
 from svae.evaluation.statistics import compare, t_interval, verdict
 from svae.files import read_table
@@ -72,6 +79,8 @@ class Chosen:
         metrics = read_tidy(folder / "metrics.tsv.gz", METRICS_COLUMNS)
         chosen = selected[(selected["dataset"] == dataset) & (selected["rule"] == rule)]
         self.values = chosen.merge(metrics, on=[*RUN_COLUMNS, "setting"])
+        held_out = folder / "held_out.tsv.gz"  # older results have none
+        self.held_out = read_tidy(held_out, HELD_OUT_COLUMNS) if held_out.exists() else None
         facts = read_table(folder / "datasets.tsv")
         self.facts = facts[facts["dataset"] == dataset].set_index("parameter")["value"]
 
@@ -81,9 +90,8 @@ class Chosen:
         return [int(seed) for seed in self.facts["seeds"].split(", ")]
 
     def of_metric(self, metric: str) -> pd.DataFrame:
-        """Return the values of a metric, replicate × method."""
-        rows = self.values[self.values["metric"] == metric]
-        return rows.pivot(index="replicate", columns="method", values="value")
+        """Return the values of a metric: replicate × method or, on real data, perturbation × method."""
+        return by_unit(self.values[self.values["metric"] == metric], self.held_out)
 
     def difference(self, method: str, other: str, metric: str) -> pd.Series:
         """Compare two methods as :func:`svae.evaluation.statistics.compare` does, with the verdict."""
@@ -128,6 +136,18 @@ def of_rules() -> str:
     called = labels()
     rows = [[called[method], _gap(differences[method], "target_f1")] for method in ("svae_plus", "svae")]
     return markdown(rows, ["", "validation likelihood − UDR"])
+
+
+def units_of_papalexi() -> str:
+    """Say over what the differences on real cells are taken, and what their intervals then speak of."""
+    values = Chosen(*PAPALEXI).of_metric("inll_clean")
+    n, unit = values.index.nunique(), values.index.name
+    if unit == "perturbation":
+        return f"The differences are over n = {n} held-out knock-outs; repetitions of one are averaged first."
+    return (
+        f"The differences are over n = {n} replicates, which share their cells, so their intervals speak of "
+        "new splits and model seeds, and not of other knock-outs."
+    )
 
 
 def draws() -> str:

@@ -13,6 +13,7 @@ RUN_COLUMNS = Job._fields
 
 
 METRICS_COLUMNS = (*RUN_COLUMNS, "setting", "metric", "value")
+HELD_OUT_COLUMNS = (*RUN_COLUMNS, "setting", "metric", "perturbation", "value")
 SELECTED_COLUMNS = (*RUN_COLUMNS, "rule", "setting", "outcome")
 STATUS_COLUMNS = (
     *(*RUN_COLUMNS, "setting", "status", "message", "seconds", "peak_memory_mb", "device", "seed"),
@@ -35,16 +36,18 @@ DIFFERENCE_COLUMNS = (
     "difference_low",
     "difference_high",
     "pairs",
+    "unit",
     "p",
     "p_adjusted",
     "verdict",
 )
-"""What it says of the difference to the reference method, over the replicates that both have."""
+"""What it says of the difference to the reference method, over so many pairs of a unit: a replicate, or on
+real data a held-out perturbation."""
 
 LEADERBOARD_COLUMNS = (*ENTRY_COLUMNS, *SUMMARY_COLUMNS, *DIFFERENCE_COLUMNS)
 
 TEXT_COLUMNS = (
-    *(*ENTRY_COLUMNS, "setting", "outcome", "status", "message", "device", "verdict"),
+    *(*ENTRY_COLUMNS, "setting", "outcome", "status", "message", "device", "unit", "verdict"),
     *("warnings", "warning", "detail"),
 )
 """Columns of names and sentences, which stay text where they look like numbers (the setting "10")."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -56,6 +56,10 @@ class Comparison:
         if function not in self._results:
             self._results[function] = function(self)
         return self._results[function]
+
+    def of_held_out(self, perturbation: str) -> Comparison:
+        """The same comparison, as if this perturbation were the only one; it has to be held out."""
+        return replace(self, split=self.split[self.split["perturbation"] == perturbation])
 
     @cached_property
     def available(self) -> set[str]:

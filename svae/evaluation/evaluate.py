@@ -38,6 +38,8 @@ class Evaluation(NamedTuple):
         One row: how the run ended, what it cost, what is doubtful about it, and its label-free scores.
     history
         ``epoch``, ``train``, ``validation``; empty if the method has no learning curve.
+    held_out
+        ``metric``, ``perturbation``, ``value``: likelihoods of each held-out perturbation, of real data only.
     targets
         ``perturbation``, ``part``, ``latent``, ``probability``, ``shift``, ``true``; latents in the order of
         the true ones they match, where there is a truth.
@@ -46,6 +48,7 @@ class Evaluation(NamedTuple):
     metrics: pd.DataFrame
     status: pd.DataFrame
     history: pd.DataFrame
+    held_out: pd.DataFrame
     targets: pd.DataFrame
 
 
@@ -111,6 +114,26 @@ def metric_values(comparison: Comparison, metrics: Iterable[Metric]) -> pd.DataF
     return pd.DataFrame(rows, columns=["metric", "value"]).astype({"value": float})
 
 
+def held_out_values(comparison: Comparison, metrics: Iterable[Metric]) -> pd.DataFrame:
+    """Compute the likelihoods of each held-out perturbation, which are what real data have replicates of.
+
+    A metric of likelihood is a mean over held-out perturbations; this tells what it is the mean of. In a
+    simulation the draws of the data are the replicates, so nothing is computed where there is a truth.
+
+    Returns
+    -------
+    ``metric``, ``perturbation``, ``value``; perturbations with too few cells to count are left out.
+    """
+    rows = []
+    if comparison.truth is None:
+        likelihoods = [metric for metric in metrics if metric.question == "likelihood"]
+        for perturbation in held_out_cells(comparison.split).unique():
+            values = metric_values(comparison.of_held_out(perturbation), likelihoods)
+            rows.append(values.assign(perturbation=perturbation))
+    columns = ["metric", "perturbation", "value"]
+    return pd.concat(rows)[columns].dropna() if rows else pd.DataFrame(columns=columns)
+
+
 def _value(metric: Metric, comparison: Comparison) -> float:
     """Compute a metric; whatever goes wrong is told with its name."""
     try:
@@ -136,6 +159,7 @@ def evaluate_fit(
     comparison = Comparison(fit, split, truth, seed)
     try:
         values = metric_values(comparison, metrics)
+        held_out = held_out_values(comparison, metrics)
         targets = tidy_targets(comparison)
     except Exception as error:
         _log(error)
@@ -151,6 +175,7 @@ def evaluate_fit(
         metrics=values,
         status=pd.DataFrame([run | dict(fit.selection)]),
         history=no_history if fit.history is None else fit.history,
+        held_out=held_out,
         targets=targets,
     )
 

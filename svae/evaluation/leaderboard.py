@@ -20,6 +20,7 @@ def leaderboard(
     selected: pd.DataFrame,
     methods: pd.DataFrame,
     reference: str,
+    held_out: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Sum up the replicates of every method, for the setting that each rule chose.
 
@@ -36,6 +37,9 @@ def leaderboard(
     reference
         The method that the others are compared with, see :func:`svae.evaluation.statistics.compare`; Holm's
         correction spans the methods of one (dataset, split, metric, rule).
+    held_out
+        Values of real data for each held-out ``perturbation``, with the other columns of `metrics`; none by
+        default.
 
     Returns
     -------
@@ -45,8 +49,9 @@ def leaderboard(
     better rank; NaN for anchors, for rules that see the truth, and where there is no value).
 
     Beside it the ``difference`` to the reference with its interval ``difference_low`` to ``difference_high``,
-    over so many ``pairs``; ``p``, ``p_adjusted``, and the ``verdict`` of
-    :func:`svae.evaluation.statistics.verdict`. They are NaN for the reference itself and for anchors.
+    over so many ``pairs`` of the ``unit`` that :func:`by_unit` finds; ``p``, ``p_adjusted``, and the
+    ``verdict`` of :func:`svae.evaluation.statistics.verdict`. They are NaN for the reference itself and for
+    anchors.
 
     Raises
     ------
@@ -58,7 +63,9 @@ def leaderboard(
         raise unknown("method", reference, known, "leaderboard: reference")
     anchors = set(methods.index[methods["anchor"]])
     families = [
-        _summary(rows).assign(rank=_ranks(rows, anchors)).join(_differences(rows, anchors, reference))
+        _summary(rows)
+        .assign(rank=_ranks(rows, anchors))
+        .join(_differences(_competing(rows, anchors), held_out, reference))
         for _, rows in _chosen_values(metrics, selected).groupby(FAMILY_COLUMNS, sort=False)
     ]
     if not families:
@@ -100,21 +107,47 @@ def _summary(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame.from_dict(summaries, orient="index")
 
 
-def _differences(rows: pd.DataFrame, anchors: Collection[str], reference: str) -> pd.DataFrame:
-    """Differences of the methods of one family to the reference, indexed by method."""
-    margin = METRICS[rows["metric"].iloc[0]].margin
-    table = compare(_competing(rows, anchors), reference)
+def _differences(rows: pd.DataFrame, held_out: pd.DataFrame | None, reference: str) -> pd.DataFrame:
+    """Differences of the competing methods of one family to the reference, indexed by method."""
+    margin = METRICS[rows["metric"].iloc[0]].margin if len(rows) else np.nan
+    values = by_unit(rows, held_out)
+    table = compare(values, reference).assign(unit=values.index.name)
     table["verdict"] = [
         verdict(row.low, row.high, margin, row.p_adjusted) if row.n else np.nan for row in table.itertuples()
     ]
     return table.rename(columns={"low": "difference_low", "high": "difference_high", "n": "pairs"})
 
 
+def by_unit(rows: pd.DataFrame, held_out: pd.DataFrame | None) -> pd.DataFrame:
+    """Arrange the values of one metric by what they are replicates of.
+
+    Parameters
+    ----------
+    rows
+        One row per run, with the ``setting`` that a rule chose, ``metric`` and ``value``.
+    held_out
+        Values for each held-out ``perturbation`` of real data; None if there are none.
+
+    Returns
+    -------
+    Unit × method. On real data, whose replicates share their cells, the unit is a held-out ``perturbation``,
+    which has a row for each replicate that held it out; else it is a ``replicate``.
+    """
+    methods = rows["method"].unique()  # in the order of the run, not of the alphabet
+    keys = [*RUN_COLUMNS, "setting", "metric"]
+    values = rows.pivot(index="replicate", columns="method", values="value")
+    if held_out is not None and len(held_out):
+        of_perturbations = rows[keys].merge(held_out, on=keys)
+        if len(of_perturbations):
+            both = ["replicate", "perturbation"]
+            values = of_perturbations.pivot(index=both, columns="method", values="value")
+            values = values.droplevel("replicate")
+    return values.reindex(columns=methods).astype(float)
+
+
 def _competing(rows: pd.DataFrame, anchors: Collection[str]) -> pd.DataFrame:
-    """Values of the methods of one family that are ranked and tested, replicate × method."""
-    competing = rows[~rows["method"].isin(anchors)]
-    values = competing.pivot(index="replicate", columns="method", values="value").astype(float)
-    return values[competing["method"].unique()]  # in the order of the run, not of the alphabet
+    """Rows of the methods of one family that are ranked and compared."""
+    return rows[~rows["method"].isin(anchors)]
 
 
 def _ranks(rows: pd.DataFrame, anchors: Collection[str]) -> pd.Series:
@@ -123,4 +156,6 @@ def _ranks(rows: pd.DataFrame, anchors: Collection[str]) -> pd.Series:
     if RULES[rule].sees_truth:
         return pd.Series(dtype=float)
     lower_is_better = METRICS[metric].direction == "lower"
-    return _competing(rows, anchors).mean().rank(ascending=lower_is_better, method="min")
+    competing = _competing(rows, anchors).astype({"value": float})
+    means = competing.groupby("method", sort=False)["value"].mean()
+    return means.rank(ascending=lower_is_better, method="min")

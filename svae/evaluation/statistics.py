@@ -58,7 +58,7 @@ def _moments(values: np.ndarray) -> Moments:
 
 
 def compare(values: pd.DataFrame, reference: str) -> pd.DataFrame:
-    """Compare every method with the reference on the replicates that both have.
+    """Compare every method with the reference on the units of replication that both have.
 
     Interval and test are the two readings of one statistic, the t of the paired differences (Student 1908):
     p < .05 exactly where the 95 % interval leaves out zero, so they cannot contradict each other. Both take
@@ -69,7 +69,8 @@ def compare(values: pd.DataFrame, reference: str) -> pd.DataFrame:
     Parameters
     ----------
     values
-        Replicate × method, one metric; NaN where a method has no value.
+        Unit × method, one metric; NaN where a method has no value. Rows of equal index are repetitions of one
+        unit: their differences are averaged first.
     reference
         The column that the others are compared with.
 
@@ -80,8 +81,9 @@ def compare(values: pd.DataFrame, reference: str) -> pd.DataFrame:
     Interval and p are NaN for fewer than two pairs, and all is NaN if the reference is not in the table.
     """
     methods = values.columns.drop(reference, errors="ignore")
-    of_reference = values[reference] if reference in values else pd.Series(np.nan, values.index)
-    differences = values[methods].sub(of_reference, axis="index").to_numpy(dtype=float).T
+    of_reference = values[reference] if reference in values else np.full(len(values), np.nan)
+    by_unit = values[methods].sub(np.asarray(of_reference), axis="index").groupby(level=0).mean()
+    differences = by_unit.to_numpy().T
     low, high = t_interval(differences)
     n, mean, _ = _moments(differences)
     table = pd.DataFrame({"n": n, "difference": mean, "low": low, "high": high}, methods)

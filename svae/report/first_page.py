@@ -61,7 +61,7 @@ def summary(tables: Tables, scope: str, provenance: Mapping[str, object]) -> str
         rule=RULES[tables.rule].sentence,
         leads=_table_of_leads(tables, leads),
         margins=_margins(tables, leads),
-        replicates=min((int(lead.row["n"]) for lead in leads), default=0),
+        pairs=min((int(lead.runner_up["n"]) for lead in leads if lead.runner_up is not None), default=0),
         enough=ENOUGH,
         warnings=warnings[:LISTED],
         unlisted_warnings=max(0, len(warnings) - LISTED),
@@ -146,7 +146,8 @@ def _runner_up(tables: Tables, lead: Lead, decimals: int) -> tuple[str, str]:
         return DASH, DASH
     mark = " †" if row["fallbacks"] else ""
     name = f"{tables.label(str(row.name))}{mark} {number(row['mean'], decimals)}"
-    return name, change(row["difference"], row["low"], row["high"], decimals)
+    difference = change(row["difference"], row["low"], row["high"], decimals)
+    return name, f"{difference} (n = {count(row['n'], row['unit'])})"
 
 
 def _verdict(tables: Tables, lead: Lead) -> str:

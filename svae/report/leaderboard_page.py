@@ -113,11 +113,15 @@ def _fits_tried(tables: Tables, facet: tuple[str, str], method: str) -> str:
 
 
 def _difference(tables: Tables, row: pd.Series, method: str, decimals: int) -> str:
-    """Write the difference to the reference, with the number of pairs where some are missing."""
+    """Write the difference to the reference, with the number of pairs where it is not that of the values."""
     if method == tables.reference:
         return "reference"
     written = change(row["difference"], row["difference_low"], row["difference_high"], decimals)
-    return f"{written} (n = {row['pairs']:.0f})" if 0 < row["pairs"] < row["n"] else written
+    if not row["pairs"] > 0:
+        return written
+    if row["unit"] != "replicate":
+        return f"{written} (n = {count(int(row['pairs']), row['unit'])})"
+    return written if row["pairs"] == row["n"] else f"{written} (n = {row['pairs']:.0f})"
 
 
 def _note(row: pd.Series) -> str:

@@ -6,6 +6,7 @@ from typing import get_args
 
 import pandas as pd
 
+from svae.evaluation.leaderboard import by_unit
 from svae.evaluation.statistics import compare, verdict
 from svae.report.tables import Tables
 from svae.report.values import FACET, chosen_values
@@ -26,7 +27,8 @@ class Lead:
         Its row of the leaderboard.
     others
         The other methods that are ranked, the next one first, as :func:`svae.evaluation.statistics.compare`
-        gives them with the leader as the reference; beside it ``mean``, ``fallbacks`` and ``verdict``.
+        gives them with the leader as the reference, over replicates or, on real data, held-out perturbations;
+        beside it ``unit``, ``mean``, ``fallbacks`` and ``verdict``.
     """
 
     dataset: str
@@ -68,7 +70,7 @@ def find_leads(tables: Tables) -> Iterator[Lead]:
         if ranked.empty:
             continue
         family = values[(values[[*FACET, "metric"]] == (dataset, split, metric)).all(axis=1)]
-        by_method = family.pivot(index="replicate", columns="method", values="value")
+        by_method = by_unit(family, tables.held_out)
         leader = ranked.iloc[0]
         yield Lead(
             dataset=dataset,
@@ -81,8 +83,8 @@ def find_leads(tables: Tables) -> Iterator[Lead]:
 
 
 def _others(values: pd.DataFrame, ranked: pd.DataFrame, margin: float) -> pd.DataFrame:
-    """Compare all but the first of the `ranked` methods with the first; `values` are replicate × method."""
+    """Compare all but the first of the `ranked` methods with the first; `values` are unit × method."""
     methods = ranked.set_index("method")
-    table = compare(values[list(methods.index)], methods.index[0])
+    table = compare(values.reindex(columns=methods.index), methods.index[0])
     table["verdict"] = [verdict(row.low, row.high, margin, row.p_adjusted) for row in table.itertuples()]
-    return table.join(methods[["mean", "fallbacks"]])
+    return table.assign(unit=values.index.name).join(methods[["mean", "fallbacks"]])

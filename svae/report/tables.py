@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from svae.contracts.tables import (
+    HELD_OUT_COLUMNS,
     HISTORY_COLUMNS,
     LEADERBOARD_COLUMNS,
     METRICS_COLUMNS,
@@ -23,6 +24,7 @@ from svae.report.methods_table import read_methods
 
 COLUMNS = {
     "metrics": METRICS_COLUMNS,
+    "held_out": HELD_OUT_COLUMNS,
     "selected": SELECTED_COLUMNS,
     "status": STATUS_COLUMNS,
     "leaderboard": LEADERBOARD_COLUMNS,
@@ -41,7 +43,7 @@ class Tables:
 
     Attributes
     ----------
-    metrics, selected, status, leaderboard, settings, datasets, history, targets, warnings
+    metrics, held_out, selected, status, leaderboard, settings, datasets, history, targets, warnings
         The tables that the run wrote, with the columns of :data:`COLUMNS`.
     methods
         Label, colour and kind of each method (:func:`svae.report.methods_table.read_methods`).
@@ -54,6 +56,7 @@ class Tables:
     """
 
     metrics: pd.DataFrame
+    held_out: pd.DataFrame
     selected: pd.DataFrame
     status: pd.DataFrame
     leaderboard: pd.DataFrame

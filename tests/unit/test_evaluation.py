@@ -163,3 +163,19 @@ def test_nothing_that_a_file_holds_stops_its_reader(split, tmp_path, monkeypatch
 
     monkeypatch.setattr(fit_file, "read", fail)
     assert read_fit(tmp_path / "fit.h5ad", split).run.message == "ZeroDivisionError: nobody foresaw this"
+
+
+def test_likelihoods_of_real_data_are_told_for_each_held_out_perturbation(truth):
+    """The metric is their mean; perturbations with too few cells to count are left out."""
+    labels = ["a"] * 15 + ["b"] * 15 + ["c"] * 12 + ["d"] * 12 + ["e"] * 6
+    parts = ["train"] * 15 + ["test"] * 15 + ["adapt", "test"] * 15
+    split = pd.DataFrame({"cell": CELLS, "perturbation": labels, "part": parts})
+    scores = pd.DataFrame({"log_likelihood_same_cells": -np.arange(60.0)}, CELLS)
+    scores[:15] = np.nan  # they are trained on
+    fit = Fit(CELLS, np.random.default_rng(0).normal(size=(60, 2)), scores=scores)
+    tables = evaluate_fit(fit, split, None, list(METRICS.values()), 0)
+    told = tables.held_out.set_index(["metric", "perturbation"])["value"]["inll_same_cells"]
+    assert told.to_dict() == {"b": 22, "c": 35.5, "d": 47.5}
+    value = tables.metrics.set_index("metric").loc["inll_same_cells", "value"]
+    assert value == pytest.approx(told.mean())
+    assert evaluate_fit(fit, split, truth, [METRICS["inll_same_cells"]], 0).held_out.empty

@@ -15,6 +15,7 @@ from docutils.core import publish_string
 from fake_tables import fake_tables
 
 from svae.contracts.tables import WARNINGS_COLUMNS
+from svae.evaluation.leaderboard import leaderboard
 from svae.report.first_page import summary
 from svae.report.leaderboard_page import leaderboard_html
 from svae.report.leads import find_leads
@@ -82,7 +83,7 @@ def test_the_first_page_renders_and_says_what_happened(tables):
 
 
 def test_few_replicates_are_said_to_be_few(tables):
-    assert "With n = 3 replicates the intervals are wide" in summary(tables, "demo", {})
+    assert "With n = 2 pairs the intervals are wide" in summary(tables, "demo", {})
     assert "the intervals are wide" not in summary(duel(5, 0.05), "demo", {})
 
 
@@ -145,7 +146,7 @@ def test_one_replicate_and_no_failure():
     tables = fake_tables(methods=["svae_plus", "vae"], metrics=["inll_clean"], replicates=1, truth=False)
     text = summary(tables, "real", {})
     render(text)
-    assert "fewer than two replicates" in text
+    assert "fewer than two pairs" in text
     assert "Nothing failed (11 ok)." in text
 
 
@@ -267,6 +268,19 @@ def test_the_leaderboard_shows_the_first_in_bold_anchors_in_grey_and_the_main_ru
 def test_the_leaderboard_tells_how_many_fits_were_tried(page):
     fits = {method: row["Fits"] for method, row in rows_of(page, "MCC").items()}
     assert fits == {"sVAE+": "10", "sVAE": "6", "PCA": "2", "VAE": "1", "Oracle": "1"}
+
+
+def test_pairs_of_held_out_perturbations_are_told():
+    methods, metrics = ["svae_plus", "vae"], ["inll_clean"]
+    real = fake_tables(methods=methods, metrics=metrics, replicates=2, truth=False, grids={})
+    cells = real.metrics.merge(pd.DataFrame({"perturbation": list("abcdef")}), how="cross")
+    cells["value"] += np.random.default_rng(0).normal(size=len(cells))
+    board = leaderboard(real.metrics, real.selected, real.methods, "svae_plus", cells)
+    real = replace(real, held_out=cells, leaderboard=board)
+    assert "(n = 6 perturbations)" in rows_of(leaderboard_html(real), "I-NLL")["VAE"][DIFFERENCE]
+    text = shown(summary(real, "demo", {}))
+    assert "(n = 6 perturbations)" in text
+    assert "the intervals are wide" not in text, "six pairs are enough, though there are two replicates"
 
 
 def test_numbers_have_the_decimals_of_their_metric(page, tables):

@@ -16,7 +16,7 @@ from svae.contracts.tables import (
 )
 from svae.errors import BenchmarkError
 from svae.evaluation.leaderboard import leaderboard
-from svae.evaluation.statistics import compare
+from svae.evaluation.statistics import compare, t_interval
 from svae.files import write_table
 from svae.report.methods_table import read_methods
 
@@ -89,12 +89,42 @@ def test_differences_to_the_reference_leave_out_anchors(board):
     table = rows(board, "mcc_pearson")
     compared = compare(pd.DataFrame(MCC).drop(columns="oracle"), "svae_plus")
     for method in ("vae", "mine"):
-        row = table.loc[method, list(DIFFERENCE_COLUMNS[:-1])].astype(float)
+        columns = ["difference", "difference_low", "difference_high", "pairs", "p", "p_adjusted"]
+        row = table.loc[method, columns].astype(float)
         expected = compared.loc[method, ["difference", "low", "high", "n", "p", "p_adjusted"]]
         assert row.tolist() == pytest.approx(expected.tolist())
     assert table["pairs"][["vae", "mine"]].tolist() == [3, 2]
+    assert set(table["unit"].dropna()) == {"replicate"}
     assert table["verdict"]["vae"] == "differs"
     assert table.loc[["svae_plus", "oracle"], list(DIFFERENCE_COLUMNS)].isna().all(axis=None)
+
+
+def test_real_data_are_compared_over_the_perturbations_that_were_held_out():
+    """`a` is held out in both replicates, and counts once: the mean of its two differences."""
+    run = {"dataset": "screen", "split": "random", "metric": "inll_clean", "setting": "best"}
+    values = {
+        ("svae_plus", 0): {"a": 100, "b": 210},
+        ("svae_plus", 1): {"a": 104, "c": 300},
+        ("vae", 0): {"a": 101, "b": 213},
+        ("vae", 1): {"a": 107, "c": 304},
+    }
+    held_out = pd.DataFrame(
+        [
+            {**run, "replicate": replicate, "method": method, "perturbation": name, "value": float(value)}
+            for (method, replicate), of_perturbation in values.items()
+            for name, value in of_perturbation.items()
+        ]
+    )
+    runs = ["dataset", "split", "replicate", "method", "setting"]
+    metrics = held_out.groupby([*runs, "metric"], as_index=False)["value"].mean()
+    selected = metrics[runs].assign(rule="fixed", outcome="chosen")
+    board = leaderboard(metrics, selected, read_methods(METHODS_TABLE), "svae_plus", held_out)
+    row = board.set_index("method").loc["vae"]
+    assert (row["pairs"], row["unit"]) == (3, "perturbation")
+    assert row["difference"] == pytest.approx((2 + 3 + 4) / 3)
+    low, high = t_interval(np.array([2.0, 3, 4]))
+    assert (row["difference_low"], row["difference_high"]) == pytest.approx((low, high))
+    assert (row["n"], row["planned"]) == (2, 2), "the mean is still over replicates"
 
 
 def test_an_interval_stays_in_the_range_of_its_metric(board):
