@@ -1,5 +1,6 @@
 """Real screens from file to leaderboard: local and downloaded, split by pathway and effect, with restarts."""
 
+import numpy as np
 import pytest
 from screens import ENTRY, GENES, GUIDES, SCREENS
 
@@ -89,6 +90,17 @@ def test_only_what_needs_no_truth_is_measured(screens_run):
     assert "mcc_pearson" not in set(metrics["metric"])
     assert {"inll_zero_shot", "inll_clean"} <= set(metrics.loc[metrics["method"] == "svae_plus", "metric"])
     assert not any(metric.startswith("inll") for metric in metrics.loc[metrics["method"] == "pca", "metric"])
+
+
+def test_likelihoods_are_told_for_each_held_out_perturbation(screens_run):
+    """They are what methods are compared over: replicates of real data share their cells."""
+    told = screens_run.table("held_out.tsv.gz", "screens").query("metric == 'inll_clean'")
+    assert set(told.query("dataset == 'local' and split == 'stress'")["perturbation"]) == {"A", "C"}
+    keys = ["dataset", "split", "replicate", "method", "setting"]
+    values = screens_run.table("metrics.tsv.gz", "screens").query("metric == 'inll_clean'").dropna()
+    means = told.groupby(keys)["value"].mean()
+    np.testing.assert_allclose(means, values.set_index(keys)["value"].reindex(means.index))
+    assert len(means) > 0
 
 
 def test_the_first_page_names_the_screens(screens_run):
