@@ -52,7 +52,8 @@ def summary(tables: Tables, scope: str, provenance: Mapping[str, object]) -> str
     -------
     reStructuredText.
     """
-    leads, failures = list(find_leads(tables.without_varied())), list(_failures(tables))
+    baselines = tables.without_varied()
+    leads, failures = list(find_leads(baselines)), list(_failures(tables))
     warnings = _warnings(tables)
     return render(
         "first_page.rst",
@@ -69,7 +70,7 @@ def summary(tables: Tables, scope: str, provenance: Mapping[str, object]) -> str
         statuses=_statuses(tables),
         failures=failures[:LISTED],
         unlisted=max(0, len(failures) - LISTED),
-        not_chosen=_not_chosen(tables),
+        not_chosen=_not_chosen(baselines),
         not_run=_without_any_fit(tables, NOT_RUN),
         not_applicable=_without_any_fit(tables, NOT_APPLICABLE),
     )
