@@ -13,6 +13,7 @@ from svae.contracts.tables import (
     SELECTED_COLUMNS,
     read_tidy,
 )
+from svae.errors import BenchmarkError
 from svae.evaluation.leaderboard import by_unit
 from svae.evaluation.metrics import METRICS
 from svae.evaluation.statistics import compare, t_interval, verdict
@@ -160,9 +161,18 @@ def draws() -> str:
 
 
 def distance_to_the_limits() -> str:
-    """Tabulate how far each method stays from what the data allow, paired over the draws."""
+    """Tabulate how far each method stays from what the data allow, paired over the draws.
+
+    Raises
+    ------
+    BenchmarkError
+        If the limits were not measured on one of the draws.
+    """
     run = Chosen(*SIMULATION)
     limits = read_table(REFERENCE / "limits.tsv").pivot(index="seed", columns="limit", values="value")
+    missing = sorted(set(run.seeds) - set(limits.index))
+    if missing:
+        raise BenchmarkError(f"limits.tsv: no limits of seed {missing[0]}; run `make limits`")
     limits = limits.loc[run.seeds].reset_index(drop=True)
     recovered, likelihoods = run.of_metric("mcc_pearson"), run.of_metric("inll_same_cells")
     rows = []

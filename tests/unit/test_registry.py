@@ -28,6 +28,7 @@ def test_the_table_describes_every_metric():
     headlines = ["mcc_pearson", "target_f1", "inll_zero_shot", "inll_clean"]
     assert table.index[table["headline"]].tolist() == headlines
     assert table.loc[headlines, "decimals"].tolist() == [3, 3, 1, 1]
+    assert table.loc[headlines, "margin"].gt(0).all(), "leaders are compared by them"
 
 
 @pytest.mark.parametrize(
@@ -37,6 +38,7 @@ def test_the_table_describes_every_metric():
         ({"direction": "hihger"}, "metric 'mine': unknown direction 'hihger', did you mean 'higher'"),
         ({"needs": ("truth", "latent")}, "metric 'mine': unknown need 'latent', did you mean 'latents'"),
         ({"needs": ("targets|shift",)}, "metric 'mine': unknown need 'shift', did you mean 'shifts'"),
+        ({"margin": 0}, "metric 'mine': margin is 0, not a number above 0"),
     ],
 )
 def test_a_slip_in_a_description_is_named(slip, message):
