@@ -12,7 +12,7 @@ rule fit_oracle:
     benchmark:
         benchmark_of("oracle")
     conda:
-        "../../envs/analysis.yaml"
+        "../../envs/models.yaml"
     resources:
         mem_mb=8000,
         runtime=60,

@@ -7,6 +7,11 @@ A fit is an h5ad file without ``X`` whose ``obs_names`` are the cells of the dat
 ``obs["log_likelihood_*"]``     optional, nats; log p(x | perturbation) of held-out cells, NaN elsewhere:
                                 ``zero_shot`` (before adaptation), ``same_cells`` (adapted on the scored
                                 cells), ``clean`` (adapted on the other half: its own half alone)
+``obs["log_likelihood_same_cells_original"]``
+                                optional, nats; the same-cells protocol as the released code estimates it, by
+                                samples of the encoder's posterior
+``obs["elbo"]``                 optional, nats; evidence lower bound of the encoder's posterior after the
+                                same-cells protocol, held-out cells
 ``obs["reconstruction"]``       optional, nats; −E[log p(x | z)] under the posterior, held-out cells
 ``obs["effective_samples"]``    optional; effective sample size of the same-cells estimate, held-out cells
 ``uns["targets"]``              optional table, perturbation × latent, probability in [0, 1]
@@ -49,7 +54,8 @@ from svae.words import PROTOCOLS, Status
 
 STATUSES = get_args(Status)
 LIKELIHOODS = tuple(f"log_likelihood_{protocol}" for protocol in PROTOCOLS)
-CELL_COLUMNS = (*LIKELIHOODS, "reconstruction", "effective_samples")
+NEVER_ABOVE_0 = (*LIKELIHOODS, "log_likelihood_same_cells_original", "elbo")
+CELL_COLUMNS = (*NEVER_ABOVE_0, "reconstruction", "effective_samples")
 COMPUTED_COLUMNS = (*STATUS_COLUMNS, "udr")  # beside these, the table of statuses holds the scores of fits
 ROUNDING = 0.01  # nats by which single precision may miss a probability of 1
 
@@ -293,7 +299,7 @@ def impossible_scores(scores: pd.DataFrame) -> str | None:
         values = scores[column].dropna()
         if np.isinf(values).any():
             return f'obs["{column}"] holds infinite values'
-        if column in LIKELIHOODS and values.gt(ROUNDING).any():
+        if column in NEVER_ABOVE_0 and values.gt(ROUNDING).any():
             return f'obs["{column}"] is up to {values.max():.3g} nats: above 0, a probability above 1'
         if column == "reconstruction" and values.lt(-ROUNDING).any():
             return f'obs["{column}"] is down to {values.min():.3g} nats: below 0, a probability above 1'

@@ -61,6 +61,26 @@ class AnswersMixin:
         return transfer.posterior_means(self.module, cells).cpu().numpy()
 
     @torch.no_grad()
+    def get_posterior_modes(self, adata: AnnData | None = None, indices: Indices = None) -> np.ndarray:
+        """Modes of p(z | x, perturbation), where the latents of cells are most probable under the model.
+
+        Unlike the posterior means of the encoder, they follow from the decoder and from the shift of the
+        cell's perturbation; that of a perturbation neither trained nor adapted to is 0.
+
+        Parameters
+        ----------
+        adata, indices
+            Cells; those the model was built on where `adata` is ``None``.
+
+        Returns
+        -------
+        Cells × latents.
+        """
+        self._check_if_trained(warn=False)
+        cells, names = self.read_cells(adata, indices)
+        return transfer.posterior_modes(self.module, cells, self.prior_means(names)).cpu().numpy()
+
+    @torch.no_grad()
     def get_elbo(
         self,
         adata: AnnData | None = None,
@@ -90,11 +110,13 @@ class AnswersMixin:
         self,
         adata: AnnData | None = None,
         indices: Indices = None,
-        n_mc_samples: int = 1000,
+        n_mc_samples: int = 300,
         seed: int = 0,
         return_mean: bool = True,
     ) -> float | pd.Series:
-        """Importance-weighted log p(x | perturbation) in nats; higher is better.
+        """Log p(x | perturbation) in nats, by importance sampling around each cell's posterior.
+
+        Higher is better.
 
         Perturbations seen in training have the shift they were trained with, adapted ones that of
         :meth:`adapt`, and any other none at all (zero-shot).
@@ -104,7 +126,7 @@ class AnswersMixin:
         adata, indices
             Cells; those the model was built on where `adata` is ``None``.
         n_mc_samples
-            Monte-Carlo samples per cell.
+            Samples per cell.
         seed
             Seed of the samples.
         return_mean
@@ -116,7 +138,7 @@ class AnswersMixin:
         cells, names = self.read_cells(adata, indices)
         means = {"all": self.prior_means(names)}
         seed = checked_seed(seed, "get_marginal_ll")
-        estimates, _ = transfer.marginal_log_likelihood(self.module, cells, means, n_mc_samples, seed)
+        estimates = transfer.marginal_log_likelihood(self.module, cells, means, n_mc_samples, seed)
         values = estimates["all"].log_likelihood
         return self._of_cells(values, "log_likelihood", adata, indices, return_mean)
 

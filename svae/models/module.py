@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from torch.distributions import Normal
 from torch.nn import functional as F
 
-from svae.models import density
 from svae.models.priors import DenseShift, MaskedShift, StandardNormal
+from svae.posterior import density
 from svae.training.module import Noise
 
 LOG_DISPERSION_RANGE = (math.log(density.SMALLEST_DISPERSION), math.log(density.LARGEST_DISPERSION))
@@ -89,6 +89,11 @@ class Hidden(nn.Module):
             assert isinstance(norm, nn.BatchNorm1d)
             assert norm.running_mean is not None
             norm.running_mean.sub_(weight @ origin)
+
+
+def kl_to_prior(mean: Tensor, sd: Tensor, prior_mean: Tensor) -> Tensor:
+    """KL(Normal(mean, sd²) ‖ Normal(prior_mean, I)) in nats, summed over the last axis."""
+    return 0.5 * (sd**2 + (mean - prior_mean) ** 2 - 1).sum(-1) - sd.log().sum(-1)
 
 
 class PerturbationVAE(BaseModuleClass):
@@ -196,7 +201,7 @@ class PerturbationVAE(BaseModuleClass):
 
     def log_probability_constant(self, x: Tensor) -> Tensor:
         """Sum over genes of the terms of log NB(x) that do not depend on its mean; one per cell, nats."""
-        return density.constant(x, self._bounded_log_dispersion()).sum(-1)
+        return density.constant(x, self.bounded_log_dispersion()).sum(-1)
 
     def log_probability_kernel(self, x: Tensor, logit: Tensor) -> Tensor:
         """Sum over genes of the terms of log NB(x) that depend on its mean; nats.
@@ -206,9 +211,9 @@ class PerturbationVAE(BaseModuleClass):
         # A cell without counts has no library; any small one says that it was expected to have none.
         library = x.sum(-1, keepdim=True).clamp(min=SMALLEST_LIBRARY)
         log_mean = F.log_softmax(logit, dim=-1) + torch.log(library)
-        return density.kernel(x, log_mean, self._bounded_log_dispersion()).sum(-1)
+        return density.kernel(x, log_mean, self.bounded_log_dispersion()).sum(-1)
 
-    def _bounded_log_dispersion(self) -> Tensor:
+    def bounded_log_dispersion(self) -> Tensor:
         """The log θ of each gene, held where the density is known to be right."""
         return self.log_dispersion.clamp(*LOG_DISPERSION_RANGE)
 
@@ -220,8 +225,7 @@ class PerturbationVAE(BaseModuleClass):
         mean, sd = self.encode(x, noise.get("keep"))
         logit = self.decode(mean + sd * noise["z"], batch)
         reconstruction = -self.log_probability(x, logit)
-        kl = 0.5 * (sd**2 + (mean - prior_mean) ** 2 - 1).sum(-1) - sd.log().sum(-1)
-        return reconstruction, kl
+        return reconstruction, kl_to_prior(mean, sd, prior_mean)
 
     def objective(
         self, x: Tensor, perturbation: Tensor, batch: Tensor, noise: Noise, kl_weight: float, n_cells: int

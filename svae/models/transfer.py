@@ -6,32 +6,43 @@ best one is the average posterior mean of the cells it is adapted to. The releas
 by gradient descent (stage 3, with dense masks); here it is computed.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from svae.models.module import PerturbationVAE
+from svae.models.folded import observe
+from svae.models.module import PerturbationVAE, kl_to_prior
+from svae.posterior import likelihood, modes
+from svae.posterior.likelihood import Likelihood
+from svae.posterior.prior import NormalPrior
 from svae.training.cells import Cells
 
 ROWS = {"cpu": 4_096, "cuda": 1 << 19}  # decoded cells × samples at a time: what a cache, or a GPU, holds
 
+MODE_TOLERANCE = 0.1
+"""A cell has arrived at a mode when its next step promises no more nats."""
+
 
 @dataclass
-class Likelihood:
-    """Importance-weighted estimates, one value per cell.
+class EncoderEstimate:
+    """What samples of the encoder's posterior q(z | x) say of cells, in nats, one value per cell.
 
     Attributes
     ----------
     log_likelihood
-        log p(x | perturbation) in nats, a lower bound in expectation (Burda et al. 2016).
-    effective_samples
-        (Σ w)² / Σ w² of the importance weights, between 1 and the number of samples.
+        log p(x | perturbation), a lower bound in expectation (Burda et al. 2016).
+    reconstruction
+        Reconstruction error −E_q[log p(x | z)].
+    elbo
+        Evidence lower bound, −reconstruction − KL(q(z | x) ‖ p(z | perturbation)).
     """
 
     log_likelihood: Tensor
-    effective_samples: Tensor
+    reconstruction: Tensor
+    elbo: Tensor
 
 
 @torch.no_grad()
@@ -84,18 +95,34 @@ def adapted_shifts(module: PerturbationVAE, cells: Cells, groups: Tensor, n_grou
 
 
 @torch.no_grad()
+def posterior_modes(module: PerturbationVAE, cells: Cells, prior_means: Tensor) -> Tensor:
+    """Mode of p(z | x, perturbation) of each cell, cells × latents, found from the encoder's mean.
+
+    Parameters
+    ----------
+    module
+        Encoder, decoder and likelihood.
+    cells
+        Counts and batches.
+    prior_means
+        Mean of each cell's prior, cells × latents.
+    """
+    start = posterior_means(module, cells)
+    prior = NormalPrior(prior_means)
+    return modes.posterior_modes(observe(module, cells), prior, start, tolerance=MODE_TOLERANCE)
+
+
 def marginal_log_likelihood(
     module: PerturbationVAE,
     cells: Cells,
     prior_means: Mapping[str, Tensor],
-    n_samples: int = 1000,
+    n_samples: int,
     seed: int = 0,
-) -> tuple[dict[str, Likelihood], Tensor]:
-    """Importance-weighted log-likelihood of cells under one or several priors at once.
+) -> dict[str, Likelihood]:
+    """Log p(x | perturbation) of cells under one or several priors at once.
 
-    log (1/S) Σ_s p(x | z_s) Normal(z_s; m, I) / q(z_s | x), with z_s ~ q(z | x). Priors differ in m
-    alone, so they share samples and decoding: three protocols cost what one does. Each cell is
-    encoded once, and the terms of the density without z are computed once.
+    Importance sampling around each cell's own posterior (:mod:`svae.posterior.likelihood`), which is
+    searched for from the encoder's mean.
 
     Parameters
     ----------
@@ -104,22 +131,43 @@ def marginal_log_likelihood(
     cells
         Cells to score.
     prior_means
-        For each name, the mean m of every cell's prior, cells × latents.
+        For each name, the mean of every cell's prior, cells × latents.
     n_samples
-        Monte-Carlo samples S per cell; 1000 in the paper.
+        Samples per cell, which all priors share.
     seed
         Seed of the samples.
+    """
+    priors = {name: NormalPrior(means) for name, means in prior_means.items()}
+    start = posterior_means(module, cells)
+    return likelihood.marginal_log_likelihood(observe(module, cells), priors, start, n_samples, seed)
 
-    Returns
-    -------
-    dict[str, Likelihood], Tensor
-        The estimates by name; and the reconstruction error −E_q[log p(x | z)] per cell, in nats.
+
+@torch.no_grad()
+def estimate_by_encoder(
+    module: PerturbationVAE, cells: Cells, prior_means: Tensor, n_samples: int, seed: int = 0
+) -> EncoderEstimate:
+    """Estimate with samples of the encoder's posterior, as the released code of Lopez et al. (2023) does.
+
+    log (1/S) Σ_s p(x | z_s) Normal(z_s; m, I) / q(z_s | x), with z_s ~ q(z | x). The weights of a posterior
+    that the encoder does not match are carried by a handful of samples, and the estimate is then too low.
+
+    Parameters
+    ----------
+    module
+        Encoder, decoder and likelihood.
+    cells
+        Cells to score.
+    prior_means
+        Mean m of every cell's prior, cells × latents.
+    n_samples
+        Samples S per cell; 1000 in the paper.
+    seed
+        Seed of the samples.
     """
     module.eval()
     generator = torch.Generator(cells.x.device).manual_seed(seed)
-    chunk = max(1, ROWS.get(cells.x.device.type, 4_096) // n_samples)
-    parts: dict[str, list[tuple[Tensor, Tensor]]] = {name: [] for name in prior_means}
-    reconstruction = []
+    chunk = max(1, ROWS.get(cells.x.device.type, ROWS["cpu"]) // n_samples)
+    parts = []
     for index in torch.arange(len(cells), device=cells.x.device).split(chunk):
         part = cells[index]
         mean, sd = module.encode(part.x)
@@ -129,15 +177,9 @@ def marginal_log_likelihood(
         logit = module.decode(z.flatten(0, 1), part.batch.repeat(n_samples)).view(*shape[:2], -1)
         log_p = module.log_probability_constant(part.x) + module.log_probability_kernel(part.x, logit)
         log_q = -0.5 * noise.square().sum(-1) - sd.log().sum(-1)  # the constants −½ log 2π cancel
-        reconstruction.append(-log_p.mean(0))
-        for name, means in prior_means.items():
-            log_prior = -0.5 * (z - means[index]).square().sum(-1)
-            log_w = log_p + log_prior - log_q
-            total = torch.logsumexp(log_w, 0)
-            effective = torch.exp(2 * total - torch.logsumexp(2 * log_w, 0))
-            parts[name].append((total - torch.tensor(float(n_samples)).log(), effective))
-    estimates = {
-        name: Likelihood(*(torch.cat(column) for column in zip(*pairs, strict=True)))
-        for name, pairs in parts.items()
-    }
-    return estimates, torch.cat(reconstruction)
+        log_prior = -0.5 * (z - prior_means[index]).square().sum(-1)
+        log_mean_weight = torch.logsumexp(log_p + log_prior - log_q, 0) - math.log(n_samples)
+        reconstruction = -log_p.mean(0)
+        elbo = -reconstruction - kl_to_prior(mean, sd, prior_means[index])
+        parts.append((log_mean_weight, reconstruction, elbo))
+    return EncoderEstimate(*(torch.cat(column) for column in zip(*parts, strict=True)))

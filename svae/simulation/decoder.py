@@ -1,4 +1,4 @@
-"""A random decoder network and the likelihood of the counts that it draws."""
+"""A random decoder network, and the counts that it draws."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ MATRICES = ("W1", "W2", "W3", "W4")
 
 @dataclass(frozen=True, eq=False)
 class CountDecoder:
-    """A network from latents to expected counts, together with the likelihood p(x | z) of counts.
+    """A network from latents to expected counts, and the distribution p(x | z) that counts are drawn from.
 
     Parameters
     ----------
@@ -118,53 +118,6 @@ class CountDecoder:
         out -= logsumexp(out, axis=-1, keepdims=True)
         out += np.log(library)[..., None]
         return out
-
-    def jacobian(self, z: np.ndarray) -> np.ndarray:
-        """Return ∂ log rate / ∂ z at `z` (cells × latents) as cells × latents × genes.
-
-        The network is piecewise linear: within a piece its Jacobian is the product of the weights, with the
-        rows of closed units scaled by the slope.
-        """
-        h, product = z, np.broadcast_to(np.eye(self.latents), (len(z), self.latents, self.latents))
-        for weight in self.weights[:-1]:
-            h = h @ weight
-            slopes = np.where(h > 0, 1.0, SLOPE)
-            h = h * slopes
-            product = (product @ weight) * slopes[:, None, :]
-        product = product @ self.weights[-1] / self.scale
-        if self.log_normaliser is not None:
-            return product
-        from scipy.special import logsumexp
-
-        logits = self.logits(z)
-        shares = np.exp(logits - logsumexp(logits, axis=-1, keepdims=True))
-        return product - product @ shares[:, :, None]
-
-    def log_likelihood(self, counts: np.ndarray, log_rates: np.ndarray) -> np.ndarray:
-        """Log p(counts | log rates) in nats, summed over genes, log x! included.
-
-        Both arguments are … × genes and broadcast against one another; the result has the shape ….
-        """
-        from scipy.special import betaln, gammaln
-
-        linear = np.einsum("...g,...g->...", counts, log_rates)
-        if self.dispersion is None:
-            with np.errstate(over="ignore"):  # a rate beyond all bounds has likelihood zero, as it should
-                return linear - gammaln(counts + 1.0).sum(axis=-1) - np.exp(log_rates).sum(axis=-1)
-        theta = self.dispersion
-        # log Γ(x + θ) − log Γ(θ) − log x! − x log θ, by the beta function: for a large θ, where counts are
-        # almost Poisson, the two gamma functions would cancel.
-        constant = -betaln(theta, counts + 1.0) - np.log(counts + theta) - counts * np.log(theta)
-        log_excess = np.logaddexp(0.0, log_rates - np.log(theta))  # log(1 + rate / θ)
-        return constant.sum(axis=-1) + linear - np.einsum("...g,...g->...", counts + theta, log_excess)
-
-    def score(self, counts: np.ndarray, log_rates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Gradient of the log-likelihood in the log rates, and its Fisher information, both … × genes."""
-        rates = np.exp(log_rates)
-        if self.dispersion is None:
-            return counts - rates, rates
-        shrinkage = 1.0 / (1.0 + rates / self.dispersion)
-        return (counts - rates) * shrinkage, rates * shrinkage
 
     def sample(self, log_rates: np.ndarray, random: np.random.RandomState) -> np.ndarray:
         """Draw integer counts of the shape of `log_rates`."""

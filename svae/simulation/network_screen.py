@@ -123,11 +123,11 @@ class NetworkScreen(SimulatorWithLikelihood):
         n_samples: int = 1000,
         seed: int = 0,
     ) -> "Posterior":
-        """Score cells by importance sampling; the posterior means and modes of their latents come with it.
+        """Score cells by importance sampling; the posterior means of their latents come with it.
 
         Parameters, errors and what the truth has to hold are those of the base class.
         """
-        from svae.simulation.posterior import importance_sample  # it needs scipy, which takes time to load
+        from svae.simulation.posterior import importance_sample  # it needs torch, which takes time to load
 
         labels = dataset.obs["perturbation"].astype(str)
         means = truth.uns["shifts"].loc[labels].to_numpy(dtype=float)

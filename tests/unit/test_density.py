@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import torch
 
-from svae.models import density
 from svae.models.module import PerturbationVAE
 from svae.models.priors import StandardNormal
+from svae.posterior import density
 
 DISPERSIONS = np.logspace(-4, 9, 27)
 MEANS = np.logspace(-6, 5, 12)

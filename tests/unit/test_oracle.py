@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from scipy.special import logsumexp
+from scipy.stats import nbinom, poisson
 
 from svae.contracts.setting import Setting
 from svae.datasets.split_plan import SplitPlan
@@ -11,8 +12,6 @@ from svae.methods.anchors import fit_oracle
 from svae.simulation import simulate
 from svae.simulation.decoder import CountDecoder
 from svae.simulation.likelihood import score_cells
-from svae.simulation.log_joint import ObservedCells
-from svae.simulation.modes import posterior_modes
 from svae.simulation.posterior import importance_sample
 
 SIZES = {"perturbations": 6, "cells_per_perturbation": 5, "hidden": 8, "genes": 20}
@@ -27,7 +26,9 @@ def by_quadrature(decoder, counts, mean, library):
     axis = np.linspace(-9, 9, 181)
     grid = np.stack(np.meshgrid(mean[0] + axis, mean[1] + axis), axis=-1).reshape(-1, 2)
     spread = None if library is None else np.full(len(grid), library)
-    likelihood = decoder.log_likelihood(counts, decoder.log_rates(grid, spread))
+    rates, theta = np.exp(decoder.log_rates(grid, spread)), decoder.dispersion
+    law = poisson(rates) if theta is None else nbinom(theta, theta / (theta + rates))
+    likelihood = law.logpmf(counts).sum(axis=1)
     prior = -0.5 * ((grid - mean) ** 2).sum(axis=1) - np.log(2 * np.pi)
     return logsumexp(likelihood + prior) + 2 * np.log(axis[1] - axis[0])
 
@@ -44,7 +45,7 @@ def by_quadrature(decoder, counts, mean, library):
 def test_the_likelihood_is_that_of_numerical_integration(simulator, parameters, zero_shot):
     dataset, truth = simulate(simulator, seed=2, latents=2, **SIZES, **parameters)
     cells = dataset[:5]
-    score = score_cells(cells, truth, zero_shot=zero_shot, n_samples=2000)
+    score = score_cells(cells, truth, zero_shot=zero_shot, n_samples=20_000)
     decoder = decoder_of(truth)
     means = truth.uns["shifts"].loc[cells.obs["perturbation"].astype(str)].to_numpy()
     library = truth.obs["library"].to_numpy() if "library" in truth.obs else [None] * 5
@@ -53,20 +54,7 @@ def test_the_likelihood_is_that_of_numerical_integration(simulator, parameters, 
         for i in range(5)
     ]
     np.testing.assert_allclose(score.log_likelihood, expected, atol=0.1)
-    assert ((score.effective_samples >= 1) & (score.effective_samples <= 2000)).all()
-
-
-def test_modes_are_stationary_and_better_than_the_truth():
-    dataset, truth = simulate("lopez2023", seed=1, perturbations=10, cells_per_perturbation=20)
-    means = truth.uns["shifts"].loc[dataset.obs["perturbation"].astype(str)].to_numpy()
-    decoder = decoder_of(truth)
-    cells = ObservedCells(decoder, dataset.X.toarray().astype(float), means, None)
-    modes, precisions = posterior_modes(cells)
-    assert (np.linalg.eigvalsh(precisions) >= 1 - 1e-9).all()
-    assert (cells.log_joint(modes) > cells.log_joint(truth.obsm["latents"].astype(float))).mean() > 0.95
-    nudges = 1e-3 * np.random.default_rng(0).standard_normal((20, *modes.shape))
-    best = np.max([cells.log_joint(modes + nudge) for nudge in nudges], axis=0)
-    assert (best <= cells.log_joint(modes) + 1e-3).mean() > 0.95
+    assert ((score.effective_samples >= 1) & (score.effective_samples <= 20_000)).all()
 
 
 def test_latents_are_recovered_and_zero_shot_is_worse():
