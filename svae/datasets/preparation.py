@@ -78,6 +78,12 @@ class Preparation(Options):
         return self
 
     @model_validator(mode="after")
+    def _batches_are_no_perturbations(self) -> "Preparation":
+        if self.batch == self.label:
+            raise BenchmarkError(f"batch and label are the same column '{self.label}'")
+        return self
+
+    @model_validator(mode="after")
     def _top_genes_are_some_of_the_genes(self) -> "Preparation":
         if self.genes is not None and self.top_genes is not None and self.top_genes >= len(self.genes):
             raise BenchmarkError(

@@ -17,6 +17,9 @@ from svae.seeds import checked_seed
 from svae.targets import targets_from_shifts
 from svae.training.cells import Cells
 
+MOST_SAMPLES = 1_000_000
+"""Samples of one cell are decoded at once."""
+
 
 class AnswersMixin:
     """The questions; the model that they are put to is in :mod:`svae.models.model`.
@@ -133,8 +136,10 @@ class AnswersMixin:
             Whether to return the mean over cells, instead of one value per cell.
         """
         self._check_if_trained(warn=False)
-        if not isinstance(n_mc_samples, int | np.integer) or n_mc_samples < 1:
-            raise BenchmarkError(f"get_marginal_ll: n_mc_samples is {n_mc_samples!r}, but must be 1 or more")
+        is_whole = isinstance(n_mc_samples, int | np.integer) and not isinstance(n_mc_samples, bool)
+        if not is_whole or not 1 <= n_mc_samples <= MOST_SAMPLES:
+            wanted = f"a whole number from 1 to {MOST_SAMPLES:,}"
+            raise BenchmarkError(f"get_marginal_ll: n_mc_samples is {n_mc_samples!r}, but must be {wanted}")
         cells, names = self.read_cells(adata, indices)
         means = {"all": self.prior_means(names)}
         seed = checked_seed(seed, "get_marginal_ll")
@@ -160,7 +165,8 @@ class AnswersMixin:
         Cells × genes.
         """
         self._check_if_trained(warn=False)
-        if not isinstance(library_size, int | float | np.number) or not 0 < library_size < np.inf:
+        is_number = isinstance(library_size, int | float | np.number) and not isinstance(library_size, bool)
+        if not is_number or not 0 < library_size < np.inf:
             raise BenchmarkError(f"get_normalized_expression: library_size is {library_size!r}, not above 0")
         cells, _ = self.read_cells(adata, indices)
         logit = self.module.decode(self.module.encode(cells.x)[0], cells.batch)

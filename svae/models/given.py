@@ -9,13 +9,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 import numpy as np
+import torch
 from pydantic import create_model
 from scvi.model.base import BaseModelClass
 
 from svae.errors import BenchmarkError, unknown
 from svae.models.priors import MaskedShift, StandardNormal
 from svae.options import Options, checked
-from svae.seeds import seed_from
+from svae.seeds import checked_seed, seed_from
 from svae.training.plan import OF_VALIDATION
 from svae.words import CONTROL
 
@@ -104,6 +105,11 @@ def refuse_unknown(given: Iterable[str], known: Iterable[str], where: str) -> No
             raise unknown("argument", name, known, where)
 
 
+def given_or_drawn(seed: object, where: str) -> int:
+    """Return the seed that a user gave to the function `where`; None draws one from torch's generator."""
+    return int(torch.randint(2**31, ())) if seed is None else checked_seed(seed, where)
+
+
 def cells_to_train_on(
     n_cells: int, train_size: float, external_indexing: Sequence[np.ndarray] | None, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -132,11 +138,20 @@ def cells_to_train_on(
         external_indexing = np.split(order, [round(train_size * n_cells)])
     if not isinstance(external_indexing, Sequence) or len(external_indexing) < 2:
         raise BenchmarkError("train: external_indexing needs the indices of training and of validation cells")
+    if len(external_indexing) > 2 and len(external_indexing[2]):
+        raise BenchmarkError(
+            "train: external_indexing has more than training and validation cells; leave out others"
+        )
     parts = [np.sort(indices_in(part, n_cells, "external_indexing")) for part in external_indexing[:2]]
     if len(parts[0]) < FEWEST_CELLS:
         raise BenchmarkError(
             f"train: {len(parts[0])} of {n_cells} cells to train on, but {FEWEST_CELLS} are needed"
         )
+    for part in parts:
+        if len(np.unique(part)) < len(part):
+            raise BenchmarkError(
+                f"train: external_indexing has cell {part[:-1][np.diff(part) == 0][0]} twice"
+            )
     shared = np.intersect1d(parts[0], parts[1])
     if len(shared):
         raise BenchmarkError(f"train: external_indexing has cell {shared[0]} in training and in validation")
@@ -166,7 +181,7 @@ def indices_in(indices: object, n_cells: int, where: str) -> np.ndarray:
     Parameters
     ----------
     indices
-        Whole numbers, or one boolean per cell.
+        Whole numbers, negative ones counted from the end, or one boolean per cell.
     n_cells
         How many cells there are.
     where
@@ -177,7 +192,10 @@ def indices_in(indices: object, n_cells: int, where: str) -> np.ndarray:
     BenchmarkError
         If they are something else, or name cells that there are not.
     """
-    found = np.asarray(indices)
+    try:
+        found = np.asarray(indices)
+    except ValueError:  # lists of several lengths
+        found = np.asarray(None)
     if found.size == 0:
         return np.zeros(0, dtype=np.int64)
     if found.dtype == bool and found.shape == (n_cells,):
@@ -187,4 +205,4 @@ def indices_in(indices: object, n_cells: int, where: str) -> np.ndarray:
     strange = found[(found >= n_cells) | (found < -n_cells)]
     if len(strange):
         raise BenchmarkError(f"{where}: there is no cell {strange[0]}; the data have {n_cells} cells")
-    return found
+    return found % n_cells

@@ -27,6 +27,7 @@ from svae.models.given import (
     cells_to_train_on,
     checked_arguments,
     code_of_control,
+    given_or_drawn,
     refuse_idle,
     refuse_unknown,
 )
@@ -35,19 +36,12 @@ from svae.models.module import PerturbationVAE
 from svae.models.priors import DenseShift, MaskedShift, StandardNormal
 from svae.models.screen import Indices, check_screen, refuse_other_genes
 from svae.models.together import device_of, refit_together, refuse_divergence, train_together
-from svae.seeds import checked_seed
-from svae.training.plan import TrainingPlan
+from svae.training.plan import OF_FIRST_STAGE, OF_SECOND_STAGE, TrainingPlan
 from svae.training.presets import PresetName, named_preset, plan_with
 from svae.values import Count, NonNegative, Number, ProperFraction
 from svae.words import CONTROL
 
 TRAINERS = ("fleet", "lightning")
-FIELDS = tuple(TrainingPlan.__dataclass_fields__)
-OF_FIRST_STAGE = tuple(name for name in FIELDS if name != "refit_epochs")
-OF_SECOND_STAGE = tuple(
-    name for name in FIELDS if name not in ("max_epochs", "warmup_epochs", "dense", "mask_travel")
-)
-"""Fields of the plan that have an effect in a stage."""
 
 
 class PerturbationModel(AnswersMixin, UnsupervisedTrainingMixin, BaseModelClass):
@@ -181,6 +175,8 @@ class PerturbationModel(AnswersMixin, UnsupervisedTrainingMixin, BaseModelClass)
             no counts; or if `adata` has other genes than the saved model that is loaded with it.
         """
         check_screen(adata, perturbation_key, batch_key, layer)
+        if "source_registry" not in kwargs:  # else scvi-tools calls, with arguments of its own
+            refuse_unknown(kwargs, ("perturbation_key", "batch_key", "layer"), "setup_anndata")
         if kwargs.get("source_registry") is not None:
             saved = kwargs["source_registry"]["field_registries"][REGISTRY_KEYS.X_KEY]["state_registry"]
             refuse_other_genes(adata, saved["column_names"])
@@ -258,7 +254,7 @@ class PerturbationModel(AnswersMixin, UnsupervisedTrainingMixin, BaseModelClass)
             raise unknown("trainer", trainer, TRAINERS, "train")
         device_of(accelerator)
         plan = self.training_plan(**changes)
-        seed = _drawn_seed() if seed is None else checked_seed(seed, "train")
+        seed = given_or_drawn(seed, "train")
         training, validation = cells_to_train_on(self.adata.n_obs, train_size, external_indexing, seed)
         refuse_idle(changes, validation, "train")
         if trainer == "lightning":
@@ -315,7 +311,7 @@ class PerturbationModel(AnswersMixin, UnsupervisedTrainingMixin, BaseModelClass)
         """
         self._check_if_trained(warn=False)
         refuse_unknown(changes, OF_SECOND_STAGE, "refit")
-        seed = _drawn_seed() if seed is None else checked_seed(seed, "refit")
+        seed = given_or_drawn(seed, "refit")
         refuse_idle(changes, self.validation_indices, "refit")
         plan = self.training_plan(**changes)
         refit_together([self], [seed], accelerator, [plan])
@@ -349,8 +345,3 @@ class PerturbationModel(AnswersMixin, UnsupervisedTrainingMixin, BaseModelClass)
 
     def _labels(self, key: str) -> list[str]:
         return [str(name) for name in self.adata_manager.get_state_registry(key).categorical_mapping]
-
-
-def _drawn_seed() -> int:
-    """Draw a seed from torch's global generator."""
-    return int(torch.randint(2**31, ()))

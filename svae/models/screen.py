@@ -90,6 +90,11 @@ def check_screen(adata: AnnData, perturbation_key: str, batch_key: str | None, l
     perturbation_key, batch_key, layer
         As ``setup_anndata`` takes them.
     """
+    refuse_other_types(adata)
+    if batch_key is not None and batch_key == perturbation_key:
+        raise BenchmarkError(
+            f"batch_key: '{batch_key}' is the column of perturbations; name another, or None"
+        )
     if adata.n_obs == 0 or adata.n_vars == 0:
         raise BenchmarkError(f"adata: is empty ({adata.n_obs} cells × {adata.n_vars} genes)")
     _refuse_missing(labels_of(adata, perturbation_key))
@@ -99,8 +104,15 @@ def check_screen(adata: AnnData, perturbation_key: str, batch_key: str | None, l
     validate_counts(counts_of(adata, layer), adata.obs_names, where)
 
 
+def refuse_other_types(adata: object) -> None:
+    """Raise if `adata` is no AnnData."""
+    if not isinstance(adata, AnnData):
+        raise BenchmarkError(f"adata: an AnnData is needed, but this is of type {type(adata).__name__}")
+
+
 def refuse_other_genes(adata: AnnData, genes: Sequence[str] | np.ndarray | pd.Index) -> None:
     """Raise if the genes of `adata` are not those that a model was built on, in their order."""
+    refuse_other_types(adata)
     expected = pd.Index(genes)
     if adata.var_names.equals(expected):
         return

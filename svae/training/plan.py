@@ -116,3 +116,11 @@ class TrainingPlan:
         if self.decay == 0:
             return 1.0
         return min(1.0, max(0.0, 1 - progress) / self.decay)
+
+
+FIELDS = tuple(TrainingPlan.__dataclass_fields__)
+OF_FIRST_STAGE = tuple(name for name in FIELDS if name != "refit_epochs")
+OF_SECOND_STAGE = tuple(
+    name for name in FIELDS if name not in ("max_epochs", "warmup_epochs", "dense", "mask_travel")
+)
+"""Fields of the plan that have an effect in a stage."""

@@ -101,6 +101,10 @@ def test_the_control_need_not_occur_where_none_is_named(screen):
         ({"external_indexing": [[0, 1, 99], []]}, ["external_indexing", "there is no cell 99", "60 cells"]),
         ({"external_indexing": [[0, 1]]}, ["external_indexing", "validation cells"]),
         ({"external_indexing": [[0, 1, 2], [2, 3]]}, ["external_indexing has cell 2 in training and in"]),
+        ({"external_indexing": [[0, 1, 59], [-1]]}, ["external_indexing has cell 59 in training and in"]),
+        ({"external_indexing": [[0, 1, 1], [2]]}, ["external_indexing has cell 1 twice"]),
+        ({"external_indexing": [[0, 1], [2], [3]]}, ["external_indexing has more than training and"]),
+        ({"external_indexing": [[0, [1, 2]], [3]]}, ["external_indexing", "whole numbers"]),
         ({"external_indexing": 5}, ["external_indexing needs the indices"]),
         ({"train_size": "half"}, ["train_size is 'half'"]),
         ({"train_size": 1.0, "patience": 3}, ["train: patience looks at validation cells"]),
@@ -201,6 +205,20 @@ def test_missing_layers_and_empty_data(screen):
     sentence(lambda: build(screen[:0].copy()), "adata: is empty (0 cells")
 
 
+def test_data_of_another_type(screen):
+    said = "an AnnData is needed, but this is of type"
+    sentence(lambda: svae.SVAE.setup_anndata(pd.DataFrame(), "guide"), f"{said} DataFrame")
+    sentence(lambda: trained(screen).get_elbo("screen.h5ad"), f"{said} str")
+
+
+def test_arguments_of_the_setup(screen):
+    sentence(
+        lambda: svae.SVAE.setup_anndata(screen, "guide", batchkey="lane"),
+        "setup_anndata: unknown argument 'batchkey', did you mean 'batch_key'",
+    )
+    sentence(lambda: build(screen, batch_key="guide"), "batch_key: 'guide' is the column of perturbations")
+
+
 def test_one_cell(screen):
     model = trained(screen)
     assert model.get_latent_representation(screen[:1].copy()).shape == (1, 2)
@@ -251,8 +269,11 @@ def test_every_other_seed_is_one(screen, seed):
 
 def test_numbers_of_questions(screen):
     model = trained(screen)
-    sentence(lambda: model.get_marginal_ll(n_mc_samples=0), "n_mc_samples is 0")
-    for library_size in (0, "latent"):
+    for number in (0, True, 2.0, 10**12):
+        sentence(
+            lambda n=number: model.get_marginal_ll(n_mc_samples=n), f"n_mc_samples is {number}", "from 1"
+        )
+    for library_size in (0, "latent", True):
         sentence(
             lambda size=library_size: model.get_normalized_expression(library_size=size), "library_size is"
         )

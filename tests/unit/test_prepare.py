@@ -406,6 +406,8 @@ def test_damaged_and_other_files_are_told(screen, tmp_path):
     ("options", "message"),
     [
         ({"separator": ""}, "separator: .*at least 1 character"),
+        ({"batch": "guide"}, "batch and label are the same column 'guide'"),
+        ({"genes": ["G", "H"], "top_genes": 2}, "top_genes is 2, but genes lists no more than 2"),
         ({"perturbations": []}, "perturbations: name at least one"),
         ({"genes": []}, "genes: name at least one"),
         ({"genes": ["G"], "gene_lists": "l.json"}, "gene_lists stands in the place of genes"),

@@ -243,6 +243,8 @@ def test_files_give_back_what_was_drawn(name, tmp_path):
         ("corrected", {"library_mean": "high"}, "library_mean is 'high', but must be a number"),
         ("corrected", {"library_mean": 0.5}, "has no counts"),
         ("corrected", {"dispersion": 10**400}, r"dispersion is 10+\.\.\.0+, but must be a number"),
+        ("corrected", {"library_mean": 1e30}, r"library_mean is 1e\+30, but must be at most 1000000000.0"),
+        ("lopez2023", {"depth": 1e30}, r"depth is 1e\+30, but must be at most"),
         ("corrected", {"genes": 10**10}, "genes is 10000000000, but must be at most 1,000,000,000"),
         ("screen", {"escapers": 1.2}, "escapers is 1.2, but must be at most 1"),
         ("screen", {"target_density": 0}, "target_density is 0.0, but must be above 0"),

@@ -34,8 +34,8 @@ class Corrected(NetworkScreen):
     citation: ClassVar[str] = "Lopez et al., CLeaR 2023"
 
     control_cells: int = parameter(1000, at_least=0)
-    library_mean: float = parameter(4000.0, above=0)
-    library_sd: float = parameter(1600.0, at_least=0)
+    library_mean: float = parameter(4000.0, above=0, at_most=1e9)
+    library_sd: float = parameter(1600.0, at_least=0, at_most=1e9)
     dispersion: float | None = parameter(None, above=0)
 
     def sizes(self) -> dict[str, int]:

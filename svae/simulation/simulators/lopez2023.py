@@ -28,7 +28,7 @@ class Lopez2023(NetworkScreen):
 
     citation: ClassVar[str] = "Lopez et al., CLeaR 2023"
 
-    depth: float = parameter(1e6, above=0)
+    depth: float = parameter(1e6, above=0, at_most=1e12)
 
     def draw(self, seed: int) -> Draw:
         """Draw cells, in random order, and their truth."""
