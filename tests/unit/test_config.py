@@ -9,6 +9,7 @@ from jsonschema import Draft202012Validator
 
 from svae.contracts.job import Job
 from svae.errors import BenchmarkError
+from svae.models import FAMILY
 from svae.workflow.names import check_names
 from svae.workflow.reference import page_text, schema_text
 from svae.workflow.scope import Scope
@@ -148,3 +149,11 @@ def test_reading_a_scope_loads_nothing_heavy():
     script = "import sys, svae.workflow.names, svae.workflow.scope; print(*sys.modules)"
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT)
     assert [name for name in heavy if name in run.stdout.split()] == []
+
+
+@pytest.mark.parametrize("name", ["demo", "papalexi", "simulation"])
+def test_trained_methods_have_the_same_number_of_fits_to_choose_among(name):
+    scope = Scope.read(ROOT / "config" / f"{name}.yaml")
+    fits = {method: len(scope.settings(method)) for method in scope.methods if method in FAMILY}
+    assert len(fits) > 1
+    assert len(set(fits.values())) == 1, fits
