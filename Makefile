@@ -83,10 +83,11 @@ limits: setup  ## how well the true latents can be recovered at all (about 3 min
 	$(BIN)/python -W ignore benchmarks/limits.py reports/reference/limits.tsv
 
 coverage: setup  ## how often intervals over few replicates hold the truth (about a minute)
-	$(BIN)/python -W ignore benchmarks/coverage.py reports/reference/coverage.tsv
+	$(BIN)/python -W ignore benchmarks/interval_coverage.py reports/reference/coverage.tsv
 
-bench: setup  ## what fleets, batched likelihoods and solvers of PCA are worth
+bench: setup  ## what fleets, likelihoods and solvers of PCA cost, and how exact likelihoods are
 	$(BIN)/python -W ignore benchmarks/speed.py reports/reference/benchmarks.tsv
+	$(BIN)/python -W ignore benchmarks/likelihood.py reports/reference/likelihood.tsv
 	$(BIN)/python -W ignore benchmarks/linear.py reports/reference/linear.tsv
 
 lock: setup  ## pin all dependencies anew (needs uv), and the conda environments from them

@@ -4,6 +4,8 @@ A fit is an h5ad file without ``X`` whose ``obs_names`` are the cells of the dat
 
 =============================== ==================================================================
 ``obsm["latents"]``             float32, cells × latents, at least one; finite, of size 1e15 at most
+``obsm["latent_modes"]``        optional, of the same shape; where the latents of each cell are most probable
+                                given its counts and its perturbation, whose shift is 0 if it is held out
 ``obs["log_likelihood_*"]``     optional, nats; log p(x | perturbation) of held-out cells, NaN elsewhere:
                                 ``zero_shot`` (before adaptation), ``same_cells`` (adapted on the scored
                                 cells), ``clean`` (adapted on the other half: its own half alone)
@@ -12,6 +14,7 @@ A fit is an h5ad file without ``X`` whose ``obs_names`` are the cells of the dat
                                 samples of the encoder's posterior
 ``obs["elbo"]``                 optional, nats; evidence lower bound of the encoder's posterior after the
                                 same-cells protocol, held-out cells
+``obs["best_elbo"]``            optional, nats; the same at the cell's own best posterior of that form
 ``obs["reconstruction"]``       optional, nats; −E[log p(x | z)] under the posterior, held-out cells
 ``obs["effective_samples"]``    optional; effective sample size of the same-cells estimate, held-out cells
 ``uns["targets"]``              optional table, perturbation × latent, probability in [0, 1]
@@ -54,7 +57,7 @@ from svae.words import PROTOCOLS, Status
 
 STATUSES = get_args(Status)
 LIKELIHOODS = tuple(f"log_likelihood_{protocol}" for protocol in PROTOCOLS)
-NEVER_ABOVE_0 = (*LIKELIHOODS, "log_likelihood_same_cells_original", "elbo")
+NEVER_ABOVE_0 = (*LIKELIHOODS, "log_likelihood_same_cells_original", "elbo", "best_elbo")
 CELL_COLUMNS = (*NEVER_ABOVE_0, "reconstruction", "effective_samples")
 COMPUTED_COLUMNS = (*STATUS_COLUMNS, "udr")  # beside these, the table of statuses holds the scores of fits
 ROUNDING = 0.01  # nats by which single precision may miss a probability of 1
@@ -101,6 +104,7 @@ class Fit:
     history: pd.DataFrame | None = None
     selection: dict[str, float] = field(default_factory=dict)
     run: Run = field(default_factory=Run)
+    latent_modes: np.ndarray | None = None
 
     @classmethod
     def failed(cls, cells: pd.Index, status: Status, message: str, **run) -> "Fit":
@@ -116,6 +120,8 @@ def write(fit: Fit, path: str | Path) -> None:
     adata = ad.AnnData(obs=pd.DataFrame(index=fit.cells.astype(str)))
     if fit.latents is not None:
         adata.obsm["latents"] = fit.latents
+    if fit.latent_modes is not None:
+        adata.obsm["latent_modes"] = fit.latent_modes
     if fit.scores is not None:
         adata.obs[list(fit.scores.columns)] = fit.scores.to_numpy()
     for name in ("targets", "shifts", "history"):
@@ -134,6 +140,7 @@ def read(path: str | Path, cells: pd.Index | None = None) -> Fit:
     fit = Fit(
         cells=adata.obs_names,
         latents=adata.obsm.get("latents"),
+        latent_modes=adata.obsm.get("latent_modes"),
         scores=adata.obs[scored] if scored else None,
         targets=adata.uns.get("targets"),
         shifts=adata.uns.get("shifts"),
@@ -191,6 +198,7 @@ def validate(fit: Fit, path: str | Path, cells: pd.Index | None = None) -> Fit:
         setattr(sound, name, _optional(_by_latent, getattr(fit, name), place, sound.latents.shape[1]))
     if sound.targets is not None and not sound.targets.stack().between(0, 1).all():
         raise BenchmarkError(f'{path}: uns["targets"] holds values outside [0, 1]')
+    sound.latent_modes = _modes(fit.latent_modes, sound.latents, f'{path}: obsm["latent_modes"]')
     sound.scores = _optional(_scores, fit.scores, f"{path}: obs")
     return sound
 
@@ -262,6 +270,15 @@ def _latents(values: Any, n_cells: int, place: str) -> np.ndarray:
         )
     refuse_unbounded(latents, place)
     return np.ascontiguousarray(latents, dtype=np.float32)
+
+
+def _modes(values: Any, latents: np.ndarray, place: str) -> np.ndarray | None:
+    if values is None:
+        return None
+    modes = _latents(values, len(latents), place)
+    if modes.shape != latents.shape:
+        raise BenchmarkError(f"{place} has shape {modes.shape}, but the latents have {latents.shape}")
+    return modes
 
 
 def _by_latent(table: Any, place: str, n_latents: int) -> pd.DataFrame:

@@ -66,7 +66,7 @@ class Comparison:
         """The needs that this fit and truth can meet; a failed fit meets none."""
         if self.fit.run.status != "ok":
             return set()
-        tables = {"truth": self.truth, "latents": self.fit.latents}
+        tables = {"truth": self.truth, "latents": self.fit.latents, "latent_modes": self.fit.latent_modes}
         tables |= {"targets": self.fit.targets, "shifts": self.fit.shifts}
         scores = pd.DataFrame() if self.fit.scores is None else self.fit.scores.dropna(axis=1, how="all")
         return {name for name, table in tables.items() if table is not None} | set(scores.columns)
@@ -86,6 +86,12 @@ class Comparison:
         """Estimated latents of the trained cells, cells × q."""
         assert self.fit.latents is not None  # promised by the metric's needs, as is the truth below
         return self.fit.latents[locate_cells(self.trained_cells.index, self.fit.cells, "the fit")]
+
+    @cached_property
+    def latent_modes(self) -> np.ndarray:
+        """Modes of the posterior of the latents of the trained cells, cells × q."""
+        assert self.fit.latent_modes is not None
+        return self.fit.latent_modes[locate_cells(self.trained_cells.index, self.fit.cells, "the fit")]
 
     @cached_property
     def true_latents(self) -> np.ndarray:

@@ -18,7 +18,7 @@ Question = Literal["latents", "targets", "likelihood"]
 Direction = Literal["higher", "lower"]
 """Which values of a metric are better."""
 
-NEEDS = ("truth", "latents", "targets", "shifts", *CELL_COLUMNS)
+NEEDS = ("truth", "latents", "latent_modes", "targets", "shifts", *CELL_COLUMNS)
 """What a metric can need: the truth, or a part of a fit."""
 
 
@@ -81,9 +81,9 @@ def metric(
     direction
         Whether ``higher`` or ``lower`` is better.
     needs
-        What it is computed from: ``truth``, or parts of a fit (``latents``, ``targets``, ``shifts``, or
-        one of its columns per cell, such as ``log_likelihood_clean``). ``"targets|shifts"`` is met by
-        either. Where a need is not met, the metric is not applicable.
+        What it is computed from: ``truth``, or parts of a fit (``latents``, ``latent_modes``, ``targets``,
+        ``shifts``, or one of its columns per cell, such as ``log_likelihood_clean``). ``"targets|shifts"`` is
+        met by either. Where a need is not met, the metric is not applicable.
     low, high
         Its range; left out where it is unbounded.
     decimals

@@ -33,7 +33,7 @@ def t_interval(values: np.ndarray, level: float = LEVEL) -> tuple[np.ndarray, np
     values
         Independent replicates along the last axis; NaN are left out.
     level
-        Nominal coverage. The true one is measured in ``benchmarks/coverage.py``.
+        Nominal coverage. The true one is measured in ``benchmarks/interval_coverage.py``.
 
     Returns
     -------
@@ -62,7 +62,7 @@ def compare(values: pd.DataFrame, reference: str) -> pd.DataFrame:
 
     Interval and test are the two readings of one statistic, the t of the paired differences (Student 1908):
     p < .05 exactly where the 95 % interval leaves out zero, so they cannot contradict each other. Both take
-    the differences for normal; ``benchmarks/coverage.py`` measures how much it matters if they are skewed.
+    the differences for normal; ``benchmarks/interval_coverage.py`` measures what it costs if they are skewed.
     The sign-flip permutation test does without that assumption, but its smallest p is 2 / 2ⁿ, .0625 for five
     replicates: it would call no difference significant, however clear the interval.
 

@@ -225,16 +225,19 @@ def fit_of(model: PerturbationModel, dataset: ad.AnnData, setting: Setting, trai
         return Fit.failed(dataset.obs_names, "diverged", problem, setting=setting.name, seed=setting.seed)
     seed = seed_from(setting.seed, "elbo")
     latents, shifts = model.get_latent_representation(dataset), model.get_shifts()
+    modes = model.get_posterior_modes(dataset)
     selection = {}
     if len(model.validation_indices):
         selection["validation_likelihood"] = model.get_elbo(indices=model.validation_indices, seed=seed)
-    if not all(np.isfinite(values).all() for values in (latents, shifts.to_numpy(), *selection.values())):
+    found = (latents, modes, shifts.to_numpy(), *selection.values())
+    if not all(np.isfinite(values).all() for values in found):
         problem = "latents, shifts or the validation likelihood are not finite"
         return Fit.failed(dataset.obs_names, "diverged", problem, setting=setting.name, seed=setting.seed)
     masked = isinstance(model.module.prior, MaskedShift)
     return Fit(
         cells=dataset.obs_names,
         latents=latents,
+        latent_modes=modes,
         targets=model.get_targets() if masked else None,
         shifts=shifts,
         history=training.table(),
@@ -285,6 +288,9 @@ def score_held_out(
     columns["log_likelihood_same_cells_original"] = encoder.log_likelihood
     columns["reconstruction"] = encoder.reconstruction
     columns["elbo"] = encoder.elbo
+    columns["best_elbo"] = transfer.independent_elbo(
+        model.module, cells, means["same_cells"], ENCODER_SAMPLES, seed
+    )
     columns["effective_samples"] = exact["same_cells"].effective_samples
     values = {name: column.cpu().numpy() for name, column in columns.items()}
     scores = pd.DataFrame(values, index=held_out.obs_names)

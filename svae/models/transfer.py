@@ -16,14 +16,15 @@ from torch import Tensor
 from svae.models.folded import observe
 from svae.models.module import PerturbationVAE, kl_to_prior
 from svae.posterior import likelihood, modes
+from svae.posterior.elbo import independent_elbo as elbo_at_best
 from svae.posterior.likelihood import Likelihood
 from svae.posterior.prior import NormalPrior
 from svae.training.cells import Cells
 
 ROWS = {"cpu": 4_096, "cuda": 1 << 19}  # decoded cells × samples at a time: what a cache, or a GPU, holds
 
-MODE_TOLERANCE = 0.1
-"""A cell has arrived at a mode when its next step promises no more nats."""
+MODE_STEPS, MODE_TOLERANCE = 10, 0.1
+"""A cell has arrived at a mode after so many steps, or when the next one promises no more nats."""
 
 
 @dataclass
@@ -108,8 +109,8 @@ def posterior_modes(module: PerturbationVAE, cells: Cells, prior_means: Tensor) 
         Mean of each cell's prior, cells × latents.
     """
     start = posterior_means(module, cells)
-    prior = NormalPrior(prior_means)
-    return modes.posterior_modes(observe(module, cells), prior, start, tolerance=MODE_TOLERANCE)
+    observed, prior = observe(module, cells), NormalPrior(prior_means)
+    return modes.posterior_modes(observed, prior, start, max_steps=MODE_STEPS, tolerance=MODE_TOLERANCE)
 
 
 def marginal_log_likelihood(
@@ -140,6 +141,28 @@ def marginal_log_likelihood(
     priors = {name: NormalPrior(means) for name, means in prior_means.items()}
     start = posterior_means(module, cells)
     return likelihood.marginal_log_likelihood(observe(module, cells), priors, start, n_samples, seed)
+
+
+def independent_elbo(
+    module: PerturbationVAE, cells: Cells, prior_means: Tensor, n_samples: int, seed: int = 0
+) -> Tensor:
+    """ELBO of each cell at its own best posterior of the encoder's form, in nats (Cremer et al. 2018).
+
+    Parameters
+    ----------
+    module
+        Encoder, decoder and likelihood.
+    cells
+        Cells to score.
+    prior_means
+        Mean of every cell's prior, cells × latents.
+    n_samples
+        Samples per cell.
+    seed
+        Seed of the samples.
+    """
+    start = posterior_means(module, cells)
+    return elbo_at_best(observe(module, cells), NormalPrior(prior_means), start, n_samples, seed)
 
 
 @torch.no_grad()

@@ -7,6 +7,7 @@
 :mod:`.modes`         modes of the posterior, by damped Gauss–Newton steps
 :mod:`.proposal`      Student-t distributions that are fitted to the posterior
 :mod:`.likelihood`    log p(x) by importance sampling with them
+:mod:`.elbo`          what the best posterior with independent latents gives
 :mod:`.density`       the negative binomial
 ===================== =====================================================================================
 

@@ -17,6 +17,7 @@ def good_fit() -> Fit:
     return Fit(
         cells=CELLS,
         latents=np.arange(8, dtype=np.float32).reshape(4, 2),
+        latent_modes=np.arange(8, dtype=np.float32).reshape(4, 2) + 1,
         scores=pd.DataFrame({"log_likelihood_zero_shot": [np.nan, np.nan, -1.0, -2.0]}, index=CELLS),
         targets=TARGETS,
         shifts=-3 * TARGETS,
@@ -60,6 +61,7 @@ def test_read_gives_what_was_written(written):
     assert fit.cells.equals(good.cells)
     assert fit.latents.dtype == np.float32
     np.testing.assert_array_equal(fit.latents, good.latents)
+    np.testing.assert_array_equal(fit.latent_modes, good.latent_modes)
     for name in ("scores", "targets", "shifts", "history"):
         pd.testing.assert_frame_equal(getattr(fit, name), getattr(good, name), check_names=False)
     assert fit.selection == good.selection
@@ -69,7 +71,15 @@ def test_read_gives_what_was_written(written):
 def test_latents_alone_are_enough(path):
     fits.write(Fit(cells=CELLS, latents=np.ones((4, 3))), path)
     fit = fits.read(path, CELLS)
-    assert fit.scores is fit.targets is fit.shifts is fit.history is None
+    assert fit.scores is fit.targets is fit.shifts is fit.history is fit.latent_modes is None
+
+
+def test_modes_are_of_the_shape_of_the_latents(written):
+    with h5py.File(written, "a") as file:
+        del file["obsm/latent_modes"]
+        elements = file["obsm"].create_dataset("latent_modes", data=np.ones((4, 3), dtype=np.float32))
+        elements.attrs.update({"encoding-type": "array", "encoding-version": "0.2.0"})
+    assert complaint(written).endswith('obsm["latent_modes"] has shape (4, 3), but the latents have (4, 2)')
 
 
 @pytest.mark.parametrize("status", [status for status in fits.STATUSES if status != "ok"])

@@ -1,9 +1,15 @@
 import warnings
+from dataclasses import replace
 
+import anndata as ad
 import numpy as np
+import pandas as pd
 import pytest
 
+from svae.contracts.fit import Fit
+from svae.evaluation.comparison import Comparison
 from svae.evaluation.matching import correlations, match_latents
+from svae.evaluation.metrics import METRICS
 from svae.evaluation.metrics.latents import dci
 from svae.evaluation.metrics.latents import explained_variance as r2
 from svae.evaluation.metrics.latents import mean_matched_correlation as mcc
@@ -102,3 +108,16 @@ def test_true_latents_of_the_released_simulation_score_one(shared_data):
     latents = read_anndata(path).obsm["latents"]
     assert mcc(latents, -latents[:, ::-1]) == pytest.approx(1)
     assert mcc(latents, np.random.default_rng(0).normal(size=latents.shape)) < 0.05
+
+
+def test_modes_are_compared_where_a_fit_has_them():
+    true = np.random.default_rng(0).normal(size=(40, 2)).astype(np.float32)
+    cells = pd.Index([f"cell{i}" for i in range(40)])
+    split = pd.DataFrame({"cell": cells, "perturbation": ["a", "b"] * 20, "part": "train"})
+    truth = ad.AnnData(obs=pd.DataFrame(index=cells), obsm={"latents": true})
+    fit = Fit(cells, np.ones_like(true), latent_modes=-true[:, ::-1])
+    comparison = Comparison(fit, split, truth, seed=0)
+    assert METRICS["mcc_modes"].is_applicable(comparison.available)
+    assert METRICS["mcc_modes"].compute(comparison) == pytest.approx(1)
+    without = Comparison(replace(fit, latent_modes=None), split, truth, seed=0)
+    assert not METRICS["mcc_modes"].is_applicable(without.available)

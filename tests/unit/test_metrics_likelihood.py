@@ -39,6 +39,10 @@ def test_each_protocol_scores_its_own_cells():
         scores[column] = scores["part"].map({"train": -1000.0, "adapt": -1.0, "test": -3.0})
     scores["log_likelihood_zero_shot"] = np.nan
     scores["effective_samples"] = scores["part"].map({"train": 0.0, "adapt": 10.0, "test": 30.0})
+    scores["elbo"], scores["best_elbo"] = (
+        scores["log_likelihood_same_cells"] - 5,
+        scores["reconstruction"] - 3.5,
+    )
     cells = pd.Index(split["cell"])
     fit = Fit(cells, np.zeros((60, 2)), scores.drop(columns="part").set_axis(cells))
     values = compute_metrics(fit, split.sample(frac=1, random_state=0)).set_index("metric")["value"]
@@ -46,4 +50,6 @@ def test_each_protocol_scores_its_own_cells():
     assert values["inll_clean"] == pytest.approx(3)
     assert values["reconstruction"] == pytest.approx(-2)
     assert values["effective_samples"] == pytest.approx(20)
+    assert values["amortisation_gap"] == pytest.approx(1.5)
+    assert np.isnan(values["inll_same_cells_original"])
     assert np.isnan(values["inll_zero_shot"])

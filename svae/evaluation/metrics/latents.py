@@ -32,6 +32,25 @@ def mcc_pearson(comparison: Comparison) -> float:
 
 
 @metric(
+    label="MCC of posterior modes",
+    question="latents",
+    direction="higher",
+    low=0,
+    high=1,
+    needs=("truth", "latent_modes"),
+    margin=MARGIN,
+    citation="Hyvärinen & Morioka 2016",
+)
+def mcc_modes(comparison: Comparison) -> float:
+    """Mean matched |Pearson correlation| of the true latents and the modes of the model's posterior.
+
+    A mode follows from the counts, the decoder and the shift of the cell's perturbation, whereas an encoder
+    never sees the perturbation.
+    """
+    return mean_matched_correlation(comparison.true_latents, comparison.latent_modes, "pearson")
+
+
+@metric(
     label="MCC (Spearman)",
     question="latents",
     direction="higher",

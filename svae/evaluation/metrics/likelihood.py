@@ -85,6 +85,24 @@ def reconstruction(comparison: Comparison) -> float:
 
 
 @metric(
+    label="Amortisation gap (nats/cell)",
+    question="likelihood",
+    direction="lower",
+    needs=("elbo", "best_elbo"),
+    decimals=2,
+    citation="Cremer et al. 2018",
+)
+def amortisation_gap(comparison: Comparison) -> float:
+    """What the encoder's lower bound lacks of the one at each cell's own posterior.
+
+    Of held-out cells, after the same-cells protocol. Both posteriors are normal with independent latents.
+    """
+    best, labels = comparison.scored("best_elbo")
+    encoder, _ = comparison.scored("elbo")
+    return mean_over_perturbations(best - encoder, labels)
+
+
+@metric(
     label="Effective samples behind the I-NLL",
     question="likelihood",
     direction="higher",
