@@ -72,6 +72,7 @@ def mcc_spearman(comparison: Comparison) -> float:
     low=0,
     high=1,
     needs=("truth", "latents"),
+    margin=MARGIN,
     citation="Khemakhem et al. 2020",
 )
 def mcc_held_out_matching(comparison: Comparison) -> float:
@@ -86,6 +87,7 @@ def mcc_held_out_matching(comparison: Comparison) -> float:
     low=0,
     high=1,
     needs=("truth", "latents"),
+    margin=MARGIN,
     citation="Lachapelle et al. 2022",
 )
 def mcc_identifiable(comparison: Comparison) -> float:
@@ -121,6 +123,7 @@ def identifiable_latents(comparison: Comparison) -> float:
     low=0,
     high=1,
     needs=("truth", "latents"),
+    margin=MARGIN,
     citation="Lachapelle et al. 2022",
 )
 def r_con(comparison: Comparison) -> float:
