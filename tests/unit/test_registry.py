@@ -24,6 +24,7 @@ def test_the_table_describes_every_metric():
         "target_precision_original",
         "target_recall_original",
         "target_f1_original",
+        "inll_same_cells_original",
     ]
     headlines = ["mcc_pearson", "target_f1", "inll_zero_shot", "inll_clean"]
     assert table.index[table["headline"]].tolist() == headlines
