@@ -109,6 +109,7 @@ MISTAKES = {
         changed("splits/random/held_out", 1.0),
         ["splits: random", "held_out is 1.0", "write 1"],
     ),
+    "fraction of any size": (changed("splits/random/held_out", 1e308), ["held_out is 1e+308", "below 1"]),
     "range that counts down": (
         changed("splits/random", {"kind": "named", "held_out": ["p5..p2"]}),
         ["splits: random", "'p2..p5'"],

@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 
 import matplotlib as mpl
+import matplotlib.pyplot as plt
 import matplotlib.text
 import numpy as np
 import pandas as pd
@@ -17,6 +18,7 @@ from svae.errors import BenchmarkError
 from svae.evaluation.selection import HINDSIGHT
 from svae.report.figures import FIGURES, draw, save
 from svae.report.figures.budget import expected
+from svae.report.figures.heatmaps import write_column_names, write_row_names
 from svae.report.tables import COLUMNS, Tables
 
 CAPTIONS = Path(__file__).resolve().parents[2] / "reports" / "captions"
@@ -233,3 +235,16 @@ def test_an_infinite_loss_is_no_point_of_a_curve():
     history = tables.history.copy()
     history.loc[history["epoch"] == 1, "validation"] = np.inf
     assert draw("training_curves", replace(tables, history=history)).table["epoch"].min() == 2
+
+
+def test_names_of_perturbations_are_no_formulas(tmp_path):
+    names = ["$\\frac{$", "A$", "B_{1}^2"]
+    figure, ax = plt.subplots()
+    matrix = pd.DataFrame(np.eye(3), names, names)
+    write_row_names(ax, matrix, 2.0)
+    write_column_names(ax, matrix, 2.0)
+    figure.savefig(tmp_path / "figure.svg")
+    for axis in (ax.xaxis, ax.yaxis):
+        shown = [label._preprocess_math(label.get_text()) for label in axis.get_ticklabels()]
+        assert shown == [(name, False) for name in names]
+    plt.close(figure)
