@@ -77,9 +77,10 @@ def _check_components(scope: Scope, name: str, entry: SimulatedDataset | RealDat
             continue
         for setting in scope.settings(method):
             most = most_components(setting.options, float("inf"), n_genes)
-            n_latent = setting.options.get("n_latent", scope.latents)
+            n_latent = setting.options.get("n_latent", scope.latents_fitted(name))
             if n_latent > most:
-                key = "n_latent" if "n_latent" in setting.options else "latents"
+                of_scope = "n_latent" not in setting.options and n_latent == scope.latents
+                key = "latents" if of_scope else "n_latent"
                 raise BenchmarkError(
                     f"{where}: methods: {method}: setting '{setting.name}': {key} is {n_latent}, but dataset "
                     f"'{name}' has at most {n_genes} genes, and so at most {most} components"
