@@ -14,6 +14,7 @@ from svae.evaluation.metrics.latents import (
     multiple_correlation,
 )
 from svae.evaluation.metrics.latents import mean_matched_correlation as mcc
+from svae.simulation import build_simulator
 
 APART = np.eye(4, dtype=bool)
 """Every latent has a perturbation of its own."""
@@ -50,6 +51,14 @@ def test_a_latent_that_nothing_hits_may_be_mixed_with_all():
     targets = np.array([[1, 0, 0], [0, 1, 0]])
     assert inseparable(targets)[2].all()
     assert identifiable(targets).tolist() == [True, True, False]
+
+
+@pytest.mark.parametrize(("trained", "share"), [(80, 1.0), (40, 0.96), (20, 0.75)])
+def test_the_paper_trains_enough_perturbations_to_identify_all_latents(trained, share):
+    """Of 15 latents, with the targets that the paper's simulator draws; it trains 80 perturbations."""
+    simulator = build_simulator("lopez2023", perturbations=trained)
+    draws = [simulator.draw_targets(np.random.RandomState(seed), True) for seed in range(100)]
+    assert np.mean([identifiable(targets).mean() for targets in draws]) == pytest.approx(share, abs=0.02)
 
 
 def rotated_within_blocks(latents, angle=0.6):
