@@ -18,7 +18,8 @@ cell).
 
 import argparse
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TypeVar
 
 import anndata as ad
@@ -34,6 +35,7 @@ from svae.files import write_table
 from svae.methods.anchors import FLOOR_FACTOR
 from svae.models import transfer
 from svae.models.model import PerturbationModel
+from svae.posterior.likelihood import Likelihood
 from svae.simulation import simulate
 from svae.simulation.simulators.lopez2023 import Lopez2023
 
@@ -48,9 +50,9 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("output", help="table to write")
     parser.add_argument("--cells", type=int, default=400, help="held-out cells to score")
-    parser.add_argument("--samples", nargs="+", type=int, default=[300], help="samples of the posterior")
+    parser.add_argument("--samples", nargs="+", type=int, default=[250], help="samples of the posterior")
     parser.add_argument("--epochs", type=int, help="epochs of each stage instead of the preset's")
-    parser.add_argument("--repeats", type=int, default=3, help="timings, of which the fastest counts")
+    parser.add_argument("--repeats", type=int, default=5, help="timings, of which the fastest counts")
     return parser.parse_args()
 
 
@@ -70,21 +72,28 @@ def trained_model(dataset: ad.AnnData, parts: pd.DataFrame, epochs: int | None) 
     return model
 
 
-def timed(function: Callable[[], Result], repeats: int) -> tuple[float, Result]:
-    """Seconds of the processor of the fastest of some calls, and what the last one returned."""
-    times = []
+def timed(functions: Mapping[int, Callable[[], Result]], repeats: int) -> dict[int, tuple[float, Result]]:
+    """Seconds of the processor of the fastest call of each function, and what it returned.
+
+    The functions take turns, so that what else the machine does slows all of them.
+    """
+    times: dict[int, list[float]] = {key: [] for key in functions}
+    results = {}
     for _ in range(repeats):
-        start = time.process_time()
-        result = function()
-        times.append(time.process_time() - start)
-    return min(times), result
+        for key, function in functions.items():
+            start = time.process_time()
+            results[key] = function()
+            times[key].append(time.process_time() - start)
+    return {key: (min(times[key]), results[key]) for key in functions}
 
 
-def row(subject: str, samples: int, seconds: float, values: np.ndarray, effective: np.ndarray) -> dict:
-    """Describe estimates around each cell's own posterior."""
+def row(
+    subject: str, estimator: str, samples: int, seconds: float, values: np.ndarray, effective: np.ndarray
+) -> dict:
+    """Describe estimates of cells, which have `effective` samples each."""
     return {
         "subject": subject,
-        "estimator": "posterior",
+        "estimator": estimator,
         "samples": samples,
         "cells": len(values),
         "seconds": seconds,
@@ -98,44 +107,37 @@ def of_model(model: PerturbationModel, cells: ad.AnnData, samples: list[int], re
     observed, names = model.read_cells(cells)
     means = model.prior_means(names)
 
-    def encoder():
-        return transfer.estimate_by_encoder(model.module, observed, means, ENCODER_SAMPLES)
+    def encoder() -> Likelihood:
+        estimate = transfer.estimate_by_encoder(model.module, observed, means, ENCODER_SAMPLES)
+        unknown = torch.full_like(estimate.elbo, float("nan"))
+        return Likelihood(estimate.log_likelihood, unknown, means)
 
-    seconds, by_encoder = timed(encoder, repeats)
-    rows = [
-        {
-            "subject": "sVAE+",
-            "estimator": "encoder",
-            "samples": ENCODER_SAMPLES,
-            "cells": len(means),
-            "seconds": seconds,
-            "log_likelihood": float(by_encoder.log_likelihood.mean()),
-            "effective_samples": np.nan,
-        }
+    def exact(n_samples: int) -> Likelihood:
+        return transfer.marginal_log_likelihood(model.module, observed, {"": means}, n_samples)[""]
+
+    functions = {ENCODER_SAMPLES: encoder} | {n: partial(exact, n) for n in samples}
+    results = timed(functions, repeats) | timed({EXACT_SAMPLES: partial(exact, EXACT_SAMPLES)}, 1)
+    return [
+        row(
+            "sVAE+",
+            "encoder" if n_samples == ENCODER_SAMPLES else "posterior",
+            n_samples,
+            seconds,
+            estimate.log_likelihood.numpy(),
+            estimate.effective_samples.numpy(),
+        )
+        for n_samples, (seconds, estimate) in results.items()
     ]
-    for n_samples in (*samples, EXACT_SAMPLES):
-
-        def exact(n_samples=n_samples):
-            return transfer.marginal_log_likelihood(model.module, observed, {"": means}, n_samples)[""]
-
-        seconds, estimate = timed(exact, 1 if n_samples == EXACT_SAMPLES else repeats)
-        columns = (estimate.log_likelihood.numpy(), estimate.effective_samples.numpy())
-        rows.append(row("sVAE+", n_samples, seconds, *columns))
-    return rows
 
 
 def of_simulator(cells: ad.AnnData, truth: ad.AnnData, samples: list[int]) -> list[dict]:
     """Measure the estimator on the true generator."""
-    rows = []
-    for n_samples in (*samples, FLOOR_FACTOR * samples[0], EXACT_SAMPLES):
-
-        def floor(n_samples=n_samples):
-            return Lopez2023.log_likelihood(cells, truth, n_samples=n_samples)
-
-        seconds, posterior = timed(floor, 1)
-        columns = (posterior.log_likelihood, posterior.effective_samples)
-        rows.append(row("true generator", n_samples, seconds, *columns))
-    return rows
+    numbers = (*samples, FLOOR_FACTOR * samples[0], EXACT_SAMPLES)
+    functions = {n: partial(Lopez2023.log_likelihood, cells, truth, n_samples=n) for n in numbers}
+    return [
+        row("true generator", "posterior", n, seconds, posterior.log_likelihood, posterior.effective_samples)
+        for n, (seconds, posterior) in timed(functions, 1).items()
+    ]
 
 
 def compared(rows: list[dict]) -> pd.DataFrame:

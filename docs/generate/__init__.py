@@ -17,6 +17,7 @@ WRITERS = {
     "fidelity": results.fidelity,
     "presets": results.presets,
     "speed": results.speed,
+    "exact likelihood": results.exact_likelihood,
     "where to change what": guides.where_to_change_what,
     "rules": drawings.rules,
     "rooms": drawings.rooms,

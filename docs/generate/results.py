@@ -173,3 +173,20 @@ def speed() -> str:
     table = read_table(REFERENCE / "benchmarks.tsv").dropna(subset=["baseline"])
     rows = [[row.benchmark, row.baseline, f"{row.ratio:.2f}"] for row in table.itertuples()]
     return markdown(rows, ["", "against", "cost"])
+
+
+def exact_likelihood() -> str:
+    """Tabulate what likelihoods cost, and how exact they are."""
+    table = read_table(REFERENCE / "likelihood.tsv")
+    rows = [
+        [
+            row.subject,
+            f"{row.samples:,} of the {'encoder' if row.estimator == 'encoder' else 'cell'}",
+            f"{-row.log_likelihood:.2f}",
+            f"{row.difference:+.2f}",
+            "–" if row.effective_samples != row.effective_samples else f"{row.effective_samples:.0f}",
+            f"{row.ratio:.2f}",
+        ]
+        for row in table.itertuples()
+    ]
+    return markdown(rows, ["", "samples", "−log p(x), nats/cell", "difference", "effective", "cost"])

@@ -37,7 +37,7 @@ def fit_grid(
     dataset: ad.AnnData,
     split: pd.DataFrame,
     settings: Sequence[Setting],
-    likelihood_samples: int = 300,
+    likelihood_samples: int = 250,
     accelerator: str = "auto",
     fleet_size: int | None = None,
 ) -> dict[str, Fit]:

@@ -113,7 +113,7 @@ class AnswersMixin:
         self,
         adata: AnnData | None = None,
         indices: Indices = None,
-        n_mc_samples: int = 300,
+        n_mc_samples: int = 250,
         seed: int = 0,
         return_mean: bool = True,
     ) -> float | pd.Series:

@@ -11,13 +11,13 @@ from svae.posterior.modes import curvature, posterior_modes
 from svae.posterior.observed import ObservedCells
 from svae.posterior.prior import NormalPrior
 
-DEGREES = 16
+DEGREES = 24
 """Degrees of freedom. Few enough for tails that bound the weights; with fewer, samples are wasted there."""
 
-ONE_FROM_PRIORS_IN = 10
+ONE_FROM_PRIORS_IN = 20
 """One sample in so many is drawn from the prior."""
 
-NEAR = 1.0
+NEAR = 5.0
 """How much more log density, in nats, a step towards the mode may promise where the first fit is made."""
 
 ROUNDS, POINTS = 2, 24

@@ -62,7 +62,7 @@ class Scope(Options):
     training: dict[str, Any] = Field(default={})
     """Options of every trained model: `preset`, any field of the training plan, and any argument that all
     model classes share, but for the number of latents."""
-    likelihood_samples: Count = 300
+    likelihood_samples: Count = 250
     """Samples per cell of the likelihood, which are drawn around the posterior of the cell."""
     accelerator: Literal["auto", "cpu", "cuda"] = "auto"
     """Where models are trained: `cuda` fails where there is no GPU, `auto` takes one if there is."""
