@@ -6,14 +6,17 @@ import sys
 import anndata as ad
 import numpy as np
 import pytest
+import torch
 
 from svae.contracts.dataset import read_dataset, write_dataset
 from svae.contracts.truth import read_truth, validate_truth, write_truth
 from svae.errors import BenchmarkError
+from svae.posterior.observed import ObservedCells
 from svae.simulation import SIMULATORS, build_simulator, parameters, simulate
 from svae.simulation.assemble import assemble
 from svae.simulation.decoder import CountDecoder
 from svae.simulation.network_screen import NetworkScreen
+from svae.simulation.posterior import count_network
 
 NETWORKS = ["lopez2023", "corrected"]
 SMALL = {"perturbations": 12, "cells_per_perturbation": 20, "latents": 4, "hidden": 8, "genes": 30}
@@ -150,15 +153,25 @@ def test_dispersion_gives_the_variance_of_a_negative_binomial():
     assert pearson.var() == pytest.approx(1.0, abs=0.05)
 
 
+def likelihood(decoder, counts, z, library):
+    """Log p(x | z) of each cell, by the network that the decoder is handed over as."""
+    cells = ObservedCells.of(
+        count_network(decoder), torch.as_tensor(counts, dtype=torch.float64), library=torch.as_tensor(library)
+    )
+    return cells.log_likelihood(torch.as_tensor(z)[:, None])[:, 0].numpy()
+
+
 @pytest.mark.parametrize("dispersion", [None, 2.0])
-def test_the_likelihood_is_that_of_the_distribution_drawn_from(dispersion):
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_likelihood_is_that_of_the_distribution_drawn_from(name, dispersion):
     from scipy import stats
 
-    _, truth = simulate("corrected", seed=0, **SMALL, dispersion=dispersion)
-    decoder = decoder_of(truth)
+    _, truth = simulate(name, seed=0, **SMALL)
+    changed = {} if dispersion is None else {"dispersion": dispersion}
+    decoder = CountDecoder.restore(truth.uns["likelihood"] | changed, "the truth")
     random = np.random.RandomState(0)
-    z = random.normal(size=(5, SMALL["latents"]))
-    log_rates = decoder.log_rates(z, np.full(5, 300.0))
+    z, library = random.normal(size=(5, SMALL["latents"])), np.full(5, 300.0)
+    log_rates = decoder.log_rates(z, library)
     counts = decoder.sample(log_rates, random)
     rates = np.exp(log_rates)
     expected = (
@@ -166,39 +179,20 @@ def test_the_likelihood_is_that_of_the_distribution_drawn_from(dispersion):
         if dispersion is None
         else stats.nbinom(dispersion, dispersion / (dispersion + rates)).logpmf(counts)
     )
-    np.testing.assert_allclose(decoder.log_likelihood(counts, log_rates), expected.sum(axis=1))
+    np.testing.assert_allclose(likelihood(decoder, counts, z, library), expected.sum(axis=1), atol=1e-3)
 
 
 def test_a_large_dispersion_is_the_poisson_limit():
     _, truth = simulate("corrected", seed=0, **SMALL)
     poisson = decoder_of(truth)
-    log_rates = np.log([[0.01, 1.0, 100.0, 10_000.0]])
-    counts = np.array([[0, 3, 90, 10_100]])
+    random = np.random.RandomState(0)
+    z, library = random.normal(size=(4, SMALL["latents"])), np.array([0.1, 30.0, 3_000.0, 300_000.0])
+    counts = poisson.sample(poisson.log_rates(z, library), random)
     for dispersion in (1e12, 1e15):
         limit = dataclasses.replace(poisson, dispersion=dispersion)
         np.testing.assert_allclose(
-            limit.log_likelihood(counts, log_rates), poisson.log_likelihood(counts, log_rates), atol=1e-3
+            likelihood(limit, counts, z, library), likelihood(poisson, counts, z, library), atol=1e-2
         )
-
-
-@pytest.mark.parametrize("dispersion", [None, 2.0])
-@pytest.mark.parametrize("name", NETWORKS)
-def test_derivatives_agree_with_finite_differences(name, dispersion):
-    _, truth = simulate(name, seed=0, **SMALL)
-    changed = {} if dispersion is None else {"dispersion": dispersion}
-    decoder = CountDecoder.restore(truth.uns["likelihood"] | changed, "the truth")
-    random = np.random.RandomState(1)
-    z, library = random.normal(size=(6, SMALL["latents"])), np.full(6, 500.0)
-    counts = decoder.sample(decoder.log_rates(z, library), random)
-    score, _ = decoder.score(counts, decoder.log_rates(z, library))
-    gradient = np.einsum("njg,ng->nj", decoder.jacobian(z), score)
-    for j in range(SMALL["latents"]):
-        step = np.zeros(SMALL["latents"])
-        step[j] = 1e-6
-        above, below = (
-            decoder.log_likelihood(counts, decoder.log_rates(at, library)) for at in (z + step, z - step)
-        )
-        np.testing.assert_allclose(gradient[:, j], (above - below) / 2e-6, rtol=1e-4, atol=1e-3)
 
 
 @pytest.mark.parametrize("name", NETWORKS)
