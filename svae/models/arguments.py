@@ -26,7 +26,7 @@ LIGHT = ("typing", "svae.values", "svae.training.plan", "svae.training.presets")
 DECIDED_BY_THE_BENCHMARK = ("adata", "control")
 """Arguments that a scope cannot set: prepared data have one label of unperturbed cells."""
 
-OF_MASKS = ("initial_logit", "dense", "mask_travel")
+OF_MASKS = ("initial_logit", "mask_travel")
 """Options that do nothing to a model without masks."""
 
 BASE = ("svae.models.model", "PerturbationModel")

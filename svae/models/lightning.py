@@ -41,7 +41,7 @@ def train_with_lightning(
         If the plan asks for something that the trainer cannot do.
     """
     refuse_what_is_not_honoured(plan)
-    plan = plan.per_cell(len(training))
+    plan = plan.for_cells(len(training))
     UnsupervisedTrainingMixin.train(
         model,
         max_epochs=plan.max_epochs,

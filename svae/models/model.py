@@ -37,7 +37,7 @@ from svae.models.priors import DenseShift, MaskedShift, StandardNormal
 from svae.models.screen import Indices, check_screen, refuse_other_genes
 from svae.models.together import device_of, refit_together, refuse_divergence, train_together
 from svae.training.plan import OF_FIRST_STAGE, OF_SECOND_STAGE, TrainingPlan
-from svae.training.presets import PresetName, named_preset, plan_with
+from svae.training.presets import DEFAULT_PRESET, PresetName, named_preset, plan_with
 from svae.values import Count, NonNegative, Number, ProperFraction
 from svae.words import CONTROL
 
@@ -92,7 +92,7 @@ class PerturbationModel(AnswersMixin, UnsupervisedTrainingMixin, BaseModelClass)
         n_latent: Count = 15,
         beta: NonNegative = 1.0,
         control: object = None,
-        preset: PresetName = "tuned",
+        preset: PresetName = DEFAULT_PRESET,
         n_hidden: Count = 128,
         n_layers: Count | None = None,
         dropout_rate: ProperFraction | None = None,

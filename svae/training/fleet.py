@@ -64,7 +64,7 @@ def train(
     """
     # Adam's moments of idle weights shrink to numbers so small that processors are slow with them.
     torch.set_flush_denormal(True)
-    plan = plan.per_cell(len(training))
+    plan = plan.for_cells(len(training))
     rates = list(learning_rates or [plan.learning_rate] * len(modules))
     size = fleet_size or len(modules)
     results: list[Training] = []
@@ -129,8 +129,7 @@ class _Fleet:
         for step in range(self.n_steps):
             batch = self.cells[orders[:, step * size : (step + 1) * size]]
             losses = self.stack.objective(batch.tensors(), self.noise.step(size), kl_weight, n_cells)
-            done = epoch - 1 + step / self.n_steps
-            self.optimiser.step(losses.sum(), [result.rate_left(done) for result in self.results])
+            self.optimiser.step(losses.sum(), self.plan.rate_left(epoch - 1 + step / self.n_steps))
             total += losses.detach()
         return (total / self.n_steps).tolist()
 
@@ -160,7 +159,7 @@ class _Fleet:
                 self.optimiser.active[row] = False
 
     def _end_dense_epochs(self, rows: Sequence[int]) -> None:
-        """Take modules back to the weights that are kept, rotate those with masks, and let the masks move.
+        """Rotate the latents of models with masks to sparse shifts, and let the masks move from there.
 
         The optimiser begins anew, because its moments belong to the old axes. It does so for modules without
         masks, too, so that all methods have the same schedule.

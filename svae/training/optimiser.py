@@ -15,7 +15,7 @@ class FleetOptimiser:
     """Adam over the rows of a stack's matrix, and Muon over its weight matrices where the plan asks for it.
 
     Each row is cut into vectors, weight matrices and masks. Without a learning rate for matrices, Adam moves
-    them like the vectors. Each module may be at another point of its course, and stands still when it stops.
+    them like the vectors. Masks may have a learning rate of their own. A module that is stopped stands still.
 
     Parameters
     ----------
@@ -66,21 +66,20 @@ class FleetOptimiser:
             optimiser.restart(row)
         self.mask_rates[row] = self.learning_rates[row] if mask_rate is None else mask_rate
 
-    def step(self, loss: Tensor, rates_left: Sequence[float]) -> None:
-        """Take one step down the gradient of `loss`, at a share of the full learning rates.
+    def step(self, loss: Tensor, decay: float) -> None:
+        """Take one step down the gradient of `loss`, at `decay` times the full learning rates.
 
         Parameters
         ----------
         loss
             Sum of the losses of all modules.
-        rates_left
-            The share, one per module.
+        decay
+            Share of the learning rates that is left.
         """
         found = torch.autograd.grad(loss, list(self.stack.parameters.values()))
         for place, gradient in zip(self.gradients.values(), found, strict=True):
             place.copy_(gradient)
-        shares = [left * active for left, active in zip(rates_left, self.active, strict=True)]
-        left = torch.tensor(shares, device=loss.device)
+        left = decay * torch.tensor(self.active, device=loss.device)
         self.adam.step(self.gradient[:, self.of_adam], left * self.learning_rates)
         self.adam_of_masks.step(self.gradient[:, self.of_masks], left * self.mask_rates)
         self.muon.step([self.gradients[name] for name in self.muon_names], left)

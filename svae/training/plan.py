@@ -13,6 +13,12 @@ SMALLEST_BATCH = 64  # below it, the statistics of BatchNorm are mostly noise
 OF_VALIDATION = {"patience": None, "keep": "last"}
 """Fields that look at validation cells, and the value of each that does not."""
 
+OF_MUON = ("momentum", "matrix_decay")
+"""Fields of the plan that have an effect only with a learning rate of matrices."""
+
+FEW_CELLS = 2000
+"""Up to so many cells to train on, the decay of weight matrices is what the plan says."""
+
 
 @dataclass(frozen=True, config=ConfigDict(strict=True))
 class TrainingPlan:
@@ -22,11 +28,14 @@ class TrainingPlan:
     ----------
     max_epochs, refit_epochs
         Epochs of the first stage, and of the second one with binarised masks.
+    refit_rate
+        Learning rates of the second stage, as a share of those of the first.
     learning_rate
         Adam's step size.
     matrix_learning_rate, momentum, matrix_decay
         Muon's step size, momentum and decoupled weight decay, for the weight matrices of all layers
-        (:mod:`svae.training.muon`); without a step size they are left to Adam.
+        (:mod:`svae.training.muon`); without a step size they are left to Adam. The decay is that for up to
+        2,000 cells to train on, and falls in proportion for more: few cells are soon learnt by heart.
     mask_travel
         How far Adam can move a mask logit in all steps together, which sets its step size
         (:meth:`svae.training.record.Training.mask_learning_rate`); ``None``: the step size of all else.
@@ -43,9 +52,8 @@ class TrainingPlan:
     decay
         Last fraction of a stage, over which the learning rates fall linearly towards 0.
     patience
-        Epochs without a better validation −ELBO after which the dense epochs end: the module goes back to its
-        best weights, and the epochs that follow are shortened in proportion. A stage without dense epochs
-        ends as a whole. ``None`` waits for ever.
+        Epochs without a better validation −ELBO, after the dense ones, before a module stops; ``None`` never
+        stops.
     keep
         Weights to end with: those of the ``last`` epoch or of the ``best`` one in validation.
     objective
@@ -55,6 +63,7 @@ class TrainingPlan:
 
     max_epochs: Count = 200
     refit_epochs: Count = 60
+    refit_rate: Positive = 1.0
     learning_rate: Positive = 1e-3
     matrix_learning_rate: Positive | None = None
     momentum: ProperFraction = 0.95
@@ -71,17 +80,22 @@ class TrainingPlan:
     keep: Literal["last", "best"] = "last"
     objective: Literal["mean", "sum"] = "mean"
 
-    def per_cell(self, n_cells: int) -> "TrainingPlan":
-        """Return the plan that minimises the loss per cell and takes the very same steps."""
+    def for_cells(self, n_cells: int) -> "TrainingPlan":
+        """Return the plan for `n_cells` to train on, whose loss is per cell and whose steps are the same.
+
+        What depends on the number of cells is worked out: the weight decays, and Adam's eps.
+        """
+        matrix_decay = self.matrix_decay * min(1.0, FEW_CELLS / n_cells)
+        plan = replace(self, matrix_decay=matrix_decay)
         if self.objective == "mean":
-            return self
+            return plan
         return replace(
-            self, objective="mean", eps=self.eps / n_cells, weight_decay=self.weight_decay / n_cells
+            plan, objective="mean", eps=self.eps / n_cells, weight_decay=self.weight_decay / n_cells
         )
 
     @property
     def dense_epochs(self) -> int:
-        """How many epochs the dense ones are at the most."""
+        """Epochs of the first stage in which masks stay open."""
         return round(self.dense * self.max_epochs)
 
     def cells_per_step(self, n_cells: int) -> int:
@@ -93,8 +107,11 @@ class TrainingPlan:
 
         Masks are fixed, so that they neither move nor have dense epochs.
         """
+        of_matrices = self.matrix_learning_rate
         return replace(
             self,
+            learning_rate=self.refit_rate * self.learning_rate,
+            matrix_learning_rate=None if of_matrices is None else self.refit_rate * of_matrices,
             max_epochs=self.refit_epochs,
             warmup_epochs=0,
             dense=0.0,
@@ -105,21 +122,15 @@ class TrainingPlan:
         """Weight of the KL terms in an epoch, the first of which is 1; as in scvi-tools, it begins with 0."""
         return min(1.0, (epoch - 1) / self.warmup_epochs) if self.warmup_epochs else 1.0
 
-    def rate_left(self, progress: float) -> float:
-        """Share of the learning rates that is left: 1, then a straight line towards 0.
-
-        Parameters
-        ----------
-        progress
-            Share of the epochs that is done.
-        """
+    def rate_left(self, epochs_done: float) -> float:
+        """Share of the learning rates that is left: 1, then a straight line towards 0."""
         if self.decay == 0:
             return 1.0
-        return min(1.0, max(0.0, 1 - progress) / self.decay)
+        return min(1.0, (1 - epochs_done / self.max_epochs) / self.decay)
 
 
 FIELDS = tuple(TrainingPlan.__dataclass_fields__)
-OF_FIRST_STAGE = tuple(name for name in FIELDS if name != "refit_epochs")
+OF_FIRST_STAGE = tuple(name for name in FIELDS if name not in ("refit_epochs", "refit_rate"))
 OF_SECOND_STAGE = tuple(
     name for name in FIELDS if name not in ("max_epochs", "warmup_epochs", "dense", "mask_travel")
 )

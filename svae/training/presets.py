@@ -49,21 +49,28 @@ PRESETS = {
     ),
     "tuned": Preset(
         TrainingPlan(
-            max_epochs=120,
-            refit_epochs=30,
-            learning_rate=1e-2,
+            max_epochs=80,
+            refit_epochs=10,
+            refit_rate=0.3,
+            learning_rate=3e-2,
+            matrix_learning_rate=2e-2,
+            matrix_decay=1.0,
+            mask_travel=20.0,
             eps=1e-6,
             batch_size=512,
             min_steps=32,
-            warmup_epochs=20,
-            dense=0.4,
-            decay=0.6,
+            warmup_epochs=5,
+            dense=0.6,
+            decay=0.8,
         ),
-        networks={"n_layers": 2, "dropout_rate": 0.0, "slope": 0.0, "batch_norm": True},
+        networks={"n_layers": 3, "dropout_rate": 0.0, "slope": 0.2, "batch_norm": False},
         initial_logit=5.0,
     ),
 }
 
+
+DEFAULT_PRESET = "tuned"
+"""What a model takes where nothing else is asked for."""
 
 PresetName = one_of("preset", PRESETS)
 """Type of an option that names a preset."""

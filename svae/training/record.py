@@ -31,19 +31,16 @@ class Verdict(NamedTuple):
 class Training:
     """Learning curve of one module, and how its training goes and ended.
 
-    The plan gives the longest course that a training can take. Where the dense epochs of a module end before
-    that, because its validation no longer improves, the epochs that follow are shortened in proportion.
-
     Attributes
     ----------
     plan
-        Says how long to train, when to end the dense epochs or all of it, and which weights to keep.
+        Says how long to train, when the dense epochs end, and which weights to keep.
     history
         One entry per epoch: epoch, train (loss), validation (−ELBO); nats per cell.
     diverged
         Whether the loss became NaN or infinite.
     best, best_epoch
-        Lowest validation −ELBO since the dense epochs, or before they have ended, and when it was reached.
+        Lowest validation −ELBO since the dense epochs, and when it was reached.
     """
 
     plan: TrainingPlan
@@ -54,16 +51,10 @@ class Training:
 
     def __post_init__(self) -> None:
         self.is_dense = self.plan.dense_epochs > 0
-        self._epochs = self.plan.max_epochs
-        self._taken_back = 0  # epochs between the best of the dense ones and their end
 
     def table(self) -> pd.DataFrame:
         """Learning curve: epoch, train (loss), validation (−ELBO), all in nats per cell."""
         return pd.DataFrame(self.history, columns=["epoch", "train", "validation"])
-
-    def rate_left(self, epochs_done: float) -> float:
-        """Share of the learning rates that is left: 1, then a straight line towards 0."""
-        return self.plan.rate_left((epochs_done - self._taken_back) / (self._epochs - self._taken_back))
 
     def mask_learning_rate(self, steps_per_epoch: int) -> float | None:
         """Adam's step size for mask logits in the epochs to come, or None where it is that of all else.
@@ -74,8 +65,8 @@ class Training:
         """
         if self.plan.mask_travel is None:
             return None
-        to_come = range(len(self.history), self._epochs)
-        full_steps = steps_per_epoch * sum(self.rate_left(epoch + 0.5) for epoch in to_come)
+        to_come = range(len(self.history), self.plan.max_epochs)
+        full_steps = steps_per_epoch * sum(self.plan.rate_left(epoch + 0.5) for epoch in to_come)
         return self.plan.mask_travel / full_steps if full_steps else 0.0
 
     def add(self, train: float, validation: float | None) -> Verdict:
@@ -95,22 +86,12 @@ class Training:
         improved = validation is None or validation < self.best
         if improved:
             self.best, self.best_epoch = shown, epoch
+        is_last = epoch == self.plan.max_epochs
+        if self.is_dense:
+            # Not yet the model that is asked for: it is neither the best one, nor a reason to stop.
+            self.is_dense = epoch < self.plan.dense_epochs
+            self.best, self.best_epoch = math.inf, epoch
+            return Verdict(keep=True, turn=not self.is_dense, stop=is_last)
         patience = self.plan.patience
         waited = patience is not None and epoch - self.best_epoch >= patience
-        if self.is_dense:
-            turn = waited or epoch == self.plan.dense_epochs
-            if turn:
-                self._end_dense_epochs(epoch)
-            keep = improved or patience is None
-            return Verdict(keep, turn, stop=epoch == self._epochs)
-        stop = epoch == self._epochs or (waited and self.plan.dense_epochs == 0)
-        return Verdict(improved or self.plan.keep == "last", turn=False, stop=stop)
-
-    def _end_dense_epochs(self, epoch: int) -> None:
-        """Go back to the weights that are kept, and plan what follows in proportion to their epochs."""
-        self.is_dense = False
-        self.best = math.inf
-        if self.plan.patience is not None:
-            self._taken_back = epoch - self.best_epoch
-        dense_epochs = epoch - self._taken_back
-        self._epochs = epoch + round(dense_epochs * (1 - self.plan.dense) / self.plan.dense)
+        return Verdict(improved or self.plan.keep == "last", turn=False, stop=is_last or waited)

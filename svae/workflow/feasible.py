@@ -11,7 +11,8 @@ from svae.methods.options import COMPONENTS, OPTIONS, most_components
 from svae.models import FAMILY
 from svae.models.arguments import OF_MASKS, has_masks
 from svae.simulation import build_simulator
-from svae.training.plan import OF_VALIDATION
+from svae.training.plan import OF_MUON, OF_VALIDATION
+from svae.training.presets import DEFAULT_PRESET, named_preset
 from svae.workflow.scope import Scope
 from svae.workflow.sections import RealDataset, SimulatedDataset
 
@@ -34,6 +35,7 @@ def check_feasible(scope: Scope, where: str = "config") -> None:
     for name, dataset in scope.datasets.items():
         _check_components(scope, name, dataset, where)
     _check_training(scope, where)
+    _check_muon(scope, where)
     _check_validation(scope, where)
     _check_rule(scope, where)
     _check_truth(scope, where)
@@ -109,6 +111,22 @@ def _check_training(scope: Scope, where: str) -> None:
                 raise BenchmarkError(
                     f"{where}: training: '{option}' does nothing: none of the methods has masks"
                 )
+
+
+def _check_muon(scope: Scope, where: str) -> None:
+    """Refuse options of the optimiser of weight matrices, where Adam moves these like all else."""
+    for method in [method for method in scope.methods if method in FAMILY]:
+        for setting in scope.settings(method):
+            options = {**scope.training, **setting.options}
+            preset = named_preset(options.get("preset", DEFAULT_PRESET))
+            if options.get("matrix_learning_rate", preset.plan.matrix_learning_rate) is not None:
+                continue
+            for name in OF_MUON:
+                if name in options:
+                    place = f"methods: {method}" if name in setting.options else "training"
+                    raise BenchmarkError(
+                        f"{where}: {place}: '{name}' does nothing without matrix_learning_rate"
+                    )
 
 
 def _check_validation(scope: Scope, where: str) -> None:

@@ -111,8 +111,16 @@ USELESS = {
     ),
     "constant out of range": (method("ica", options={"fun_args": {"alpha": 3}}), ["fun_args: alpha", "3"]),
     "masks of no method": (
-        changed("methods", {"vae": None, "pca": None}) | {"training": {"dense": 0.5}, "reference": "pca"},
-        ["training: 'dense' does nothing: none of the methods has masks"],
+        changed("methods", {"vae": None, "pca": None}) | {"training": {"mask_travel": 9}, "reference": "pca"},
+        ["training: 'mask_travel' does nothing: none of the methods has masks"],
+    ),
+    "momentum of an optimiser that is not asked for": (
+        changed("training", {"preset": "original", "momentum": 0.9}),
+        ["training: 'momentum' does nothing without matrix_learning_rate"],
+    ),
+    "decay of matrices that Adam moves": (
+        method("vae", options={"matrix_learning_rate": None, "matrix_decay": 0.5}),
+        ["methods: vae: 'matrix_decay' does nothing without matrix_learning_rate"],
     ),
     "patience without validation": (
         without_validation(training={"patience": 3}),

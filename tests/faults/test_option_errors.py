@@ -42,8 +42,8 @@ MISTAKES = {
     "control in training": (changed("training/control", "p1"), ["training", "'control'"]),
     "penalty of a model without one": (method("vae", options={"penalty": 1}), ["methods: vae", "'penalty'"]),
     "masks of a model without any": (
-        method("vae", options={"dense": 0.3}),
-        ["methods: vae", "'dense'", "masks"],
+        method("vae", options={"mask_travel": 9}),
+        ["methods: vae", "'mask_travel'", "masks"],
     ),
     "misspelt option of a model": (
         method("beta_vae", grid={"betta": [1]}),

@@ -110,7 +110,7 @@ def test_the_number_of_validation_cells_changes_no_weights(cells):
 def test_the_sum_objective_is_the_sum(cells):
     """Minimising the loss of all cells equals dividing Adam's constants by their number."""
     plan = replace(PLAN, eps=1e-2, objective="sum")
-    per_cell = plan.per_cell(96)
+    per_cell = plan.for_cells(96)
     assert (per_cell.eps, per_cell.weight_decay) == (1e-2 / 96, 1e-4 / 96)
     first, second = build(0), build(0)
     run([first], [1], cells, plan)

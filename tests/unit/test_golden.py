@@ -13,7 +13,7 @@ from svae.simulation import simulate
 pytestmark = pytest.mark.slow
 
 SIZES = {"perturbations": 60, "latents": 4, "genes": 100, "hidden": 20, "cells_per_perturbation": 100}
-OPTIONS = {"n_latent": 4, "preset": "tuned", "max_epochs": 120, "refit_epochs": 1}
+OPTIONS = {"n_latent": 4, "preset": "tuned", "max_epochs": 80, "refit_epochs": 1}
 RESTARTS = 2
 
 

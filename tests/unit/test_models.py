@@ -164,7 +164,7 @@ def test_the_rotated_ivae_keeps_its_axes_in_the_second_stage(parts):
     """With next to no step taken, the second stage must leave latents where the first one put them."""
     model = build("ivae_rotated", parts[0].copy())
     latents = model.get_latent_representation()
-    model.refit(refit_epochs=1, learning_rate=1e-12)
+    model.refit(refit_epochs=1, refit_rate=1e-12)
     assert model.get_latent_representation() == pytest.approx(latents, abs=0.05)
 
 

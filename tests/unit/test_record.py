@@ -21,25 +21,21 @@ def follow(plan, validation):
 
 
 def test_without_patience_the_plan_is_followed():
-    training, verdicts = follow(PLAN, [5.0] * 200)
+    _, verdicts = follow(PLAN, [5.0] * 200)
     assert len(verdicts) == 100
     assert [epoch for epoch, verdict in enumerate(verdicts, 1) if verdict.turn] == [40]
     assert all(verdict.keep for verdict in verdicts)
-    assert [training.rate_left(done) for done in (0, 40, 70, 100)] == pytest.approx([1, 1, 0.5, 0])
+    assert [PLAN.rate_left(done) for done in (0, 40, 70, 100)] == pytest.approx([1, 1, 0.5, 0])
 
 
-def test_dense_epochs_end_when_validation_no_longer_improves():
-    """The best epoch is the tenth, so the epochs that follow are fifteen: in proportion 40 to 60."""
+def test_no_one_stops_in_the_dense_epochs():
+    """After them patience begins anew."""
     plan = TrainingPlan(max_epochs=100, dense=0.4, decay=0.6, patience=5)
-    improving, worse = [20.0 - epoch for epoch in range(10)], [30.0] * 100
-    training, verdicts = follow(plan, improving + worse)
-    assert [epoch for epoch, verdict in enumerate(verdicts, 1) if verdict.turn] == [15]
-    assert [verdict.keep for verdict in verdicts[:16]] == [True] * 10 + [False] * 5 + [True]
-    assert len(verdicts) == 15 + 15
-    assert [training.rate_left(done) for done in (10, 15, 22.5, 30)] == pytest.approx([1, 1, 0.5, 0])
+    _, verdicts = follow(plan, [1.0] * 40 + [3.0, 2.0] + [4.0] * 50)
+    assert len(verdicts) == 42 + 5
 
 
-def test_a_stage_without_dense_epochs_ends_as_a_whole():
+def test_patience_ends_a_stage():
     plan = TrainingPlan(max_epochs=100, patience=5)
     training, verdicts = follow(plan, [3.0, 2.0, 1.0, *[4.0] * 50])
     assert len(verdicts) == 3 + 5
@@ -66,7 +62,7 @@ def test_the_steps_of_masks_sum_up_to_their_travel(steps_per_epoch):
     for _ in range(40):
         training.add(1.0, 1.0)
     rate = training.mask_learning_rate(steps_per_epoch)
-    shares = [training.rate_left(40 + step / steps_per_epoch) for step in range(60 * steps_per_epoch)]
+    shares = [PLAN.rate_left(40 + step / steps_per_epoch) for step in range(60 * steps_per_epoch)]
     assert rate * sum(shares) == pytest.approx(20.0, rel=0.02)
 
 
