@@ -11,7 +11,7 @@ SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --configfile config/$(SCOPE).yaml
 export OMP_NUM_THREADS := 1
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help setup check report retry preview test test-fast draws lint format docs fidelity tuned limits coverage bench lock \
+.PHONY: help setup check report retry preview test test-fast draws lint format docs fidelity tuned small-screens limits coverage bench lock \
   envs clean
 
 help:  ## what can be made
@@ -75,6 +75,9 @@ fidelity: setup  ## does preset `original` behave like the released code? (about
 
 tuned: setup  ## what preset `tuned` gives on the same data (about 10 minutes)
 	$(BIN)/python -W ignore benchmarks/fidelity.py reports/reference/tuned.tsv --preset tuned --penalty 50
+
+small-screens: setup  ## does preset `tuned` overfit on few cells of SCREEN, an h5ad file? (about 20 minutes)
+	$(BIN)/python -W ignore benchmarks/small_screens.py $(SCREEN) reports/reference/small_screens.tsv $(ARGS)
 
 limits: setup  ## how well the true latents can be recovered at all (about 3 minutes)
 	$(BIN)/python -W ignore benchmarks/limits.py reports/reference/limits.tsv

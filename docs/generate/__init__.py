@@ -16,6 +16,7 @@ WRITERS = {
     "failed starts": results.failed_starts,
     "fidelity": results.fidelity,
     "presets": results.presets,
+    "small screens": results.small_screens,
     "speed": results.speed,
     "exact likelihood": results.exact_likelihood,
     "where to change what": guides.where_to_change_what,

@@ -8,6 +8,7 @@ from tabulate import tabulate
 
 from docs.generate.pages import ROOT
 from svae.evaluation.metrics import METRICS
+from svae.evaluation.statistics import t_interval
 from svae.files import read_table
 from svae.report.methods_table import read_methods
 from svae.report.numbers import change
@@ -154,6 +155,24 @@ def failed_starts() -> str:
         spread = f"{values.min():.2f} to {values.max():.2f}" if len(values) else DASH
         rows.append([called[method], str((table["method"] == method).sum()), str(len(values)), spread])
     return markdown(rows, ["", "starts", f"more than {FAR_BEHIND} behind", "their MCC"])
+
+
+def small_screens() -> str:
+    """Tabulate how training fares on few cells and counts, today and before."""
+    table = read_table(REFERENCE / "small_screens.tsv")
+    rows = []
+    for (n_cells, share), values in table.groupby(["cells", "counts"]):
+        rises = values[values["metric"] == "validation_rise"].groupby("training")["value"].max()
+        likelihoods = values[values["metric"] == "inll_zero_shot"]
+        pairs = likelihoods.pivot_table(index="perturbation", columns="training", values="value")
+        gain = (pairs["today"] - pairs["before"]).to_numpy()
+        low, high = t_interval(gain)
+        shown = change(gain.mean(), float(low), float(high), METRICS["inll_zero_shot"].decimals)
+        rows.append(
+            [f"{n_cells:,}", f"{share:g}", *(f"{rises[name]:.1%}" for name in ("before", "today")), shown]
+        )
+    headers = ["cells", "share of counts", "worst rise before", "worst rise today", "I-NLL, today − before"]
+    return markdown(rows, headers)
 
 
 def presets() -> str:

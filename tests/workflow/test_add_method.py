@@ -9,6 +9,9 @@ pytestmark = pytest.mark.workflow
 PAGE = Page("add-a-method.md")
 ADDED = {name: entry for scope in PAGE.scopes() for name, entry in scope["methods"].items()}
 
+NOT_DRAWN = {"score_against_fits.tsv": {"nmf"}}
+"""Methods that a figure names in a note: of the two fits of nmf, no rule without the truth can choose one."""
+
 
 @pytest.fixture(scope="module")
 def extended_run(tiny_run, tmp_path_factory) -> Checkout:
@@ -48,7 +51,7 @@ def test_added_methods_are_in_every_figure_that_shows_methods_like_them(extended
     for path in sorted((extended_run.path / "results/tiny/figures").glob("*.tsv")):
         table = extended_run.table(f"figures/{path.name}")
         if "pca" in set(table.get("method", [])):
-            assert set(ADDED) <= set(table["method"]), path.name
+            assert set(ADDED) - NOT_DRAWN.get(path.name, set()) <= set(table["method"]), path.name
             shown += 1
     assert shown >= 2
 
