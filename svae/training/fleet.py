@@ -98,12 +98,11 @@ class _Fleet:
             module.to(self.device).train()
         self.stack = Stack(modules)
         self.noise = FleetNoise(modules, seeds, self.device)
-        self.optimiser = FleetOptimiser(self.stack, plan, learning_rates)
-        self.results = [Training(plan) for _ in modules]
+        mask_rate = plan.mask_learning_rate(self.n_steps)
+        self.optimiser = FleetOptimiser(self.stack, plan, learning_rates, mask_rate)
+        self.optimiser.restart(masks_move=plan.dense_epochs == 0)
+        self.results = [Training() for _ in modules]
         self.kept = self.stack.snapshot()
-        for row, result in enumerate(self.results):
-            if not result.is_dense:
-                self.optimiser.restart(row, result.mask_learning_rate(self.n_steps))
 
     def run(self) -> list[Training]:
         """Run the epochs, and give the modules their weights back."""
@@ -111,10 +110,13 @@ class _Fleet:
         for epoch in range(1, self.plan.max_epochs + 1):
             train_losses = self._epoch(epoch)
             validation_losses = self._validate(validation_noise)
-            self._record(train_losses, validation_losses)
+            self.stack.copy_into(self.kept, self._record(epoch, train_losses, validation_losses))
             self._log(epoch, train_losses, validation_losses)
             if not any(self.optimiser.active):
+                logger.info("every module has stopped")
                 break
+            if epoch == self.plan.dense_epochs:
+                self._end_dense_epochs()
         self.stack.unload(self.kept)
         for module in cast(Sequence[nn.Module], self.modules):
             module.eval()
@@ -146,34 +148,35 @@ class _Fleet:
             total += self.stack.negative_elbo(batch.tensors(), of_part) * len(chosen)
         return (total / len(self.validation)).tolist()
 
-    def _record(self, train: list[float], validation: list[float] | None) -> None:
-        """Add an epoch to the learning curves, and do for each module what follows from it."""
-        running = [row for row, active in enumerate(self.optimiser.active) if active]
-        verdicts = {
-            row: self.results[row].add(train[row], validation[row] if validation else None) for row in running
-        }
-        self.stack.copy_into(self.kept, [row for row, verdict in verdicts.items() if verdict.keep])
-        self._end_dense_epochs([row for row, verdict in verdicts.items() if verdict.turn])
-        for row, verdict in verdicts.items():
-            if verdict.stop:
-                self.optimiser.active[row] = False
+    def _record(self, epoch: int, train: list[float], validation: list[float] | None) -> list[int]:
+        """Add an epoch to the learning curves and stop who is done; return whose weights to keep."""
+        keep = []
+        for row, result in enumerate(self.results):
+            if not self.optimiser.active[row]:
+                continue
+            loss = validation[row] if validation else None
+            keep_row, stop_row = result.add(
+                train[row], loss, self.plan, dense=epoch <= self.plan.dense_epochs
+            )
+            if keep_row:
+                keep.append(row)
+            if stop_row:
+                self.optimiser.stop(row)
+        return keep
 
-    def _end_dense_epochs(self, rows: Sequence[int]) -> None:
+    def _end_dense_epochs(self) -> None:
         """Rotate the latents of models with masks to sparse shifts, and let the masks move from there.
 
-        The optimiser begins anew, because its moments belong to the old axes. It does so for modules without
+        The optimiser begins anew, because its moments belong to the old axes. It does so for models without
         masks, too, so that all methods have the same schedule.
         """
-        if not rows:
-            return
         self.stack.unload(self.kept)
-        for row in rows:
-            module = self.modules[row]
-            if module.mask_names:
-                module.rotate_to_sparse_shifts(seed_from(self.seeds[row], "rotation"))
-            self.optimiser.restart(row, self.results[row].mask_learning_rate(self.n_steps))
-        self.stack.reload(rows)
-        self.stack.copy_into(self.kept, rows)
+        for active, module, seed in zip(self.optimiser.active, self.modules, self.seeds, strict=True):
+            if active and module.mask_names:
+                module.rotate_to_sparse_shifts(seed_from(seed, "rotation"))
+        self.stack.reload()
+        self.kept = self.stack.snapshot()
+        self.optimiser.restart(masks_move=True)
 
     def _log(self, epoch: int, train: list[float], validation: list[float] | None) -> None:
         """Say between what losses the modules are."""

@@ -39,11 +39,6 @@ class FleetMuon:
         self.weight_decay = weight_decay
         self.averages = [torch.zeros_like(matrix) for matrix in self.matrices]
 
-    def restart(self, row: int) -> None:
-        """Forget the momentum of one module."""
-        for average in self.averages:
-            average[row] = 0.0
-
     @torch.no_grad()
     def step(self, gradients: Sequence[Tensor], rates_left: Tensor) -> None:
         """Take one step.

@@ -37,8 +37,8 @@ class TrainingPlan:
         (:mod:`svae.training.muon`); without a step size they are left to Adam. The decay is that for up to
         2,000 cells to train on, and falls in proportion for more: few cells are soon learnt by heart.
     mask_travel
-        How far Adam can move a mask logit in all steps together, which sets its step size
-        (:meth:`svae.training.record.Training.mask_learning_rate`); ``None``: the step size of all else.
+        How far Adam can move a mask logit in all steps together, which sets its step size: see
+        :meth:`mask_learning_rate`. ``None``: the step size of all else.
     eps, weight_decay
         Adam's other constants; the decay is added to the gradient.
     batch_size, min_steps
@@ -97,6 +97,19 @@ class TrainingPlan:
     def dense_epochs(self) -> int:
         """Epochs of the first stage in which masks stay open."""
         return round(self.dense * self.max_epochs)
+
+    def mask_learning_rate(self, steps_per_epoch: int) -> float | None:
+        """Adam's step size for mask logits, or None where it is that of all else.
+
+        Adam moves a parameter by about its step size per step, however small the gradient is. So a mask
+        whose logit starts at 5 cannot close if the step sizes of all steps sum up to less than 5, however
+        strong its penalty is. Here they sum up to `mask_travel`, whether there are few steps or many.
+        """
+        if self.mask_travel is None:
+            return None
+        epochs = range(self.dense_epochs, self.max_epochs)
+        full_steps = steps_per_epoch * sum(self.rate_left(epoch + 0.5) for epoch in epochs)
+        return self.mask_travel / full_steps if full_steps else 0.0
 
     def cells_per_step(self, n_cells: int) -> int:
         """Batch size for `n_cells` to train on: smaller for few, so that epochs have enough steps."""

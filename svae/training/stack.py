@@ -125,14 +125,11 @@ class Stack:
             state = {name: values[r] for name, values in (parameters | snapshot.buffers).items()}
             module.load_state_dict(state)
 
-    def reload(self, rows: Sequence[int]) -> None:
-        """Take over what was changed in some of the modules themselves."""
-        rows = list(rows)
-        matrix, buffers = self._read()
+    def reload(self) -> None:
+        """Take over what was changed in the modules themselves."""
+        matrix, self.buffers = self._read()
         with torch.no_grad():
-            self.matrix[rows] = matrix[rows]
-        for name, values in self.buffers.items():
-            values[rows] = buffers[name][rows]
+            self.matrix.copy_(matrix)
 
 
 class _Method(nn.Module):
