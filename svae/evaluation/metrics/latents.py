@@ -1,5 +1,7 @@
 """Latents: are the true ones found, up to order, sign and scale."""
 
+from functools import partial
+
 import numpy as np
 
 from svae.evaluation.comparison import Comparison
@@ -14,16 +16,21 @@ DCI_TREES = 20
 MARGIN = 0.02
 """Of correlations: a restart that falls this far behind the best of its setting counts as failed."""
 
-
-@metric(
-    label="MCC (Pearson)",
+correlation = partial(
+    metric,
     question="latents",
     direction="higher",
     low=0,
     high=1,
     needs=("truth", "latents"),
-    headline=True,
     margin=MARGIN,
+)
+"""Decorator of the metrics that are correlations of true latents with estimated ones."""
+
+
+@correlation(
+    label="MCC (Pearson)",
+    headline=True,
     citation="Hyvärinen & Morioka 2016; Lopez et al. 2023",
 )
 def mcc_pearson(comparison: Comparison) -> float:
@@ -31,14 +38,9 @@ def mcc_pearson(comparison: Comparison) -> float:
     return mean_matched_correlation(comparison.true_latents, comparison.latents, "pearson")
 
 
-@metric(
+@correlation(
     label="MCC of posterior modes",
-    question="latents",
-    direction="higher",
-    low=0,
-    high=1,
     needs=("truth", "latent_modes"),
-    margin=MARGIN,
     citation="Hyvärinen & Morioka 2016",
 )
 def mcc_modes(comparison: Comparison) -> float:
@@ -50,14 +52,8 @@ def mcc_modes(comparison: Comparison) -> float:
     return mean_matched_correlation(comparison.true_latents, comparison.latent_modes, "pearson")
 
 
-@metric(
+@correlation(
     label="MCC (Spearman)",
-    question="latents",
-    direction="higher",
-    low=0,
-    high=1,
-    needs=("truth", "latents"),
-    margin=MARGIN,
     citation="Hyvärinen & Morioka 2016; Lopez et al. 2023",
 )
 def mcc_spearman(comparison: Comparison) -> float:
@@ -65,14 +61,8 @@ def mcc_spearman(comparison: Comparison) -> float:
     return mean_matched_correlation(comparison.true_latents, comparison.latents, "spearman")
 
 
-@metric(
+@correlation(
     label="MCC (held-out matching)",
-    question="latents",
-    direction="higher",
-    low=0,
-    high=1,
-    needs=("truth", "latents"),
-    margin=MARGIN,
     citation="Khemakhem et al. 2020",
 )
 def mcc_held_out_matching(comparison: Comparison) -> float:
@@ -80,14 +70,8 @@ def mcc_held_out_matching(comparison: Comparison) -> float:
     return held_out_matched_correlation(comparison.true_latents, comparison.latents, comparison.seed)
 
 
-@metric(
+@correlation(
     label="MCC (identifiable latents)",
-    question="latents",
-    direction="higher",
-    low=0,
-    high=1,
-    needs=("truth", "latents"),
-    margin=MARGIN,
     citation="Lachapelle et al. 2022",
 )
 def mcc_identifiable(comparison: Comparison) -> float:
@@ -116,14 +100,8 @@ def identifiable_latents(comparison: Comparison) -> float:
     return float(comparison.identifiable.mean())
 
 
-@metric(
+@correlation(
     label="R (up to what the design leaves open)",
-    question="latents",
-    direction="higher",
-    low=0,
-    high=1,
-    needs=("truth", "latents"),
-    margin=MARGIN,
     citation="Lachapelle et al. 2022",
 )
 def r_con(comparison: Comparison) -> float:
