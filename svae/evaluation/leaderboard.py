@@ -7,7 +7,7 @@ import pandas as pd
 
 from svae.contracts.tables import LEADERBOARD_COLUMNS, RUN_COLUMNS
 from svae.errors import unknown
-from svae.evaluation.metrics import METRICS
+from svae.evaluation.metrics import METRICS, within_range
 from svae.evaluation.selection import RULES
 from svae.evaluation.statistics import compare, t_interval, verdict
 
@@ -87,7 +87,6 @@ def _chosen_values(metrics: pd.DataFrame, selected: pd.DataFrame) -> pd.DataFram
 def _summary(rows: pd.DataFrame) -> pd.DataFrame:
     """Mean, interval and counts of the methods of one family, indexed by method in the order of the run."""
     family = rows[FAMILY_COLUMNS].iloc[0]
-    metric = METRICS[family["metric"]]
     summaries = {}
     for method, of_method in rows.groupby("method", sort=False):
         values = of_method["value"].astype(float)
@@ -95,16 +94,14 @@ def _summary(rows: pd.DataFrame) -> pd.DataFrame:
         summaries[method] = {
             **family,
             "mean": values.mean(),
-            # No mean leaves the range of its metric, so cutting the interval to it costs no coverage.
-            # A comparison with NaN is false: NaN stays, and a bound that there is not cuts nothing.
-            "low": metric.low if low < metric.low else low,
-            "high": metric.high if high > metric.high else high,
+            "low": low,
+            "high": high,
             "n": values.count(),
             "planned": len(of_method),
             "fallbacks": (of_method["outcome"] == "fallback").sum(),
             "failed": (of_method["outcome"] == "failed").sum(),
         }
-    return pd.DataFrame.from_dict(summaries, orient="index")
+    return within_range(pd.DataFrame.from_dict(summaries, orient="index"))
 
 
 def _differences(rows: pd.DataFrame, held_out: pd.DataFrame | None, reference: str) -> pd.DataFrame:

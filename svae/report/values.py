@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 import pandas as pd
 
 from svae.contracts.tables import RUN_COLUMNS
+from svae.evaluation.metrics import within_range
 from svae.evaluation.selection import HINDSIGHT
 from svae.evaluation.statistics import t_interval
 from svae.report.tables import Tables
@@ -88,4 +89,4 @@ def by_setting(
     values = values.merge(settings, on=["method", "setting"])
     keys = [*FACET, "method", "metric", "x"]
     runs = values.groupby([*keys, "replicate"], sort=False, as_index=False)["value"].mean()
-    return summarise(runs, keys).sort_values("x", kind="stable", ignore_index=True)
+    return within_range(summarise(runs, keys)).sort_values("x", kind="stable", ignore_index=True)

@@ -191,6 +191,11 @@ def test_the_expected_score_begins_with_the_mean_of_all_fits_and_ends_with_the_c
     assert any("not chosen: PCA" in text for text in texts(drawn("score_against_fits").figure))
 
 
+def test_the_axis_of_fits_ends_with_a_label_at_the_largest_number_of_fits():
+    ax = drawn("score_against_fits").figure.subfigs[0].axes[0]
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["1", "2", "5", "10"]
+
+
 def test_targets_that_were_never_trained_are_not_drawn():
     table = drawn("target_matrix").table
     assert table["perturbation"].nunique() == 16, "4 of 20 are held out"

@@ -2,11 +2,12 @@ import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from svae.errors import BenchmarkError
 from svae.evaluation.metric import REGISTERED, metric
-from svae.evaluation.metrics import METRICS, choose_metrics, metrics_table
+from svae.evaluation.metrics import METRICS, choose_metrics, metrics_table, within_range
 
 DESCRIPTION = {"label": "Mine", "question": "latents", "direction": "higher", "needs": ("latents",)}
 
@@ -63,6 +64,14 @@ def test_choosing_metrics():
     assert choose_metrics(["r2", "mcc_pearson"], "demo.yaml") == [METRICS["r2"], METRICS["mcc_pearson"]]
     with pytest.raises(BenchmarkError, match=r"demo\.yaml: metrics: unknown metric 'r3', did you mean 'r2'"):
         choose_metrics(["r3"], "demo.yaml: metrics")
+
+
+def test_intervals_are_cut_to_the_range_of_their_metric():
+    names = ["mcc_pearson", "mcc_pearson", "effective_samples", "inll_clean"]
+    table = pd.DataFrame({"metric": names, "low": [-0.2, np.nan, 0.5, -9], "high": [1.4, np.nan, 900, 9]})
+    cut = within_range(table)
+    np.testing.assert_array_equal(cut["low"], [0, np.nan, 1, -9])
+    np.testing.assert_array_equal(cut["high"], [1, np.nan, 900, 9])
 
 
 def test_needs():

@@ -40,6 +40,20 @@ def choose_metrics(names: Iterable[str], where: str) -> list[Metric]:
     return [METRICS[name] for name in names]
 
 
+def within_range(table: pd.DataFrame) -> pd.DataFrame:
+    """Cut intervals of means to the range of their metric, which costs no coverage.
+
+    Parameters
+    ----------
+    table
+        One row per mean: its ``metric``, and its interval ``low`` to ``high``, NaN where there is none.
+    """
+    metrics = [METRICS[name] for name in table["metric"]]
+    lowest = pd.Series([metric.low for metric in metrics], table.index, dtype=float)  # NaN where unbounded
+    highest = pd.Series([metric.high for metric in metrics], table.index, dtype=float)
+    return table.assign(low=table["low"].clip(lower=lowest), high=table["high"].clip(upper=highest))
+
+
 def metrics_table() -> pd.DataFrame:
     """Describe all metrics.
 

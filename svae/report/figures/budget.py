@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
+from svae.evaluation.metrics import within_range
 from svae.evaluation.selection import RULES, in_order_of_choice
 from svae.report.figures.axes import divide, label_log_axis, write_note, write_title
 from svae.report.figures.catalogue import Drawn, figure
@@ -72,7 +73,8 @@ def _draw_lines(ax: Axes, table: pd.DataFrame, tables: Tables) -> None:
         ax.plot(rows["fits"], rows["mean"], color=colour, lw=1.2)
         ax.scatter(rows["fits"].iloc[-1], rows["mean"].iloc[-1], s=14, color=colour, zorder=3)
     most = int(table["fits"].max())
-    label_log_axis(ax, [tick for tick in TICKS if tick <= most])
+    # The last tick is the number of fits itself; a round one just before it would run into it.
+    label_log_axis(ax, [*(tick for tick in TICKS if tick <= most / 1.3), most])
     ax.set_xlim(0.9, 1.15 * most)
 
 
@@ -93,7 +95,7 @@ def _expected_scores(tables: Tables) -> pd.DataFrame:
     by = [*FACET, "metric", "method", "fits"]
     if not parts:
         return pd.DataFrame(columns=[*by, "mean"])
-    return summarise(pd.concat(parts, ignore_index=True), by)
+    return within_range(summarise(pd.concat(parts, ignore_index=True), by))
 
 
 def expected(values: np.ndarray) -> np.ndarray:
