@@ -5,8 +5,9 @@ from typing import Literal
 CONTROL = "control"
 """Label of unperturbed cells in every prepared dataset."""
 
-Part = Literal["train", "validation", "adapt", "test"]
-"""What a split uses a cell for; ``adapt`` and ``test`` are the halves of the held-out perturbations."""
+Part = Literal["train", "validation", "adapt", "test", "unused"]
+"""What a split uses a cell for; ``adapt`` and ``test`` are the halves of the held-out perturbations. Nothing
+looks at ``unused`` cells, those of combinations that a split neither trains on nor holds out."""
 
 Status = Literal["ok", "failed", "timeout", "out_of_memory", "diverged", "not_applicable"]
 """How a fit ended."""

@@ -60,8 +60,9 @@ def validate_split(table: pd.DataFrame, path: str | Path, labels: pd.Series | No
     """Raise a :class:`BenchmarkError` that names `path` and the first broken rule of a split.
 
     Every cell has one known part; a perturbation is either trained on (train, validation) or held out
-    (adapt, test), in which case it has cells in both halves. With `labels` (perturbation of each cell of the
-    dataset, indexed by cell), cells and perturbations are the dataset's, in its order.
+    (adapt, test), in which case it has cells in both halves; cells of any may be unused. With `labels`
+    (perturbation of each cell of the dataset, indexed by cell), cells and perturbations are the dataset's, in
+    its order.
     """
     for column in COLUMNS:
         if column not in table:

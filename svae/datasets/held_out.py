@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from svae.contracts.combinations import is_combination, parts_of
 from svae.datasets.split_plan import SplitPlan
 from svae.errors import BenchmarkError, unknown
 from svae.seeds import seed_from
@@ -32,7 +33,7 @@ def choose_held_out(
     plan
         What to hold out.
     seed
-        Of the draw (``random``).
+        Of the draw (``random``, ``combinations``).
     effects
         Effect size per perturbation (``largest_effect``), from :func:`svae.datasets.effects.effect_sizes`.
     where
@@ -44,7 +45,7 @@ def choose_held_out(
         For a perturbation or pathway that does not exist, or a number that cannot be held out; or if no
         perturbation would be left to train on.
     """
-    known = sorted(set(labels) - {CONTROL})
+    known = _without_control(labels)
     held_out = _chosen(known, plan, seed, effects, where)
     if len(held_out) == len(known):
         raise BenchmarkError(
@@ -53,9 +54,47 @@ def choose_held_out(
     return held_out
 
 
+def choose_unused(
+    labels: Iterable[str], plan: SplitPlan, held_out: Iterable[str], seed: int, where: str = "split"
+) -> list[str]:
+    """Return the combinations that a split neither trains on nor holds out; other kinds of splits have none.
+
+    Parameters
+    ----------
+    labels
+        Perturbations of a dataset; repetitions and the control do no harm.
+    plan
+        What to hold out, and how many of the other combinations to train on.
+    held_out
+        What :func:`choose_held_out` chose.
+    seed
+        Of the draw. With one seed, those that a smaller fraction trains on are among those of a larger one.
+    where
+        Name of the split, for error messages.
+
+    Raises
+    ------
+    BenchmarkError
+        If the plan asks for combinations to train on, but there are no others.
+    """
+    if plan.kind != "combinations":
+        return []
+    others = [name for name in _without_control(labels) if is_combination(name) and name not in {*held_out}]
+    fraction = plan.trained_combinations
+    if not others and fraction > 0 and "trained_combinations" in plan.model_fields_set:
+        raise BenchmarkError(
+            f"{where}: trained_combinations is {fraction:g}, but all combinations would be held out, so that "
+            "none is left to train on"
+        )
+    trained = max(1, round(fraction * len(others))) if fraction else 0
+    random = np.random.default_rng(seed_from(seed, "trained combinations"))
+    return sorted(random.permutation(others)[trained:].tolist())
+
+
 def refuse_few_cells(
     sizes: Mapping[str, int],
     held_out: Iterable[str],
+    unused: Iterable[str] = (),
     min_held_out: int = FEWEST_HELD_OUT,
     min_trained: int = 2,
     where: str = "split",
@@ -67,14 +106,18 @@ def refuse_few_cells(
     sizes
         Cells of each perturbation.
     held_out
-        Perturbations that are held out; the others are trained on.
+        Perturbations that are held out.
+    unused
+        Perturbations that nothing is done with; all others are trained on.
     min_held_out, min_trained
         Fewest cells for which the halves (or training and validation) mean anything.
     where
         Name of the split, for error messages.
     """
-    held_out = set(held_out)
+    held_out, unused = set(held_out), set(unused)
     for name, size in sizes.items():
+        if name in unused:
+            continue
         needed, use = (min_held_out, "held out") if name in held_out else (min_trained, "trained on")
         if size < needed:
             raise BenchmarkError(
@@ -103,34 +146,68 @@ def _chosen(
 ) -> list[str]:
     """Return the perturbations that the plan asks for, be it all of them."""
     if plan.kind == "random":
-        random = np.random.default_rng(seed_from(seed, "held out"))
-        return sorted(random.choice(known, _number(known, plan, where), replace=False).tolist())
+        return _drawn(known, _number(known, plan, where), seed)
     if plan.kind == "largest_effect":
         if effects is None:
             raise BenchmarkError(f"{where}: effect sizes of the perturbations are needed")
         return sorted(effects[known].nlargest(_number(known, plan, where)).index)
     if plan.kind == "named":
         return _named(known, plan, where)
+    if plan.kind == "combinations":
+        return _combinations(known, plan, seed, where)
     return _members(known, plan, where)
 
 
-def _number(known: Sequence[str], plan: SplitPlan, where: str) -> int:
+def _drawn(names: Sequence[str], number: int, seed: int) -> list[str]:
+    """Draw so many of the names."""
+    random = np.random.default_rng(seed_from(seed, "held out"))
+    return sorted(random.choice(names, number, replace=False).tolist())
+
+
+def _number(known: Sequence[str], plan: SplitPlan, where: str, what: str = "perturbations") -> int:
     """Return how many of the known perturbations a number, or a fraction, of them is."""
     assert isinstance(plan.held_out, int | float)  # so says the plan
     number = plan.held_out if plan.held_out >= 1 else max(1, round(plan.held_out * len(known)))
     if number > len(known):
-        raise BenchmarkError(
-            f"{where}: held_out is {plan.held_out}, but the dataset has {len(known)} perturbations"
-        )
+        raise BenchmarkError(f"{where}: held_out is {plan.held_out}, but the dataset has {len(known)} {what}")
     return int(number)
 
 
-def _named(known: Sequence[str], plan: SplitPlan, where: str) -> list[str]:
+def _named(known: Sequence[str], plan: SplitPlan, where: str, what: str = "perturbation") -> list[str]:
     """Return the perturbations in a list of names and ranges."""
     for name in plan.names:
         if name not in known:
-            raise unknown("perturbation", name, known, f"{where}: held_out")
+            raise unknown(what, name, known, f"{where}: held_out")
     return plan.names
+
+
+def _combinations(known: Sequence[str], plan: SplitPlan, seed: int, where: str) -> list[str]:
+    """Return the combinations that the plan asks for; each of their parts has cells of its own."""
+    alone = set(known)
+    unseen = {name: sorted({*parts_of(name)} - alone) for name in known if is_combination(name)}
+    if not unseen:
+        raise BenchmarkError(f"{where}: the dataset has no combinations, whose labels read 'A+B'")
+    if isinstance(plan.held_out, str | list):
+        named = _named(list(unseen), plan, where, "combination")
+        for name in named:
+            if unseen[name]:
+                raise BenchmarkError(
+                    f"{where}: '{name}' cannot be held out, because no cells have its part "
+                    f"'{unseen[name][0]}' alone"
+                )
+        return named
+    possible = [name for name, parts in unseen.items() if not parts]
+    if not possible:
+        name, parts = next(iter(unseen.items()))
+        raise BenchmarkError(
+            f"{where}: none of the {len(unseen)} combinations can be held out, because no cells have their "
+            f"parts alone: '{parts[0]}' of '{name}', for one"
+        )
+    return _drawn(possible, _number(possible, plan, where, "combinations whose parts have cells alone"), seed)
+
+
+def _without_control(labels: Iterable[str]) -> list[str]:
+    return sorted(set(labels) - {CONTROL})
 
 
 def _members(known: Sequence[str], plan: SplitPlan, where: str) -> list[str]:

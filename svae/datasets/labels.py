@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from svae.contracts.combinations import combined
 from svae.datasets.preparation import Preparation
 from svae.datasets.published import PublishedFile
 from svae.errors import BenchmarkError, unknown
@@ -88,7 +89,7 @@ def rename(label: str, control: str | None, separator: str | None) -> str:
     >>> rename("B_ctrl_A", "ctrl", "_"), rename("ctrl", "ctrl", "_")
     ('A+B', 'control')
     """
-    return "+".join(sorted(part for part in _parts(label, separator) if part != control)) or CONTROL
+    return combined(part for part in _parts(label, separator) if part != control)
 
 
 def _parts(label: str, separator: str | None) -> list[str]:

@@ -7,7 +7,7 @@ from pydantic import model_validator
 
 from svae.errors import BenchmarkError
 from svae.options import Options
-from svae.values import MANY, ProperFraction, Text, number_in
+from svae.values import MANY, Fraction, ProperFraction, Text, number_in
 from svae.words import CONTROL
 
 LONGEST_RANGE = 10_000
@@ -18,13 +18,18 @@ _RANGE = re.compile(r"(?P<prefix>.*?)(?P<first>\d+)\.\.(?P=prefix)(?P<last>\d+)"
 class SplitPlan(Options):
     """Which perturbations are held out; their cells are halved into those to adapt on and those to test."""
 
-    kind: Literal["random", "named", "pathway", "largest_effect"]
+    kind: Literal["random", "named", "pathway", "largest_effect", "combinations"]
     """`random` draws perturbations, `named` takes them as given, `pathway` takes those of a pathway,
-    `largest_effect` those that change cells the most. The control is never held out."""
+    `largest_effect` those that change cells the most, `combinations` draws or takes combinations (`A+B`)
+    whose parts have cells of their own, which are trained on. The control is never held out."""
     held_out: int | float | Text | list[Text]
     """For `random` and `largest_effect`, a number of perturbations (a whole number) or a fraction of them
     (below 1); for `named`, a list of perturbations, in which `p80..p99` stands for p80, p81, … p99; for
-    `pathway`, its name."""
+    `pathway`, its name; for `combinations`, a number or a fraction of those that can be held out, or a list
+    of them."""
+    trained_combinations: Fraction = 1.0
+    """For the kind `combinations`, the fraction of all other combinations that are trained on: 0 for none of
+    them, 1 for all. Cells of the rest are not used."""
     pathways: Text | None = None
     """JSON file of pathway to perturbations, for the kind `pathway`."""
     validation: ProperFraction = 0.1
@@ -35,14 +40,14 @@ class SplitPlan(Options):
     @classmethod
     def _numbers_are_read(cls, entry: Any) -> Any:
         """Read a number that YAML takes for text, where one is wanted."""
-        if isinstance(entry, dict) and entry.get("kind") in ("random", "largest_effect"):
+        if isinstance(entry, dict) and entry.get("kind") in ("random", "largest_effect", "combinations"):
             return {key: number_in(value) if key == "held_out" else value for key, value in entry.items()}
         return entry
 
     @model_validator(mode="after")
     def _keys_suit_the_kind(self) -> "SplitPlan":
         """Refuse what no dataset could make right."""
-        if self.kind == "named":
+        if self.kind == "named" or (self.kind == "combinations" and isinstance(self.held_out, str | list)):
             if len(set(self.names)) < len(self.names):
                 repeated = next(name for name in self.names if self.names.count(name) > 1)
                 raise BenchmarkError(f"held_out names '{repeated}' twice")
@@ -58,6 +63,8 @@ class SplitPlan(Options):
             raise BenchmarkError(
                 f"the kind '{self.kind}' {wanted} the key 'pathways', a JSON file of pathways"
             )
+        if "trained_combinations" in self.model_fields_set and self.kind != "combinations":
+            raise BenchmarkError(f"the kind '{self.kind}' does not take the key 'trained_combinations'")
         return self
 
     @property

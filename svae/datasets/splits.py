@@ -1,9 +1,10 @@
 """Splits: what each cell is used for, once it is clear which perturbations are held out.
 
 The cells of a trained perturbation are ``train`` or ``validation``; those of a held-out one are ``adapt`` or
-``test``, half and half. Cells are drawn within each perturbation from a seed of its own name, so that a
-perturbation more or less leaves the cells of the others where they were. Only a batch whose cells would all
-validate, or validate and test, is trained on with the former.
+``test``, half and half; those of combinations that the plan leaves out are ``unused``. Cells are drawn within
+each perturbation from a seed of its own name, so that a perturbation more or less leaves the cells of the
+others where they were. Only a batch whose cells would all validate, or validate and test, is trained on with
+the former.
 """
 
 import logging
@@ -13,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from svae.contracts.split import HELD_OUT_PARTS
-from svae.datasets.held_out import FEWEST_HELD_OUT, choose_held_out, refuse_few_cells
+from svae.datasets.held_out import FEWEST_HELD_OUT, choose_held_out, choose_unused, refuse_few_cells
 from svae.datasets.split_plan import SplitPlan
 from svae.errors import BenchmarkError
 from svae.seeds import seed_from
@@ -76,7 +77,7 @@ def split(
     plan
         What to hold out.
     seed
-        Of the perturbations (``random``) and of the cells.
+        Of the perturbations (``random``, ``combinations``) and of the cells.
     effects
         Effect size per perturbation (``largest_effect``), from :func:`svae.datasets.effects.effect_sizes`.
     min_cells_held_out, min_cells_trained
@@ -95,8 +96,9 @@ def split(
     """
     labels = labels.astype(str)
     held_out = set(choose_held_out(labels, plan, seed, effects, where))
+    unused = set(choose_unused(labels, plan, held_out, seed, where))
     sizes = labels.value_counts(sort=False)
-    refuse_few_cells(sizes.to_dict(), held_out, min_cells_held_out, min_cells_trained, where)
+    refuse_few_cells(sizes.to_dict(), held_out, unused, min_cells_held_out, min_cells_trained, where)
     parts = pd.Series(index=labels.index, dtype=object)
     for name, rows in labels.groupby(labels.to_numpy()).indices.items():
         shuffled = np.random.default_rng(seed_from(seed, "cells", name)).permutation(rows)
@@ -105,6 +107,8 @@ def split(
             half = len(rows) // 2
             parts.iloc[shuffled[:half]] = "adapt"
             parts.iloc[shuffled[half:]] = "test"
+        elif name in unused:
+            parts.iloc[rows] = "unused"
         else:
             size = _validation_cells(len(rows), plan.validation)
             parts.iloc[shuffled[:size]] = "validation"

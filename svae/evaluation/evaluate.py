@@ -12,7 +12,7 @@ import pandas as pd
 
 from svae.contracts import fit as fit_file
 from svae.contracts.fit import Fit
-from svae.contracts.split import COLUMNS, held_out_cells
+from svae.contracts.split import COLUMNS, cells_of, held_out_cells
 from svae.contracts.tables import with_columns, with_run
 from svae.errors import BenchmarkError, sentence
 from svae.evaluation.comparison import Comparison
@@ -232,9 +232,9 @@ def tidy_targets(comparison: Comparison) -> pd.DataFrame:
 
     Returns
     -------
-    The columns ``perturbation``, ``part`` (trained or held_out), ``latent``, ``probability``, ``shift`` and
-    ``true``. Latents are numbered from 1, in the order of the true ones that they match; in that of the fit
-    where there is no truth. Empty if the fit has neither targets nor shifts.
+    The columns ``perturbation`` (those that the split uses), ``part`` (trained or held_out), ``latent``,
+    ``probability``, ``shift`` and ``true``. Latents are numbered from 1, in the order of the true ones that
+    they match; in that of the fit where there is no truth. Empty if the fit has neither targets nor shifts.
     """
     fit, truth = comparison.fit, comparison.truth
     columns = ["perturbation", "part", "latent", "probability", "shift", "true"]
@@ -254,6 +254,7 @@ def tidy_targets(comparison: Comparison) -> pd.DataFrame:
         .merge(_long(fit.shifts, order, "shift"), on=keys, how="outer")
         .merge(_long(true, np.arange(true.shape[1]), "true"), on=keys, how="left")
     )
+    long = long[~long["perturbation"].isin(cells_of(comparison.split, "unused"))]
     held_out = long["perturbation"].isin(held_out_cells(comparison.split))
     return long.assign(part=np.where(held_out, "held_out", "trained"))[columns]
 

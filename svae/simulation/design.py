@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
+from svae.contracts.combinations import combined
 from svae.words import CONTROL
 
 
@@ -29,6 +31,33 @@ class Design:
     shifts: np.ndarray
     perturbation: np.ndarray
 
+    def with_combinations(
+        self, pairs: Sequence[tuple[int, int]], departures: np.ndarray, cells: int
+    ) -> "Design":
+        """Return the design with combinations of two of its perturbations behind the others.
+
+        Parameters
+        ----------
+        pairs
+            Places of the two perturbations in `names`, C pairs.
+        departures
+            C × p, by how much the shifts differ from the sum of those of the two, on the targets of either.
+        cells
+            Cells of each combination.
+        """
+        if not pairs:
+            return self
+        first, second = np.transpose(pairs)
+        targets = np.maximum(self.targets[first], self.targets[second])
+        shifts = self.shifts[first] + self.shifts[second] + targets * departures
+        places = len(self.names) + np.arange(len(pairs))
+        return Design(
+            names=[*self.names, *(combined((self.names[a], self.names[b])) for a, b in pairs)],
+            targets=np.vstack([self.targets, targets]),
+            shifts=np.vstack([self.shifts, shifts]),
+            perturbation=np.append(self.perturbation, np.repeat(places, cells)),
+        )
+
     def with_control(self, cells: int) -> "Design":
         """Return the design with so many unperturbed cells behind the others; the same design for none."""
         if not cells:
@@ -40,6 +69,23 @@ class Design:
             shifts=np.vstack([self.shifts, nothing]),
             perturbation=np.append(self.perturbation, np.full(cells, len(self.names))),
         )
+
+
+def pairs_in_turn(perturbations: int, pairs: int) -> list[tuple[int, int]]:
+    """Return the first so many different pairs of perturbations, each of which is in about as many of them.
+
+    Neighbours in the circle of all come first, then next neighbours, and so on. No number is drawn, so that
+    a scope can name the combinations of a screen before there is one.
+
+    >>> pairs_in_turn(4, 6)
+    [(0, 1), (1, 2), (2, 3), (0, 3), (0, 2), (1, 3)]
+    """
+    steps = (
+        (place, (place + distance) % perturbations)
+        for distance in range(1, perturbations // 2 + 1)
+        for place in range(perturbations if 2 * distance < perturbations else distance)
+    )
+    return [(min(pair), max(pair)) for pair in islice(steps, pairs)]
 
 
 def perturbation_names(count: int) -> list[str]:

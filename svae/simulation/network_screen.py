@@ -65,13 +65,16 @@ class NetworkScreen(SimulatorWithLikelihood):
                 raise BenchmarkError(
                     f"simulator '{self.name()}': {smaller} ({low}) must not exceed {larger} ({high})"
                 )
-
-        cells = self.perturbations * self.cells_per_perturbation
-        if cells * self.genes > MOST_COUNTS:
+        if self.perturbed_cells * self.genes > MOST_COUNTS:
             raise BenchmarkError(
-                f"simulator '{self.name()}': {cells:,} cells (perturbations × cells_per_perturbation) of "
-                f"{self.genes:,} genes have more than {MOST_COUNTS:,} counts, which no memory holds"
+                f"simulator '{self.name()}': {self.perturbed_cells:,} cells (cells_per_perturbation of each) "
+                f"of {self.genes:,} genes have more than {MOST_COUNTS:,} counts, which no memory holds"
             )
+
+    @property
+    def perturbed_cells(self) -> int:
+        """Number of cells that are not controls."""
+        return self.perturbations * self.cells_per_perturbation
 
     def sizes(self) -> dict[str, int]:
         """Cells of each perturbation, which has the same number of them."""

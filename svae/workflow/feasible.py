@@ -3,7 +3,7 @@
 import pandas as pd
 
 from svae.datasets.gene_lists import read_gene_lists
-from svae.datasets.held_out import FEWEST_HELD_OUT, choose_held_out, refuse_few_cells
+from svae.datasets.held_out import FEWEST_HELD_OUT, choose_held_out, choose_unused, refuse_few_cells
 from svae.errors import BenchmarkError
 from svae.evaluation.metrics import METRICS
 from svae.evaluation.selection import HINDSIGHT, RULES
@@ -58,7 +58,8 @@ def _check_splits(scope: Scope, name: str, entry: SimulatedDataset, where: str) 
         place = f"{where}: splits: {split}: dataset '{name}'"
         any_effects = pd.Series(0.0, index=list(sizes))
         held_out = choose_held_out(sizes, scope.splits[split], seed=0, effects=any_effects, where=place)
-        refuse_few_cells(sizes, held_out, where=place)
+        unused = choose_unused(sizes, scope.splits[split], held_out, seed=0, where=place)
+        refuse_few_cells(sizes, held_out, unused, where=place)
 
 
 def _check_cells(entry: RealDataset, where: str) -> None:

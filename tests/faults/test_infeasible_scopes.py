@@ -1,7 +1,7 @@
 """What cannot be done, or does nothing, is told before the first job, as far as the config file tells."""
 
 import pytest
-from checkout import ROOT
+from checkout import ROOT, TINY
 from test_config_errors import changed, check, real, refused_in_one_sentence
 
 from svae.datasets.gene_lists import read_gene_lists
@@ -70,6 +70,14 @@ IMPOSSIBLE = {
     "cells for no halves": (
         changed("datasets/simulated/parameters/cells_per_perturbation", 3),
         ["splits: random: dataset 'simulated'", "has 3 cells, but needs 4 to be held out"],
+    ),
+    "combinations that no simulator draws": (
+        split(kind="combinations", held_out=0.5),
+        ["splits: random: dataset 'simulated'", "has no combinations"],
+    ),
+    "fraction of combinations for another kind of split": (
+        split(kind="random", held_out=0.2, trained_combinations=0.5),
+        ["splits: random", "'random' does not take the key 'trained_combinations'"],
     ),
     "a single control cell": (
         changed("datasets/simulated/parameters/control_cells", 1),
@@ -145,6 +153,18 @@ FINE = {
     "options that a solver takes": method("pca", options={"tol": 0.1, "svd_solver": "arpack"}),
     "constant of the usual contrast": method("ica", options={"fun_args": {"alpha": 1.5}}),
     "no validation cells": without_validation(),
+    "combinations that a simulator draws": changed(
+        "datasets/simulated",
+        {
+            "simulator": "screen",
+            "parameters": {**TINY["datasets"]["simulated"]["parameters"], "combinations": 9},
+        },
+    )
+    | {
+        "splits": {
+            "pairs": {"kind": "combinations", "held_out": ["p0+p1", "p8+p9"], "trained_combinations": 0.5}
+        }
+    },
     "original preset, which is patient, without validation cells": without_validation(
         training={"preset": "original"}
     ),

@@ -63,6 +63,10 @@ class Corrected(NetworkScreen):
         ).reordered(random.permutation(len(z)))
 
     def draw_design(self, random: np.random.RandomState) -> Design:
+        """Draw targets and shifts, and give each perturbation and the control their cells."""
+        return self.draw_perturbations(random).with_control(self.control_cells)
+
+    def draw_perturbations(self, random: np.random.RandomState) -> Design:
         """Draw targets and shifts, and give each perturbation its cells."""
         targets, shifts = self.draw_shifts(random, repeated_targets=False)
         return Design(
@@ -70,4 +74,4 @@ class Corrected(NetworkScreen):
             targets=targets,
             shifts=shifts,
             perturbation=np.repeat(np.arange(self.perturbations), self.cells_per_perturbation),
-        ).with_control(self.control_cells)
+        )

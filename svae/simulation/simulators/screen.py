@@ -5,9 +5,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from svae.contracts.combinations import combined
+from svae.errors import BenchmarkError
 from svae.seeds import seed_from
 from svae.simulation.decoder import CountDecoder
-from svae.simulation.design import bernoulli_targets, log_normal_libraries
+from svae.simulation.design import (
+    Design,
+    bernoulli_targets,
+    log_normal_libraries,
+    pairs_in_turn,
+    perturbation_names,
+)
 from svae.simulation.simulator import Draw, parameter
 from svae.simulation.simulators.corrected import Corrected
 
@@ -35,6 +43,13 @@ class Screen(Corrected):
         them, so that no design tells them apart. 1: latents on their own.
     counts_kept
         Share of the counts of each cell that are kept, as by shallower sequencing.
+    combinations
+        Number of combinations of two perturbations, each with as many cells as a perturbation. Their targets
+        are those of either, and their shifts the sums. The pairs are the first ones of
+        :func:`~svae.simulation.design.pairs_in_turn`, whatever the seed.
+    interaction
+        Standard deviation of what is added to the shift of a combination on each of its targets, in standard
+        deviations of a latent. 0: shifts of combinations are sums.
     latent_correlation
         Correlation of each two ε_j within a cell.
     edge_weight
@@ -61,6 +76,8 @@ class Screen(Corrected):
     target_density: float | None = parameter(None, above=0, at_most=1)
     block_size: int = parameter(1, at_least=1)
     counts_kept: float = parameter(1.0, above=0, at_most=1)
+    combinations: int = parameter(0, at_least=0)
+    interaction: float = parameter(0.0, at_least=0)
     latent_correlation: float = parameter(0.0, at_least=0, at_most=1)
     edge_weight: float = parameter(0.0, at_least=0)
     edge_density: float | None = parameter(None, above=0, at_most=1)
@@ -70,12 +87,37 @@ class Screen(Corrected):
     escapers: float = parameter(0.0, at_least=0, at_most=1)
     wrong_labels: float = parameter(0.0, at_least=0, at_most=1)
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        pairs = self.perturbations * (self.perturbations - 1) // 2
+        if self.combinations > pairs:
+            raise BenchmarkError(
+                f"simulator '{self.name()}': combinations is {self.combinations:,}, but "
+                f"{self.perturbations:,} perturbations have {pairs:,} pairs"
+            )
+
+    @property
+    def perturbed_cells(self) -> int:
+        """Cells of perturbations and of combinations."""
+        return super().perturbed_cells + self.combinations * self.cells_per_perturbation
+
+    @property
+    def pairs(self) -> list[tuple[int, int]]:
+        """Places of the two perturbations of each combination."""
+        return pairs_in_turn(self.perturbations, self.combinations)
+
+    def sizes(self) -> dict[str, int]:
+        """Cells of each perturbation, of each combination, and of the control."""
+        names = perturbation_names(self.perturbations)
+        labels = [combined((names[first], names[second])) for first, second in self.pairs]
+        return super().sizes() | dict.fromkeys(labels, self.cells_per_perturbation)
+
     def draw(self, seed: int) -> Draw:
         """Draw cells, in random order, and their truth."""
         random = np.random.RandomState(seed)
         design = self.draw_design(random)
         labels = design.perturbation
-        labelled = labels < self.perturbations
+        labelled = labels < self.perturbations + self.combinations
         facts = dict(self._draw_defects(labels, labelled, seed))
         acting = facts.get("acting", labels)
         acts = ~facts.get("escaped", np.zeros(len(labels), dtype=bool))[:, None]
@@ -115,6 +157,12 @@ class Screen(Corrected):
         )
         return not any(broken)
 
+    def draw_perturbations(self, random: np.random.RandomState) -> Design:
+        """Draw targets and shifts, and give each perturbation and each combination its cells."""
+        alone = super().draw_perturbations(random)
+        departures = self.interaction * random.standard_normal((self.combinations, self.latents))
+        return alone.with_combinations(self.pairs, departures, self.cells_per_perturbation)
+
     def draw_targets(self, random: np.random.RandomState, repeated_targets: bool) -> np.ndarray:
         """Draw the targets of each perturbation, in whole blocks; returns K × p, 1 on the targets."""
         if self.target_density is None:
@@ -144,8 +192,8 @@ class Screen(Corrected):
             yield "escaped", labelled & (random.uniform(size=len(labels)) < self.escapers)
         if self.batch_effect:
             random = _generator(seed, "batch")
-            sides = random.choice([-1.0, 1.0], size=self.perturbations + 1)
-            sides[self.perturbations] = 0.0  # the control
+            sides = random.choice([-1.0, 1.0], size=self.perturbations + self.combinations + 1)
+            sides[-1] = 0.0  # the control
             chance = 0.5 + 0.5 * self.batch_confounding * sides[labels]
             yield "batch", (random.uniform(size=len(labels)) < chance).astype(int)
 
