@@ -1,8 +1,27 @@
+rule summarise_responses:
+    input:
+        dataset=DATASET,
+        split=SPLIT,
+        code=code("summarise_responses"),
+    output:
+        RESPONSE,
+    log:
+        f"{LOGS}/summarise_responses/{JOB}.log",
+    conda:
+        "../envs/analysis.yaml"
+    resources:
+        mem_mb=8000,
+        runtime=30,
+    script:
+        "../workflow_scripts/summarise_responses.py"
+
+
 rule evaluate:
     input:
         fits=fits_to_evaluate,
         split=SPLIT,
         truth=truth_of,
+        response=RESPONSE,
         code=code("evaluate"),
     output:
         metrics=f"{METRICS}.tsv",

@@ -9,6 +9,10 @@ Part = Literal["train", "validation", "adapt", "test", "unused"]
 """What a split uses a cell for; ``adapt`` and ``test`` are the halves of the held-out perturbations. Nothing
 looks at ``unused`` cells, those of combinations that a split neither trains on nor holds out."""
 
+Basis = Literal["zero_shot", "adapted", "combination"]
+"""What a method was allowed to see of a held-out perturbation whose profile it predicts: nothing, its cells
+of part ``adapt``, or what its parts do alone."""
+
 Status = Literal["ok", "failed", "timeout", "out_of_memory", "diverged", "not_applicable"]
 """How a fit ended."""
 

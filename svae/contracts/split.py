@@ -42,6 +42,13 @@ def trained_perturbations(split: pd.DataFrame) -> pd.Index:
     return pd.Index(seen_cells(split).unique()).drop(CONTROL, errors="ignore")
 
 
+def combinations_of_trained(split: pd.DataFrame) -> pd.Index:
+    """Held-out combinations (``A+B``) all of whose parts are trained perturbations, sorted."""
+    trained = set(trained_perturbations(split))
+    held_out = sorted(held_out_cells(split).unique())
+    return pd.Index([label for label in held_out if "+" in label and trained.issuperset(label.split("+"))])
+
+
 def read_split(path: str | Path, labels: pd.Series | None = None) -> pd.DataFrame:
     """Read and validate the split at `path`; `labels`, where given, are those of its dataset."""
     # A cell or a perturbation may be called NA.

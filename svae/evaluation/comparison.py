@@ -11,16 +11,23 @@ import numpy as np
 import pandas as pd
 
 from svae.contracts.cells import locate_cells
-from svae.contracts.split import cells_of, held_out_cells, seen_cells, trained_perturbations
+from svae.contracts.split import (
+    cells_of,
+    combinations_of_trained,
+    held_out_cells,
+    seen_cells,
+    trained_perturbations,
+)
 from svae.errors import BenchmarkError, unknown
 from svae.evaluation.identifiability import identifiable
 from svae.targets import targets_from_shifts
-from svae.words import CONTROL
+from svae.words import CONTROL, Basis
 
 if TYPE_CHECKING:
     import anndata as ad
 
     from svae.contracts.fit import Fit
+    from svae.evaluation.response import Response
 
 Result = TypeVar("Result")
 
@@ -43,12 +50,15 @@ class Comparison:
         ``uns["targets"]`` (perturbation × p). None for real data.
     seed
         Of whatever a metric draws.
+    response
+        What the cells of held-out perturbations really do; None where nobody summarised it.
     """
 
     fit: Fit
     split: pd.DataFrame
     truth: ad.AnnData | None
     seed: int
+    response: Response | None = None
     _results: dict[Callable, Any] = field(default_factory=dict, init=False, repr=False)
 
     def shared(self, function: Callable[[Comparison], Result]) -> Result:
@@ -63,13 +73,17 @@ class Comparison:
 
     @cached_property
     def available(self) -> set[str]:
-        """The needs that this fit and truth can meet; a failed fit meets none."""
+        """The needs that this fit, truth and response can meet; a failed fit meets none."""
         if self.fit.run.status != "ok":
             return set()
         tables = {"truth": self.truth, "latents": self.fit.latents, "latent_modes": self.fit.latent_modes}
         tables |= {"targets": self.fit.targets, "shifts": self.fit.shifts}
         scores = pd.DataFrame() if self.fit.scores is None else self.fit.scores.dropna(axis=1, how="all")
-        return {name for name, table in tables.items() if table is not None} | set(scores.columns)
+        found = {name for name, table in tables.items() if table is not None} | set(scores.columns)
+        found |= {f"prediction_{basis}" for basis in self.fit.predictions or ()}
+        if self.response is not None and len(self.response.test):
+            found |= {"response", "control"} if self.response.has_control else {"response"}
+        return found
 
     @cached_property
     def trained_cells(self) -> pd.Series:
@@ -125,6 +139,27 @@ class Comparison:
         if self.fit.targets is not None:
             return self.of_trained("targets")
         return targets_from_shifts(self.of_trained("shifts"), self.latents, self.trained_cells)
+
+    def prediction(self, basis: Basis) -> pd.DataFrame:
+        """Predicted profiles of the held-out perturbations, or on basis of parts the combinations among them.
+
+        Perturbation × gene. Each of these perturbations needs a row: a method cannot choose what it is scored
+        on.
+        """
+        assert self.fit.predictions is not None  # promised by the metric's needs, as is the response
+        assert self.response is not None
+        place = f'the fit, uns["predictions"]["{basis}"]'
+        table = self.fit.predictions[basis]
+        wanted = self.response.test.index
+        if basis == "combination":
+            wanted = wanted.intersection(combinations_of_trained(self.split), sort=False)
+        _check_rows(table, wanted, place)
+        for perturbation in table.index:
+            if perturbation not in self.response.test.index:
+                raise unknown("held-out perturbation", perturbation, self.response.test.index, place)
+        if not table.columns.equals(self.response.genes):
+            raise BenchmarkError(f"{place}: the genes are not those of the dataset, in its order")
+        return table.loc[wanted]
 
     def check_rows(self) -> None:
         """Raise if the fit's targets or shifts lack a trained perturbation, or name one that there is not."""

@@ -19,6 +19,7 @@ from svae.evaluation.comparison import Comparison
 from svae.evaluation.matching import match_latents
 from svae.evaluation.metric import Metric
 from svae.evaluation.metrics import METRICS
+from svae.evaluation.response import Response
 from svae.evaluation.restarts import agreement_of_restarts
 from svae.evaluation.warning import validation_rise, warnings_of
 
@@ -52,11 +53,21 @@ class Evaluation(NamedTuple):
     targets: pd.DataFrame
 
 
-def read_fit(path: str | Path, split: pd.DataFrame) -> Fit:
-    """Read a fit; one that breaks the contract counts as failed, with the reason."""
+def read_fit(path: str | Path, split: pd.DataFrame, genes: pd.Index | None = None) -> Fit:
+    """Read a fit; one that breaks the contract counts as failed, with the reason.
+
+    Parameters
+    ----------
+    path
+        The file of the fit.
+    split
+        Its cells are those of the dataset.
+    genes
+        Genes of the dataset, where known.
+    """
     cells = pd.Index(split["cell"].astype(str))
     try:
-        return fit_file.read(path, cells)
+        return fit_file.read(path, cells, genes)
     except Exception as error:
         _log(error)
         return Fit.failed(cells, "failed", sentence(error))
@@ -73,6 +84,7 @@ def compute_metrics(
     truth: ad.AnnData | None = None,
     metrics: Iterable[Metric] = tuple(METRICS.values()),
     seed: int = 0,
+    response: Response | None = None,
 ) -> pd.DataFrame:
     """Compute metrics of one fit.
 
@@ -89,6 +101,8 @@ def compute_metrics(
         What to compute; by default all there are.
     seed
         Of the subsample and forests behind DCI, and of the random starts in ``*_original``.
+    response
+        What held-out cells really do, which metrics of predictions need.
 
     Returns
     -------
@@ -102,7 +116,7 @@ def compute_metrics(
         computed.
     """
     split = with_columns(split, COLUMNS, "the split")
-    return metric_values(Comparison(fit, split, truth, seed), metrics)
+    return metric_values(Comparison(fit, split, truth, seed, response), metrics)
 
 
 def metric_values(comparison: Comparison, metrics: Iterable[Metric]) -> pd.DataFrame:
@@ -151,12 +165,13 @@ def evaluate_fit(
     truth: ad.AnnData | None,
     metrics: Sequence[Metric],
     seed: int,
+    response: Response | None = None,
 ) -> Evaluation:
     """Evaluate a fit; one that cannot be evaluated counts as failed, with the reason, whatever that is.
 
     Parameters are those of :func:`compute_metrics`.
     """
-    comparison = Comparison(fit, split, truth, seed)
+    comparison = Comparison(fit, split, truth, seed, response)
     try:
         values = metric_values(comparison, metrics)
         held_out = held_out_values(comparison, metrics)
@@ -164,7 +179,7 @@ def evaluate_fit(
     except Exception as error:
         _log(error)
         failed = replace(fit.run, status="failed", message=sentence(error))
-        return evaluate_fit(Fit(fit.cells, run=failed), split, truth, metrics, seed)
+        return evaluate_fit(Fit(fit.cells, run=failed), split, truth, metrics, seed, response)
     run = {field: getattr(fit.run, field) for field in STATUS_FIELDS}
     run |= {
         "validation_rise": validation_rise(fit.history),
@@ -187,6 +202,7 @@ def evaluate_fits(
     truth: ad.AnnData | None,
     metrics: Sequence[Metric],
     seed: int,
+    response: Response | None = None,
 ) -> Evaluation:
     """Evaluate the fits of one method on one replicate, and how well the restarts of each grid point agree.
 
@@ -196,7 +212,7 @@ def evaluate_fits(
         By setting.
     grid_points
         The grid point of each setting, which the setting shares with its restarts.
-    split, truth, metrics, seed
+    split, truth, metrics, seed, response
         As in :func:`compute_metrics`.
 
     Returns
@@ -204,7 +220,7 @@ def evaluate_fits(
     The tables of all fits, one below the other, with a column ``setting`` in front. The status has a column
     ``udr``, the agreement of restarts, if any grid point has at least two that ended well.
     """
-    evaluations = [evaluate_fit(fit, split, truth, metrics, seed) for fit in fits.values()]
+    evaluations = [evaluate_fit(fit, split, truth, metrics, seed, response) for fit in fits.values()]
     tables = {
         name: pd.concat(
             [

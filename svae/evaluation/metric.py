@@ -6,20 +6,25 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
-from svae.contracts.fit import CELL_COLUMNS
+from svae.contracts.fit_parts import BASES, CELL_COLUMNS
 from svae.errors import BenchmarkError, unknown
 
 if TYPE_CHECKING:
     from svae.evaluation.comparison import Comparison
 
-Question = Literal["latents", "targets", "likelihood"]
+Question = Literal["latents", "targets", "likelihood", "prediction"]
 """What the benchmark asks of a method, in the order of the tables."""
 
 Direction = Literal["higher", "lower"]
 """Which values of a metric are better."""
 
-NEEDS = ("truth", "latents", "latent_modes", "targets", "shifts", *CELL_COLUMNS)
-"""What a metric can need: the truth, or a part of a fit."""
+PREDICTIONS = tuple(f"prediction_{basis}" for basis in BASES)
+
+NEEDS = (
+    *("truth", "response", "control"),
+    *("latents", "latent_modes", "targets", "shifts", *CELL_COLUMNS, *PREDICTIONS),
+)
+"""What a metric can need: the truth, the response of held-out cells, a control, or a part of a fit."""
 
 
 @dataclass(frozen=True)
@@ -77,13 +82,15 @@ def metric(
     label
         What tables and axes call it, with its unit if it has one.
     question
-        What it asks: ``latents``, ``targets`` or ``likelihood``.
+        What it asks: ``latents``, ``targets``, ``likelihood`` or ``prediction``.
     direction
         Whether ``higher`` or ``lower`` is better.
     needs
-        What it is computed from: ``truth``, or parts of a fit (``latents``, ``latent_modes``, ``targets``,
-        ``shifts``, or one of its columns per cell, such as ``log_likelihood_clean``). ``"targets|shifts"`` is
-        met by either. Where a need is not met, the metric is not applicable.
+        What it is computed from: ``truth``, what held-out cells really do (``response``), unperturbed cells
+        to compare them with (``control``), or parts of a fit (``latents``, ``latent_modes``, ``targets``,
+        ``shifts``, one of its columns per cell, such as ``log_likelihood_clean``, or predictions, such as
+        ``prediction_adapted``). ``"targets|shifts"`` is met by either. Where a need is not met, the metric is
+        not applicable.
     low, high
         Its range; left out where it is unbounded.
     decimals

@@ -19,7 +19,8 @@ def agreement_of_restarts(restarts: Mapping[str, Fit], split: pd.DataFrame) -> d
     Parameters
     ----------
     restarts
-        Fits that differ in their random start alone, by setting; those that failed are left out.
+        Fits that differ in their random start alone, by setting; those that failed, or have no latents,
+        are left out.
     split
         Latents are compared on its validation cells, targets on all perturbations that are not held out.
 
@@ -27,13 +28,13 @@ def agreement_of_restarts(restarts: Mapping[str, Fit], split: pd.DataFrame) -> d
     -------
     By setting; empty if there are less than two fits to compare.
     """
-    ok = {setting: fit for setting, fit in restarts.items() if fit.run.status == "ok"}
+    ok = {name: fit for name, fit in restarts.items() if fit.run.status == "ok" and fit.latents is not None}
     if len(ok) < 2:
         return {}
     validation, trained = cells_of(split, "validation").index, trained_perturbations(split)
     latents, targets = [], []
     for fit in ok.values():
-        assert fit.latents is not None  # promised by the status
+        assert fit.latents is not None  # fits without any were left out
         latents.append(fit.latents[locate_cells(validation, fit.cells, "the fit")])
         if fit.targets is not None:
             targets.append((fit.targets.reindex(trained) > THRESHOLD).to_numpy())

@@ -5,7 +5,8 @@ import numpy as np
 import pandas as pd
 
 from svae.contracts.cells import locate_cells
-from svae.contracts.fit import LIKELIHOODS, Fit, Run
+from svae.contracts.fit import Fit, Run
+from svae.contracts.fit_parts import LIKELIHOODS
 from svae.contracts.setting import Setting
 from svae.contracts.split import cells_of, held_out_cells, trained_perturbations
 from svae.errors import BenchmarkError, unknown

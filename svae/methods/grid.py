@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from svae.contracts.fit import Fit, Run, impossible_scores
+from svae.contracts.fit import Fit, Run
+from svae.contracts.fit_parts import impossible_scores
 from svae.contracts.setting import Setting
 from svae.contracts.split import cells_of, held_out_cells, seen_cells
 from svae.errors import unknown

@@ -18,6 +18,7 @@ import pandas as pd
 
 from svae.contracts import fit as fits
 from svae.contracts.fit import Fit
+from svae.contracts.run import library_versions
 from svae.contracts.setting import Setting
 from svae.errors import BenchmarkError
 from svae.files import checksum
@@ -83,7 +84,7 @@ def orders_of(job: Any) -> list[Order]:
     common = {
         "inputs": {path: checksum(path) for path in map(str, job.input)},
         "params": {name: value for name, value in job.params.items() if name not in CHANGE_NO_NUMBER},
-        "versions": fits.library_versions(),
+        "versions": library_versions(),
     }
     return [
         Order(setting, str(path), fingerprint(setting, common))

@@ -7,10 +7,14 @@ import pytest
 
 from svae.contracts import fit as fits
 from svae.contracts.fit import Fit, Run
+from svae.contracts.run import STATUSES
 from svae.errors import BenchmarkError
 
 CELLS = pd.Index(["a", "b", "c", "d"])
 TARGETS = pd.DataFrame([[1.0, 0.0], [0.5, 0.25]], index=["control", "p1"], columns=["z1", "z2"])
+
+GENES = pd.Index(["g1", "g2", "g3"])
+PROFILES = pd.DataFrame([[0.0, 7.5, 8.5], [1.5, 8.0, 8.0]], ["p2", "p3"], GENES, dtype=np.float32)
 
 
 def good_fit() -> Fit:
@@ -31,6 +35,7 @@ def good_fit() -> Fit:
             message="as ever",
             timeout_minutes=60.0,
         ),
+        predictions={"zero_shot": PROFILES, "adapted": PROFILES + 0.5},
     )
 
 
@@ -64,6 +69,9 @@ def test_read_gives_what_was_written(written):
     np.testing.assert_array_equal(fit.latent_modes, good.latent_modes)
     for name in ("scores", "targets", "shifts", "history"):
         pd.testing.assert_frame_equal(getattr(fit, name), getattr(good, name), check_names=False)
+    assert set(fit.predictions) == {"zero_shot", "adapted"}
+    for basis in fit.predictions:
+        pd.testing.assert_frame_equal(fit.predictions[basis], good.predictions[basis], check_names=False)
     assert fit.selection == good.selection
     assert fit.run == good.run
 
@@ -74,6 +82,59 @@ def test_latents_alone_are_enough(path):
     assert fit.scores is fit.targets is fit.shifts is fit.history is fit.latent_modes is None
 
 
+def test_predictions_alone_are_enough(path):
+    fits.write(Fit(cells=CELLS, predictions={"combination": PROFILES}), path)
+    fit = fits.read(path, CELLS, GENES)
+    assert fit.latents is fit.scores is fit.targets is fit.shifts is fit.latent_modes is None
+    pd.testing.assert_frame_equal(fit.predictions["combination"], PROFILES, check_names=False)
+
+
+WRONG_PREDICTIONS = {
+    "not a group of named values": PROFILES,
+    "unknown basis 'adaptive', did you mean 'adapted'?": {"adaptive": PROFILES},
+    '["adapted"] is not a table of perturbation × gene': {"adapted": PROFILES.to_numpy()},
+    '["adapted"] is empty (0 perturbations × 3 genes)': {"adapted": PROFILES.iloc[:0]},
+    '["adapted"] holds NaN or infinite values': {"adapted": PROFILES.replace(8.5, np.inf)},
+    '["adapted"] holds values below 0, but a profile is log(1 + x) of': {"adapted": PROFILES - 1},
+    "perturbation 'p2' occurs more than once": {"adapted": PROFILES.set_axis(["p2", "p2"], axis=0)},
+    "column 'g1' occurs more than once": {"adapted": PROFILES.set_axis(["g1", "g1", "g3"], axis=1)},
+    '["adapted"] has 2 genes, not the 3 of the dataset': {
+        "zero_shot": PROFILES,
+        "adapted": PROFILES[GENES[:2]],
+    },
+    "gene 'other' is not one of the dataset": {"adapted": PROFILES.rename(columns={"g2": "other"})},
+    "the genes are not in the order of the dataset": {"adapted": PROFILES[GENES[::-1]]},
+}
+
+
+@pytest.mark.parametrize(
+    ("said", "predictions"), WRONG_PREDICTIONS.items(), ids=range(len(WRONG_PREDICTIONS))
+)
+def test_predictions_that_are_none_are_told_in_one_sentence(said, predictions):
+    fit = Fit(cells=CELLS, latents=np.ones((4, 2)), predictions=predictions)
+    with pytest.raises(BenchmarkError) as error:
+        fits.validate(fit, "f.h5ad", CELLS, GENES)
+    assert str(error.value).startswith('f.h5ad: uns["predictions"]')
+    assert said in str(error.value)
+
+
+def test_without_latents_and_predictions_there_is_no_fit():
+    for predictions in (None, {}):
+        with pytest.raises(BenchmarkError) as error:
+            fits.validate(Fit(cells=CELLS, predictions=predictions), "f.h5ad")
+        said = 'obsm["latents"] and uns["predictions"] are both missing though the status is ok'
+        assert str(error.value) == f"f.h5ad: {said}"
+
+
+def test_what_is_said_of_latents_needs_latents():
+    modes = Fit(cells=CELLS, predictions={"adapted": PROFILES}, latent_modes=np.ones((4, 2)))
+    with pytest.raises(BenchmarkError, match="are modes of latents, but there are no latents"):
+        fits.validate(modes, "f.h5ad")
+    shifts = Fit(cells=CELLS, predictions={"adapted": PROFILES}, shifts=TARGETS)
+    with pytest.raises(BenchmarkError, match="has 2 columns for a fit without latents"):
+        fits.validate(shifts, "f.h5ad")
+
+
 def test_modes_are_of_the_shape_of_the_latents(written):
     with h5py.File(written, "a") as file:
         del file["obsm/latent_modes"]
@@ -82,7 +143,7 @@ def test_modes_are_of_the_shape_of_the_latents(written):
     assert complaint(written).endswith('obsm["latent_modes"] has shape (4, 3), but the latents have (4, 2)')
 
 
-@pytest.mark.parametrize("status", [status for status in fits.STATUSES if status != "ok"])
+@pytest.mark.parametrize("status", [status for status in STATUSES if status != "ok"])
 def test_a_fit_that_failed_needs_no_latents(path, status):
     fits.write(Fit.failed(CELLS, status, "for a reason", setting="s"), path)
     run = fits.read(path, CELLS).run
@@ -303,7 +364,7 @@ BREACHES = {
     remove_run: 'uns["run"]["status"] is missing',
     remove_status: 'uns["run"]["status"] is missing',
     misspell_status: "uns[\"run\"][\"status\"]: unknown status 'time_out', did you mean 'timeout'?",
-    remove_latents: 'obsm["latents"] is missing',
+    remove_latents: 'uns["targets"] has 2 columns for a fit without latents',
     deepen_latents: 'obsm["latents"] has shape (4, 2, 1)',
     put_nan_into_latents: 'obsm["latents"] holds NaN or infinite values',
     put_infinity_into_latents: 'obsm["latents"] holds NaN or infinite values',

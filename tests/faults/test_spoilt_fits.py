@@ -16,9 +16,12 @@ import pytest
 from draws import draws
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import sparse
 
 from svae.contracts import fit as fits
-from svae.contracts.fit import CELL_COLUMNS, Fit, Run
+from svae.contracts.fit import Fit, Run
+from svae.contracts.fit_parts import CELL_COLUMNS
+from svae.contracts.run import STATUSES
 from svae.contracts.tables import (
     HISTORY_COLUMNS,
     METRICS_COLUMNS,
@@ -29,6 +32,7 @@ from svae.contracts.tables import (
 )
 from svae.evaluation.evaluate import Evaluation, evaluate_fits, read_fit
 from svae.evaluation.metrics import METRICS, latents
+from svae.evaluation.response import summarise_responses
 from svae.evaluation.selection import select
 from svae.files import write_table
 from svae.workflow.guard import guarded
@@ -50,6 +54,14 @@ TRUTH = ad.AnnData(
 )
 
 
+DATASET = ad.AnnData(
+    X=sparse.csr_matrix(np.random.default_rng(1).poisson(5.0, size=(len(CELLS), 6)) + 1),
+    obs=pd.DataFrame(index=CELLS),
+    var=pd.DataFrame(index=[f"gene{g}" for g in range(6)]),
+)
+RESPONSE = summarise_responses(DATASET, SPLIT)
+
+
 def good_fit(setting: str) -> Fit:
     """A fit with everything that a fit can have."""
     random = np.random.default_rng(len(setting))
@@ -67,6 +79,7 @@ def good_fit(setting: str) -> Fit:
         history=pd.DataFrame({"epoch": [1, 2], "train": [3.0, 2.0], "validation": [3.5, np.nan]}),
         selection={"validation_likelihood": -1.5, "own": 3.0},
         run=Run(setting=setting, seed=7, seconds=1.5, peak_memory_mb=80.0),
+        predictions={"adapted": RESPONSE.adapt},
     )
 
 
@@ -180,10 +193,20 @@ def other_content(path, content):
 
 
 GROUPS = ("obs", "obsm", "uns", "uns/history", "uns/run", "uns/run/versions", "uns/selection", "uns/shifts")
-GROUPS += ("uns/targets", "layers", "obsp", "var", "varm", "varp")
+GROUPS += (
+    "uns/predictions",
+    "uns/predictions/adapted",
+    "uns/targets",
+    "layers",
+    "obsp",
+    "var",
+    "varm",
+    "varp",
+)
 ARRAYS = ("obs/_index", *(f"obs/{column}" for column in CELL_COLUMNS), "obsm/latents", "var/_index")
 ARRAYS += tuple(f"uns/history/{column}" for column in ("_index", "epoch", "train", "validation"))
 ARRAYS += tuple(f"uns/{table}/{column}" for table in ("shifts", "targets") for column in ("_index", *LATENTS))
+ARRAYS += ("uns/predictions/adapted/_index", "uns/predictions/adapted/p2")
 VALUES = tuple(f"uns/run/{name}" for name in vars(Run()) if name != "versions")
 VALUES += ("uns/selection/own", "uns/selection/validation_likelihood")
 
@@ -191,7 +214,8 @@ WORDS = ("", "ok", "diverged", "default", SPOILT, GOOD, "control", "p0", "cell1"
 NUMBERS = (0, 1, -1, 2, 0.5, 1e20, -1e38, 1e300, np.nan, np.inf, -np.inf)
 SIZES = (0, 1, 2, 3, 12, len(CELLS))
 TYPES = ("bool", "i1", "u8", "f2", "c16", "S3", [("a", "f8"), ("b", "i4")])
-NEW_NAMES = ("z3", "status", "udr", "method", "own", "latents", "log_likelihood_clean", "a b", "é")
+NEW_NAMES = ("z3", "status", "udr", "method", "own", "latents", "log_likelihood_clean", "zero_shot", "a b")
+NEW_NAMES += ("é",)
 ATTRIBUTES = ("encoding-type", "encoding-version", "column-order", "_index")
 ENCODINGS = ("dict", "dataframe", "array", "string", "string-array", "csr_matrix", "categorical")
 SHAPES = (twice, half, none, without_columns, deeper, flat, reverse, np.transpose)
@@ -263,16 +287,17 @@ def others(good) -> Evaluation:
 
 def evaluate(paths: Mapping[str, Path]) -> Evaluation:
     """Evaluate fits as the workflow does, but with small forests, which take most of the time."""
-    read = {setting: read_fit(path, SPLIT) for setting, path in paths.items()}
+    read = {setting: read_fit(path, SPLIT, RESPONSE.genes) for setting, path in paths.items()}
+    grid_points, metrics = dict.fromkeys(paths, "x=1"), list(METRICS.values())
     with patch.object(latents, "DCI_TREES", 2):
-        return evaluate_fits(read, dict.fromkeys(paths, "x=1"), SPLIT, TRUTH, list(METRICS.values()), seed=0)
+        return evaluate_fits(read, grid_points, SPLIT, TRUTH, metrics, seed=0, response=RESPONSE)
 
 
 def check_tables(found: Evaluation, others: Evaluation, folder: Path) -> None:
     """Assert that both fits are in the tables, the good one as ever, and that the tables can be used."""
     assert found.status["setting"].tolist() == [SPOILT, GOOD]
     status = found.status.set_index("setting").loc[SPOILT]
-    assert status["status"] in fits.STATUSES
+    assert status["status"] in STATUSES
     assert "\n" not in status["message"]
     assert len(status["message"]) <= 1000
     values = found.metrics.set_index("setting").loc[SPOILT, "value"]

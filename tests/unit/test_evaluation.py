@@ -53,6 +53,14 @@ def test_fits_without_targets_are_compared_by_their_latents(split):
     assert agreement_of_restarts(fits, split) == pytest.approx({"r0": 1.0, "r1": 1.0})
 
 
+def test_fits_without_latents_cannot_agree(restarts, split):
+    predicted = Fit(CELLS, predictions={"zero_shot": pd.DataFrame([[1.0]], ["c"], ["gene"])})
+    assert agreement_of_restarts({"s.r0": restarts["s.r0"], "s.r1": predicted}, split) == {}
+    tables = evaluate_fits({"s": predicted}, {"s": "s"}, split, None, list(METRICS.values()), seed=0)
+    assert tables.status["status"].tolist() == ["ok"]
+    assert tables.targets.empty
+
+
 def test_a_file_that_breaks_the_contract_is_a_failed_fit(split, tmp_path):
     path = tmp_path / "fit.h5ad"
     write(Fit(CELLS[::-1], np.zeros((60, 2))), path)
@@ -158,7 +166,7 @@ def test_a_fit_that_cannot_be_evaluated_is_nothing_to_agree_with(restarts, split
 
 
 def test_nothing_that_a_file_holds_stops_its_reader(split, tmp_path, monkeypatch):
-    def fail(path, cells):
+    def fail(path, cells, genes):
         raise ZeroDivisionError("nobody foresaw this")
 
     monkeypatch.setattr(fit_file, "read", fail)

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 import svae
-from svae.contracts.fit import LIKELIHOODS, validate
+from svae.contracts.fit import validate
+from svae.contracts.fit_parts import LIKELIHOODS
 from svae.contracts.setting import Setting
 from svae.datasets.split_plan import SplitPlan
 from svae.datasets.splits import split

@@ -1,0 +1,191 @@
+"""What the cells of held-out perturbations really do, which all predictions of them are compared with.
+
+It is computed once for a dataset and split, from the cells of part ``test``. Those of part ``adapt`` are the
+same experiment done again: no prediction has to be better than what they say of the others.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+
+from svae.contracts.split import cells_of, seen_cells, trained_perturbations
+from svae.errors import BenchmarkError
+from svae.expression import TARGET_SUM, memberships, profile, pseudobulk, sparse_log_normalised
+from svae.files import read_anndata, write_anndata
+from svae.words import CONTROL
+
+LAYERS = ("test", "adapt", "p_adjusted", "weights")
+
+
+@dataclass(frozen=True, eq=False)
+class Response:
+    """Profiles of held-out perturbations, and which genes respond to them.
+
+    A profile is log1p(:data:`svae.expression.TARGET_SUM` · share of the gene in the counts of all cells).
+
+    Attributes
+    ----------
+    control
+        Profile of the unperturbed cells, one value per gene; NaN if the dataset has none.
+    mean
+        Mean response: mean of the profiles of the trained perturbations, control not among them.
+    test, adapt
+        Profiles of the halves of each held-out perturbation, perturbation × gene.
+    p_adjusted
+        Of a Welch test of the log-normalised cells of part ``test`` against the control, perturbation × gene,
+        adjusted within each perturbation (Benjamini & Hochberg 1995); NaN without a control.
+    weights
+        How much a gene tells of a perturbation, perturbation × gene: the square of |t| scaled to [0, 1],
+        where t compares the cells of part ``test`` with those of all other perturbations.
+    cells
+        Number of cells of each held-out perturbation, perturbation × (``test``, ``adapt``).
+    """
+
+    control: pd.Series
+    mean: pd.Series
+    test: pd.DataFrame
+    adapt: pd.DataFrame
+    p_adjusted: pd.DataFrame
+    weights: pd.DataFrame
+    cells: pd.DataFrame
+
+    @property
+    def genes(self) -> pd.Index:
+        """The genes of the dataset, in its order."""
+        return self.test.columns
+
+    @property
+    def has_control(self) -> bool:
+        """Whether the dataset has unperturbed cells."""
+        return bool(self.control.notna().all())
+
+
+def summarise_responses(dataset: ad.AnnData, split: pd.DataFrame) -> Response:
+    """Summarise what the cells of each held-out perturbation do.
+
+    Parameters
+    ----------
+    dataset
+        Raw counts of all cells, cells × genes.
+    split
+        One row per cell: ``cell``, ``perturbation``, ``part``.
+    """
+    test, adapt, seen = cells_of(split, "test"), cells_of(split, "adapt"), seen_cells(split)
+    trained = seen[seen.isin(trained_perturbations(split))]
+    labels = pd.Series(split["perturbation"].to_numpy(), pd.Index(split["cell"].astype(str)))
+    of_tests, held_out = _Moments.of(dataset, test)
+    of_all, names = _Moments.of(dataset, labels)
+    is_control = names == CONTROL
+    control, p = np.full(dataset.n_vars, np.nan), np.full((len(held_out), dataset.n_vars), np.nan)
+    if is_control.any():
+        control = profile(pseudobulk(dataset, labels[labels == CONTROL]).to_numpy())[0]
+        p = _adjusted(_welch_p(of_tests, of_all[is_control]))
+    weights = _weights(of_tests, of_all.others()[names.isin(held_out)])
+    return Response(
+        control=pd.Series(control, dataset.var_names),
+        mean=profile(pseudobulk(dataset, trained)).mean(),
+        test=profile(pseudobulk(dataset, test)),
+        adapt=profile(pseudobulk(dataset, adapt)),
+        p_adjusted=pd.DataFrame(p, held_out, dataset.var_names),
+        weights=pd.DataFrame(weights, held_out, dataset.var_names),
+        cells=pd.DataFrame({"test": test.value_counts(), "adapt": adapt.value_counts()}).loc[held_out],
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Moments:
+    """Of groups of log-normalised cells: number (groups × 1), sum and sum of squares (groups × genes)."""
+
+    n: np.ndarray
+    sums: np.ndarray
+    squares: np.ndarray
+
+    @classmethod
+    def of(cls, dataset: ad.AnnData, labels: pd.Series) -> tuple["_Moments", pd.Index]:
+        """Sum up the cells of each group; the names of the groups, sorted, are the second result."""
+        membership, names = memberships(labels)
+        cells = dataset[dataset.obs_names.get_indexer(labels.index)]
+        values = sparse_log_normalised(cells, TARGET_SUM).astype(float)
+        n = np.asarray(membership.sum(axis=1)).reshape(-1, 1)
+        return cls(n, (membership @ values).toarray(), (membership @ values.power(2)).toarray()), names
+
+    def __getitem__(self, groups: np.ndarray) -> "_Moments":
+        return _Moments(self.n[groups], self.sums[groups], self.squares[groups])
+
+    def others(self) -> "_Moments":
+        """For each group, the cells of all others."""
+        return _Moments(
+            self.n.sum() - self.n,
+            self.sums.sum(axis=0) - self.sums,
+            self.squares.sum(axis=0) - self.squares,
+        )
+
+    @property
+    def mean(self) -> np.ndarray:
+        return self.sums / self.n
+
+    @property
+    def variance(self) -> np.ndarray:
+        """Unbiased; NaN of a single cell, and never below 0 by rounding."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.maximum(self.squares - self.n * self.mean**2, 0) / (self.n - 1)
+
+
+def _welch_p(groups: _Moments, control: _Moments) -> np.ndarray:
+    """P of the test of Welch (1947) of each group against one, groups × genes; 1 where nothing varies."""
+    from scipy.stats import t
+
+    of_groups, of_control = groups.variance / groups.n, control.variance / control.n
+    error = of_groups + of_control
+    with np.errstate(invalid="ignore", divide="ignore"):
+        statistic = (groups.mean - control.mean) / np.sqrt(error)
+        freedom = error**2 / (of_groups**2 / (groups.n - 1) + of_control**2 / (control.n - 1))
+        p = 2 * t.sf(np.abs(statistic), freedom)
+    return np.where(np.isnan(p), 1.0, p)
+
+
+def _adjusted(p: np.ndarray) -> np.ndarray:
+    """Adjust the p of each row by the rule of Benjamini & Hochberg (1995)."""
+    from statsmodels.stats.multitest import multipletests
+
+    return np.array([multipletests(row, method="fdr_bh")[1] for row in p]).reshape(p.shape)
+
+
+def _weights(few: _Moments, others: _Moments) -> np.ndarray:
+    """Weights of Mejia et al. (2025), groups × genes: w = (|t| scaled to [0, 1] over the genes)².
+
+    This t overestimates the error of the mean of the other cells: it divides by the number of the few.
+    """
+    with np.errstate(invalid="ignore", divide="ignore"):
+        size = np.abs(few.mean - others.mean) / np.sqrt((few.variance + others.variance) / few.n)
+        size = np.nan_to_num(size, nan=0.0, posinf=0.0)
+        low, high = size.min(axis=1, keepdims=True), size.max(axis=1, keepdims=True)
+        return np.where(high > low, (size - low) / (high - low), 1.0) ** 2
+
+
+def write_response(response: Response, path: str | Path) -> None:
+    """Write `response` to `path` in one piece: perturbations × genes, the tables as layers."""
+    adata = ad.AnnData(obs=response.cells, var=pd.DataFrame(index=response.genes))
+    adata.var["control"], adata.var["mean"] = response.control, response.mean
+    for layer in LAYERS:
+        adata.layers[layer] = getattr(response, layer).to_numpy()
+    write_anndata(adata, path)
+
+
+def read_response(path: str | Path) -> Response:
+    """Read what :func:`write_response` wrote.
+
+    Raises
+    ------
+    BenchmarkError
+        If there is no such file, or it is of another kind.
+    """
+    adata = read_anndata(path)
+    for layer in LAYERS:
+        if layer not in adata.layers:
+            raise BenchmarkError(f'{path}: layers["{layer}"] is missing, so this is no file of responses')
+    tables = {name: adata.to_df(layer=name) for name in LAYERS}
+    return Response(control=adata.var["control"], mean=adata.var["mean"], cells=adata.obs, **tables)
