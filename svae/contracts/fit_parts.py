@@ -159,7 +159,7 @@ def _profiles(table: Any, place: str) -> pd.DataFrame:
     refuse_unbounded(values, place)
     if (values < 0).any(axis=None):
         raise BenchmarkError(f"{place} holds values below 0, but a profile is log(1 + x) of expected counts")
-    return values.astype(np.float32)
+    return values.astype(float)
 
 
 def _refuse_other_genes(found: pd.Index, genes: pd.Index, place: str) -> None:

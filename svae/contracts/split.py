@@ -6,6 +6,7 @@ from typing import get_args
 import numpy as np
 import pandas as pd
 
+from svae.contracts.combinations import is_combination, parts_of
 from svae.errors import BenchmarkError, unknown
 from svae.files import read_table, write_table
 from svae.words import CONTROL, Part
@@ -46,7 +47,9 @@ def combinations_of_trained(split: pd.DataFrame) -> pd.Index:
     """Held-out combinations (``A+B``) all of whose parts are trained perturbations, sorted."""
     trained = set(trained_perturbations(split))
     held_out = sorted(held_out_cells(split).unique())
-    return pd.Index([label for label in held_out if "+" in label and trained.issuperset(label.split("+"))])
+    return pd.Index(
+        [p for p in held_out if is_combination(p) and trained.issuperset(parts_of(p))], dtype=object
+    )
 
 
 def read_split(path: str | Path, labels: pd.Series | None = None) -> pd.DataFrame:

@@ -40,7 +40,8 @@ class Evaluation(NamedTuple):
     history
         ``epoch``, ``train``, ``validation``; empty if the method has no learning curve.
     held_out
-        ``metric``, ``perturbation``, ``value``: likelihoods of each held-out perturbation, of real data only.
+        ``metric``, ``perturbation``, ``value``: likelihoods and predictions of each held-out perturbation, of
+        real data only.
     targets
         ``perturbation``, ``part``, ``latent``, ``probability``, ``shift``, ``true``; latents in the order of
         the true ones they match, where there is a truth.
@@ -129,14 +130,16 @@ def metric_values(comparison: Comparison, metrics: Iterable[Metric]) -> pd.DataF
 
 
 def held_out_values(comparison: Comparison, metrics: Iterable[Metric]) -> pd.DataFrame:
-    """Compute the likelihoods of each held-out perturbation, which are what real data have replicates of.
+    """Compute likelihoods and predictions of each held-out perturbation, which real data have replicates of.
 
-    A metric of likelihood is a mean over held-out perturbations; this tells what it is the mean of. In a
-    simulation the draws of the data are the replicates, so nothing is computed where there is a truth.
+    A metric of likelihood or prediction is a mean over held-out perturbations; this tells what it is the mean
+    of. In a simulation the draws of the data are the replicates, so nothing is computed where there is a
+    truth.
 
     Returns
     -------
-    ``metric``, ``perturbation``, ``value``; perturbations with too few cells to count are left out.
+    ``metric``, ``perturbation``, ``value``; perturbations that do not count are left out: those with too few
+    cells, and those on which a metric is undefined.
     """
     rows = []
     if comparison.truth is None:
@@ -144,6 +147,10 @@ def held_out_values(comparison: Comparison, metrics: Iterable[Metric]) -> pd.Dat
         for perturbation in held_out_cells(comparison.split).unique():
             values = metric_values(comparison.of_held_out(perturbation), likelihoods)
             rows.append(values.assign(perturbation=perturbation))
+        for metric in metrics:
+            if metric.of_each is not None and metric.is_applicable(comparison.available):
+                values = metric.of_each(comparison).rename_axis("perturbation").rename("value").reset_index()
+                rows.append(values.assign(metric=metric.name))
     columns = ["metric", "perturbation", "value"]
     return pd.concat(rows)[columns].dropna() if rows else pd.DataFrame(columns=columns)
 

@@ -10,6 +10,8 @@ from svae.contracts.fit_parts import BASES, CELL_COLUMNS
 from svae.errors import BenchmarkError, unknown
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from svae.evaluation.comparison import Comparison
 
 Question = Literal["latents", "targets", "likelihood", "prediction"]
@@ -43,6 +45,7 @@ class Metric:
     headline: bool
     margin: float
     citation: str
+    of_each: Callable[[Comparison], pd.Series] | None = None
 
     @property
     def original(self) -> bool:
@@ -74,6 +77,8 @@ def metric(
     headline: bool = False,
     margin: float = float("nan"),
     citation: str = "",
+    name: str = "",
+    of_each: Callable[[Comparison], pd.Series] | None = None,
 ) -> Callable[[Compute], Compute]:
     """Make a function of a comparison a metric, which is known by the function's name.
 
@@ -102,6 +107,11 @@ def metric(
         can be called equal only where a metric states it.
     citation
         Who proposed it.
+    name
+        What the metric is known by, if not by the function's name.
+    of_each
+        For a mean over held-out perturbations: the function that returns what it is the mean of, indexed by
+        perturbation.
 
     Raises
     ------
@@ -110,10 +120,10 @@ def metric(
     """
 
     def register(compute: Compute) -> Compute:
-        name = compute.__name__
-        where = f"metric '{name}'"
-        if name in REGISTERED:
-            raise BenchmarkError(f"{where}: the name is taken, in {REGISTERED[name].compute.__module__}")
+        known_by = name or compute.__name__
+        where = f"metric '{known_by}'"
+        if known_by in REGISTERED:
+            raise BenchmarkError(f"{where}: the name is taken, in {REGISTERED[known_by].compute.__module__}")
         if question not in get_args(Question):
             raise unknown("question", question, get_args(Question), where)
         if direction not in get_args(Direction):
@@ -124,8 +134,20 @@ def metric(
                     raise unknown("need", choice, NEEDS, where)
         if margin <= 0:
             raise BenchmarkError(f"{where}: margin is {margin:g}, not a number above 0")
-        REGISTERED[name] = Metric(
-            name, compute, label, question, direction, low, high, needs, decimals, headline, margin, citation
+        REGISTERED[known_by] = Metric(
+            name=known_by,
+            compute=compute,
+            label=label,
+            question=question,
+            direction=direction,
+            low=low,
+            high=high,
+            needs=needs,
+            decimals=decimals,
+            headline=headline,
+            margin=margin,
+            citation=citation,
+            of_each=of_each,
         )
         return compute
 

@@ -75,7 +75,7 @@ def summarise_responses(dataset: ad.AnnData, split: pd.DataFrame) -> Response:
     """
     test, adapt, seen = cells_of(split, "test"), cells_of(split, "adapt"), seen_cells(split)
     trained = seen[seen.isin(trained_perturbations(split))]
-    labels = pd.Series(split["perturbation"].to_numpy(), pd.Index(split["cell"].astype(str)))
+    labels = pd.concat([seen, adapt, test])
     of_tests, held_out = _Moments.of(dataset, test)
     of_all, names = _Moments.of(dataset, labels)
     is_control = names == CONTROL

@@ -14,7 +14,7 @@ CELLS = pd.Index(["a", "b", "c", "d"])
 TARGETS = pd.DataFrame([[1.0, 0.0], [0.5, 0.25]], index=["control", "p1"], columns=["z1", "z2"])
 
 GENES = pd.Index(["g1", "g2", "g3"])
-PROFILES = pd.DataFrame([[0.0, 7.5, 8.5], [1.5, 8.0, 8.0]], ["p2", "p3"], GENES, dtype=np.float32)
+PROFILES = pd.DataFrame([[0.0, 7.5, 8.5], [1.5, 8.0, 8.0]], ["p2", "p3"], GENES)
 
 
 def good_fit() -> Fit:

@@ -1,12 +1,13 @@
 import subprocess
 import sys
+from typing import get_args
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from svae.errors import BenchmarkError
-from svae.evaluation.metric import REGISTERED, metric
+from svae.evaluation.metric import REGISTERED, Question, metric
 from svae.evaluation.metrics import METRICS, choose_metrics, metrics_table, within_range
 
 DESCRIPTION = {"label": "Mine", "question": "latents", "direction": "higher", "needs": ("latents",)}
@@ -17,7 +18,7 @@ def test_the_table_describes_every_metric():
     assert table.index.tolist() == list(METRICS)
     assert table.index.name == "metric"
     assert set(table["direction"]) == {"higher", "lower"}
-    assert table["question"].drop_duplicates().tolist() == ["latents", "targets", "likelihood"]
+    assert table["question"].drop_duplicates().tolist() == list(get_args(Question))
     assert table.loc["mcc_pearson", ["low", "high"]].tolist() == [0, 1]
     assert np.isnan(table.loc["inll_same_cells", "low"])
     assert table.loc["target_f1", "needs"] == "truth,latents,targets|shifts"
@@ -28,8 +29,9 @@ def test_the_table_describes_every_metric():
         "inll_same_cells_original",
     ]
     headlines = ["mcc_pearson", "target_f1", "inll_zero_shot", "inll_clean"]
+    headlines += ["pearson_delta_zero_shot_calibrated", "pearson_delta_adapted_calibrated"]
     assert table.index[table["headline"]].tolist() == headlines
-    assert table.loc[headlines, "decimals"].tolist() == [3, 3, 1, 1]
+    assert table.loc[headlines, "decimals"].tolist() == [3, 3, 1, 1, 3, 3]
     assert table.loc[headlines, "margin"].gt(0).all(), "leaders are compared by them"
 
 

@@ -1,0 +1,184 @@
+"""Prediction: does a method say what held-out perturbations do to genes.
+
+Each function scores every held-out perturbation, and becomes a metric for each basis of predictions, on its
+own scale and on the calibrated one (:mod:`svae.evaluation.prediction`). A delta is what a profile differs by
+from that of the *real* control, whatever a method believes of unperturbed cells.
+"""
+
+import numpy as np
+
+from svae.contracts.combinations import parts_of
+from svae.evaluation.prediction import Prediction, prediction_score
+
+FEWEST_GENES = 10
+"""A perturbation with fewer truly differential genes has no score on these."""
+
+SIGNS_RIGHT = 0.9
+"""Reach ends where the directions of fewer genes so far are right."""
+
+TIE = 1e-9
+"""Distances that differ by less are equal."""
+
+
+@prediction_score(label="Pearson of deltas", low=-1, high=1, needs=("control",), headline=True)
+def pearson_delta(prediction: Prediction) -> np.ndarray:
+    """Pearson correlation of predicted and actual deltas, over all genes.
+
+    0 for a prediction that moves all genes alike, such as the control itself.
+    """
+    return cosine(*(centred(delta) for delta in prediction.from_control))
+
+
+@prediction_score(label="Cosine of deltas", low=-1, high=1, needs=("control",))
+def cosine_delta(prediction: Prediction) -> np.ndarray:
+    """Cosine of predicted and actual deltas, over all genes; 0 for the control itself."""
+    return cosine(*prediction.from_control)
+
+
+@prediction_score(label="Pearson of deltas, differential genes", low=-1, high=1, needs=("control",))
+def pearson_delta_differential(prediction: Prediction) -> np.ndarray:
+    """Pearson correlation of predicted and actual deltas, over truly differential genes."""
+    genes = prediction.differential
+    return where_enough(genes, cosine(*(centred(delta, genes) for delta in prediction.from_control)))
+
+
+@prediction_score(label="Cosine of deltas, differential genes", low=-1, high=1, needs=("control",))
+def cosine_delta_differential(prediction: Prediction) -> np.ndarray:
+    """Cosine of predicted and actual deltas, over truly differential genes."""
+    genes = prediction.differential
+    return where_enough(genes, cosine(*(np.where(genes, delta, 0) for delta in prediction.from_control)))
+
+
+@prediction_score(
+    label="Pearson of differences to the mean response",
+    low=-1,
+    high=1,
+    citation="Viñas Torné et al. 2025",
+)
+def pearson_delta_from_mean(prediction: Prediction) -> np.ndarray:
+    """Pearson correlation of predicted and actual differences to the mean response, over all genes.
+
+    What all perturbations do to cells is taken off, and what is specific to each one is left. 0 for the mean
+    response itself.
+    """
+    return cosine(*(centred(delta) for delta in prediction.from_mean))
+
+
+@prediction_score(
+    label="Weighted mean squared error",
+    direction="lower",
+    low=0,
+    decimals=4,
+    citation="Mejia et al. 2025",
+)
+def weighted_mse(prediction: Prediction) -> np.ndarray:
+    """Mean squared error of profiles, genes weighted by what they tell of the perturbation."""
+    return (prediction.weights * (prediction.predicted - prediction.actual) ** 2).sum(axis=1)
+
+
+@prediction_score(label="Weighted R²", high=1, citation="Mejia et al. 2025")
+def weighted_r2(prediction: Prediction) -> np.ndarray:
+    """Share of the weighted variance over genes of differences to the mean response that is predicted.
+
+    At most 0 for the mean response itself.
+    """
+    weights, (predicted, actual) = prediction.weights, prediction.from_mean
+    mean = (weights * actual).sum(axis=1, keepdims=True)
+    missed = (weights * (predicted - actual) ** 2).sum(axis=1)
+    return 1 - ratio(missed, (weights * (actual - mean) ** 2).sum(axis=1))
+
+
+@prediction_score(
+    label="Perturbation discrimination",
+    low=0,
+    high=1,
+    needs=("control",),
+    citation="Roohani et al. 2025",
+)
+def discrimination(prediction: Prediction) -> np.ndarray:
+    """Place of the right perturbation among all held-out ones, by the cosine distance of their deltas.
+
+    1 − k / (n − 1), where k of the n actual deltas are nearer to the predicted one than the right one is;
+    equally near ones count half. A prediction that is the same for all has a mean of 0.5. The genes that are
+    perturbed are left out, since each gives its own perturbation away; a delta of 0 has distance 1 to all.
+    """
+    perturbed = {part for label in prediction.perturbations for part in parts_of(label)}
+    kept = ~prediction.profiles.columns.isin(perturbed)
+    predicted, actual = (unit(delta[:, kept]) for delta in prediction.from_control)
+    distances, n = 1 - predicted @ actual.T, len(actual)
+    right = np.diag(distances)[:, None]
+    nearer = (distances < right - TIE).sum(axis=1)
+    equal = (np.abs(distances - right) <= TIE).sum(axis=1) - 1
+    return 1 - ratio(nearer + equal / 2, np.full(n, n - 1.0))
+
+
+@prediction_score(
+    label="Direction fidelity of differential genes",
+    low=0,
+    high=1,
+    needs=("control",),
+    citation="Roohani et al. 2025",
+)
+def direction_fidelity(prediction: Prediction) -> np.ndarray:
+    """Share of the truly differential genes that are predicted to be so, with the right direction.
+
+    A prediction of means calls no gene significant. As many genes as are truly differential, those of the
+    largest predicted deltas, are therefore taken for the predicted ones.
+    """
+    genes, (predicted, actual) = prediction.differential, prediction.from_control
+    count = genes.sum(axis=1, keepdims=True)
+    order = np.argsort(-np.abs(predicted), axis=1, kind="stable")
+    rank = np.argsort(order, axis=1)
+    found = genes & (rank < count) & (np.sign(predicted) == np.sign(actual)) & (predicted != 0)
+    return where_enough(genes, ratio(found.sum(axis=1), count[:, 0]))
+
+
+@prediction_score(
+    label="Reach of differential genes",
+    low=0,
+    high=1,
+    needs=("control",),
+    citation="Roohani et al. 2025",
+)
+def reach(prediction: Prediction) -> np.ndarray:
+    """Share of the truly differential genes down to which nine in ten predicted directions are right.
+
+    The genes are taken in the order of their predicted deltas, largest first.
+    """
+    genes, (predicted, actual) = prediction.differential, prediction.from_control
+    order = np.argsort(np.where(genes, -np.abs(predicted), np.inf), axis=1, kind="stable")
+    right = (np.sign(predicted) == np.sign(actual)) & (predicted != 0) & genes
+    depth = np.arange(1, genes.shape[1] + 1)
+    share_right = np.cumsum(np.take_along_axis(right, order, axis=1), axis=1) / depth
+    count = genes.sum(axis=1)
+    within = (share_right >= SIGNS_RIGHT) & (depth <= count[:, None])
+    return where_enough(genes, ratio((within * depth).max(axis=1, initial=0), count))
+
+
+def centred(deltas: np.ndarray, genes: np.ndarray | None = None) -> np.ndarray:
+    """Take off each row its mean over the chosen `genes` (n × genes, all by default); others become 0."""
+    chosen = np.ones(deltas.shape, dtype=bool) if genes is None else genes
+    mean = ratio(np.where(chosen, deltas, 0).sum(axis=1), chosen.sum(axis=1))
+    return np.where(chosen, deltas - mean[:, None], 0)
+
+
+def unit(deltas: np.ndarray) -> np.ndarray:
+    """Scale each row to length 1; rows of zeros stay zeros."""
+    length = np.linalg.norm(deltas, axis=1, keepdims=True)
+    return np.divide(deltas, length, out=np.zeros_like(deltas), where=length > TIE)
+
+
+def cosine(predicted: np.ndarray, actual: np.ndarray) -> np.ndarray:
+    """Cosine of each row of two tables; 0 where the prediction is zero, NaN where what it predicts is."""
+    values = (unit(predicted) * unit(actual)).sum(axis=1)
+    return np.where(np.linalg.norm(actual, axis=1) > TIE, values, np.nan)
+
+
+def ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+    """Divide; NaN where the divisor is 0."""
+    return np.divide(above, below, out=np.full(np.shape(above), np.nan), where=np.asarray(below) != 0)
+
+
+def where_enough(genes: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Keep the `values` of perturbations with enough truly differential `genes`, n × genes; else NaN."""
+    return np.where(genes.sum(axis=1) >= FEWEST_GENES, values, np.nan)
