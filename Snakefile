@@ -40,6 +40,7 @@ include: "rules/data.smk"
 include: "rules/simulate.smk"
 include: "rules/models.smk"
 include: "rules/methods/_linear.smk"
+include: "rules/methods/_scvi_tools.smk"
 
 
 for method in filterfalse(is_model, scope.methods):

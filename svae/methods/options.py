@@ -11,41 +11,67 @@ from pydantic import BeforeValidator, Field
 
 from svae.errors import BenchmarkError
 from svae.options import Options
-from svae.values import Count, NonNegative, WholeNonNegative, number_in
+from svae.values import BatchSize, Count, NonNegative, ProperFraction, WholeNonNegative, number_in
 
-SCIKIT_LEARNS: Any = None
-"""Stands for a default, which is that of scikit-learn or the method's own; it is never handed on."""
+LIBRARYS: Any = None
+"""Stands for a default, which is that of the library or the method's own; it is never handed on."""
 
 
 class PCAOptions(Options):
     """Arguments of :class:`sklearn.decomposition.PCA`, the number of components as `n_latent`."""
 
-    n_latent: Count = SCIKIT_LEARNS
-    whiten: bool = SCIKIT_LEARNS
-    svd_solver: Literal["auto", "full", "covariance_eigh", "arpack", "randomized"] = SCIKIT_LEARNS
-    tol: NonNegative = SCIKIT_LEARNS
-    iterated_power: WholeNonNegative | Literal["auto"] = SCIKIT_LEARNS
-    n_oversamples: Count = SCIKIT_LEARNS
-    power_iteration_normalizer: Literal["auto", "QR", "LU", "none"] = SCIKIT_LEARNS
+    n_latent: Count = LIBRARYS
+    whiten: bool = LIBRARYS
+    svd_solver: Literal["auto", "full", "covariance_eigh", "arpack", "randomized"] = LIBRARYS
+    tol: NonNegative = LIBRARYS
+    iterated_power: WholeNonNegative | Literal["auto"] = LIBRARYS
+    n_oversamples: Count = LIBRARYS
+    power_iteration_normalizer: Literal["auto", "QR", "LU", "none"] = LIBRARYS
 
 
 class ContrastOptions(Options):
     """The constant of the contrast function `logcosh`, between 1 and 2."""
 
-    alpha: Annotated[float, Field(ge=1, le=2), BeforeValidator(number_in)] = SCIKIT_LEARNS
+    alpha: Annotated[float, Field(ge=1, le=2), BeforeValidator(number_in)] = LIBRARYS
 
 
 class ICAOptions(Options):
     """Arguments of :class:`sklearn.decomposition.FastICA`, the number of components as `n_latent`."""
 
-    n_latent: Count = SCIKIT_LEARNS
-    algorithm: Literal["parallel", "deflation"] = SCIKIT_LEARNS
-    whiten: Literal["unit-variance", "arbitrary-variance"] = SCIKIT_LEARNS
-    fun: Literal["logcosh", "exp", "cube"] = SCIKIT_LEARNS
-    fun_args: ContrastOptions = SCIKIT_LEARNS
-    max_iter: Count = SCIKIT_LEARNS
-    tol: NonNegative = SCIKIT_LEARNS
-    whiten_solver: Literal["svd", "eigh"] = SCIKIT_LEARNS
+    n_latent: Count = LIBRARYS
+    algorithm: Literal["parallel", "deflation"] = LIBRARYS
+    whiten: Literal["unit-variance", "arbitrary-variance"] = LIBRARYS
+    fun: Literal["logcosh", "exp", "cube"] = LIBRARYS
+    fun_args: ContrastOptions = LIBRARYS
+    max_iter: Count = LIBRARYS
+    tol: NonNegative = LIBRARYS
+    whiten_solver: Literal["svd", "eigh"] = LIBRARYS
+
+
+class ScviToolsOptions(Options):
+    """Arguments that the models of scvi-tools have in common, and of their training."""
+
+    n_latent: Count = LIBRARYS
+    n_hidden: Count = LIBRARYS
+    n_layers: Count = LIBRARYS
+    dropout_rate: ProperFraction = LIBRARYS
+    max_epochs: Count = LIBRARYS
+    batch_size: BatchSize = LIBRARYS
+    early_stopping: bool = LIBRARYS
+
+
+class SCVIOptions(ScviToolsOptions):
+    """Arguments of :class:`scvi.model.SCVI`; scANVI starts from one, and takes the same."""
+
+    gene_likelihood: Literal["zinb", "nb", "poisson"] = LIBRARYS
+    dispersion: Literal["gene", "gene-batch"] = LIBRARYS
+
+
+class ContrastiveVIOptions(ScviToolsOptions):
+    """Arguments of :class:`scvi.external.ContrastiveVI`; `n_latent` is its number of salient latents."""
+
+    n_background_latent: Count = LIBRARYS
+    wasserstein_penalty: NonNegative = LIBRARYS
 
 
 class RandomOptions(Options):
@@ -61,6 +87,9 @@ class OracleOptions(Options):
 OPTIONS: dict[str, type[Options]] = {
     "pca": PCAOptions,
     "ica": ICAOptions,
+    "scvi": SCVIOptions,
+    "scanvi": SCVIOptions,
+    "contrastive_vi": ContrastiveVIOptions,
     "random": RandomOptions,
     "oracle": OracleOptions,
 }

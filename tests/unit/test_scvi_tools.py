@@ -1,0 +1,100 @@
+"""Models of scvi-tools: trained as the library does it, on the cells that the split allows."""
+
+import numpy as np
+import pytest
+import scvi
+from scvi.model import SCVI
+
+from svae.contracts.fit import validate
+from svae.contracts.setting import Setting
+from svae.contracts.split import cells_of, seen_cells
+from svae.datasets.split_plan import SplitPlan
+from svae.datasets.splits import split
+from svae.errors import BenchmarkError
+from svae.expression import profile, pseudobulk
+from svae.methods.scvi_tools import MODELS, fit_scvi_tools
+from svae.simulation import simulate
+
+
+@pytest.fixture(scope="module")
+def screen():
+    """A small screen with two of six perturbations held out."""
+    size = {"perturbations": 6, "cells_per_perturbation": 20, "control_cells": 30, "genes": 15}
+    dataset, _ = simulate("screen", seed=0, latents=3, hidden=8, **size)
+    return dataset, split(dataset.obs["perturbation"], SplitPlan(kind="random", held_out=2), seed=0)
+
+
+def fit(method, screen, **options):
+    setting = Setting("s", 1, {"n_latent": 3, "max_epochs": 2} | options)
+    return fit_scvi_tools(method, *screen, setting, likelihood_samples=5, accelerator="cpu")
+
+
+@pytest.mark.parametrize("method", MODELS)
+def test_a_fit_keeps_the_contract_and_follows_from_its_seed(method, screen):
+    first = validate(fit(method, screen), "fit.h5ad", screen[0].obs_names)
+    np.testing.assert_array_equal(first.latents, fit(method, screen).latents)
+    assert first.run.status == "ok"
+    assert first.history["validation"].notna().all()
+    assert first.selection["validation_likelihood"] == -first.history["validation"].iloc[-1]
+
+
+@pytest.mark.parametrize("method", MODELS)
+def test_cells_of_held_out_perturbations_are_not_trained_on(method, screen):
+    dataset, parts = screen
+    other = dataset.copy()
+    unseen = ~other.obs_names.isin(seen_cells(parts).index)
+    other.X[np.flatnonzero(unseen)] = other.X[np.flatnonzero(unseen)] * 3
+    before, after = fit(method, screen).latents, fit(method, (other, parts)).latents
+    np.testing.assert_array_equal(before[~unseen], after[~unseen])
+    assert not np.array_equal(before[unseen], after[unseen])
+
+
+def test_scvi_is_what_the_library_makes_of_the_same_cells(screen):
+    dataset, parts = screen
+    seen = dataset[dataset.obs_names.isin(seen_cells(parts).index)].copy()
+    part = parts.set_index("cell")["part"].reindex(seen.obs_names)
+    scvi.settings.seed = 1
+    SCVI.setup_anndata(seen)
+    model = SCVI(seen, n_latent=3)
+    indices = [np.flatnonzero(part == "train"), np.flatnonzero(part == "validation"), np.array([], dtype=int)]
+    # Validation draws random numbers, too.
+    model.train(
+        max_epochs=2,
+        accelerator="cpu",
+        check_val_every_n_epoch=1,
+        datasplitter_kwargs={"external_indexing": indices},
+    )
+    latents = fit("scvi", screen).latents[dataset.obs_names.isin(seen.obs_names)]
+    np.testing.assert_allclose(latents, model.get_latent_representation(), atol=1e-4)
+
+
+def test_all_protocols_score_cells_alike_because_no_shift_can_adapt(screen):
+    scores = fit("scvi", screen).scores.dropna()
+    assert len(scores) > 0
+    np.testing.assert_array_equal(scores["log_likelihood_zero_shot"], scores["log_likelihood_clean"])
+
+
+@pytest.mark.parametrize("method", MODELS)
+def test_what_a_model_expects_is_nearer_to_the_cells_that_it_was_shown(method, screen):
+    dataset, parts = screen
+    predictions = fit(method, screen, max_epochs=60, batch_size=16).predictions
+    adapt = cells_of(parts, "adapt")
+    real = profile(pseudobulk(dataset, adapt))
+    assert list(predictions["adapted"].index) == list(real.index)
+    error = {basis: np.abs(table - real).to_numpy().mean() for basis, table in predictions.items()}
+    assert error["adapted"] < 0.8 * error["zero_shot"]
+    assert (predictions["zero_shot"].nunique() == 1).all(), "nothing is known of an unseen perturbation"
+
+
+def test_without_control_cells_contrastive_vi_does_not_apply(screen):
+    dataset, parts = screen
+    perturbed = dataset[dataset.obs["perturbation"] != "control"].copy()
+    parts = parts[parts["perturbation"] != "control"]
+    found = fit("contrastive_vi", (perturbed, parts))
+    assert found.run.status == "not_applicable"
+    assert "there are no control cells" in found.run.message
+
+
+def test_an_option_out_of_range_is_told(screen):
+    with pytest.raises(BenchmarkError, match=r"method 'scvi', setting 's': dropout_rate: .*less than 1"):
+        fit("scvi", screen, dropout_rate=1.5)
