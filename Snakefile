@@ -41,6 +41,7 @@ include: "rules/simulate.smk"
 include: "rules/models.smk"
 include: "rules/methods/_linear.smk"
 include: "rules/methods/_scvi_tools.smk"
+include: "rules/methods/_factors.smk"
 
 
 for method in filterfalse(is_model, scope.methods):

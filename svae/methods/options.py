@@ -74,6 +74,28 @@ class ContrastiveVIOptions(ScviToolsOptions):
     wasserstein_penalty: NonNegative = LIBRARYS
 
 
+class GSFAOptions(Options):
+    """How the sampler of guided sparse factor analysis runs; its priors are those of Zhou et al. (2023)."""
+
+    n_latent: Count
+    sweeps: Count = 1000
+    """Draws of everything. The paper takes 3,000, the released package 500."""
+    burn_in: ProperFraction = 0.5
+    """Share of the sweeps, from the first on, that is left out of the averages."""
+
+
+class PerturbVIOptions(Options):
+    """How the variational posterior of perturbVI is made and found."""
+
+    n_latent: Count
+    effects: Count = 20
+    """Single effects of each latent: at most so many genes have a loading."""
+    iterations: Count = 1000
+    """Updates of everything, at most."""
+    tolerance: NonNegative = 1e-4
+    """Nats per cell; an iteration that raises the lower bound by less is the last."""
+
+
 class RandomOptions(Options):
     """The lower anchor has as many latents as it is told."""
 
@@ -90,13 +112,15 @@ OPTIONS: dict[str, type[Options]] = {
     "scvi": SCVIOptions,
     "scanvi": SCVIOptions,
     "contrastive_vi": ContrastiveVIOptions,
+    "gsfa": GSFAOptions,
+    "perturbvi": PerturbVIOptions,
     "random": RandomOptions,
     "oracle": OracleOptions,
 }
 """Options by method."""
 
-COMPONENTS = ("pca", "ica")
-"""Methods whose latents are components of genes."""
+COMPONENTS = ("pca", "ica", "gsfa", "perturbvi")
+"""Methods whose latents are components of genes, or begin as such."""
 
 WORKS_WITH: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "pca": {

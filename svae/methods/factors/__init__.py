@@ -1,0 +1,1 @@
+"""Linear factor models with sparse shifts: sVAE+ with a linear decoder."""

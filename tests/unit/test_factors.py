@@ -1,0 +1,250 @@
+"""Linear factor models with sparse shifts: they recover what they assume, and their shortcuts are exact."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import norm
+
+from svae.contracts.setting import Setting
+from svae.contracts.split import held_out_cells, seen_cells, trained_perturbations
+from svae.datasets.split_plan import SplitPlan
+from svae.datasets.splits import split_dataset
+from svae.errors import BenchmarkError
+from svae.evaluation.metrics.targets import target_scores
+from svae.evaluation.response import summarise_responses
+from svae.methods.factors.expression import PseudoCells, Standardisation
+from svae.methods.factors.fit import METHODS, fit_factors
+from svae.methods.factors.gsfa import Chain, wishart_root
+from svae.methods.factors.model import Factors, Posterior, first_factors
+from svae.methods.factors.perturbvi import climb
+from svae.methods.factors.predictions import Decoder, adapted_shifts, predictions
+from svae.simulation import simulate
+
+LINEAR = {
+    "perturbations": 20,
+    "cells_per_perturbation": 100,
+    "control_cells": 200,
+    "latents": 3,
+    "genes": 100,
+    "loading_density": 0.15,
+    "noise_sd": 0.5,
+    "depth": 3,
+    "shift_low": 1,
+    "shift_high": 2,
+}
+"""Sizes at which the simulator of GSFA leaves no doubt about targets."""
+FAST = {"gsfa": {"sweeps": 200}, "perturbvi": {}}
+
+
+def drawn(seed, **changed):
+    dataset, truth = simulate("gsfa_linear", seed=seed, **{**LINEAR, **changed})
+    return dataset, split_dataset(dataset, SplitPlan(kind="random", held_out=3), seed=0), truth
+
+
+@pytest.fixture(scope="module")
+def screen():
+    return drawn(seed=0)
+
+
+@pytest.fixture(scope="module")
+def fits(screen):
+    dataset, split, _ = screen
+    return {
+        method: fit_factors(method, dataset, split, Setting("s", 1, {"n_latent": 3, **options}))
+        for method, options in FAST.items()
+    }
+
+
+def made_up(seed=0, cells=300, genes=12, perturbations=5, latents=2):
+    """Standardised expression of the model itself, its design and its factors."""
+    random = np.random.default_rng(seed)
+    design = np.eye(perturbations + 1)[random.integers(0, perturbations + 1, cells)][:, :-1]
+    factors = Factors(
+        loadings=random.normal(size=(genes, latents)) * (random.random((genes, latents)) < 0.5),
+        noise=random.uniform(0.3, 1, genes),
+        baseline=random.normal(size=latents),
+        shifts=random.normal(0, 2, (perturbations, latents))
+        * (random.random((perturbations, latents)) < 0.5),
+    )
+    z = factors.baseline + design @ factors.shifts + random.normal(size=(cells, latents))
+    expression = z @ factors.loadings.T + random.normal(size=(cells, genes)) * np.sqrt(factors.noise)
+    return expression, design, factors
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_targets_are_found_where_the_assumptions_hold(method):
+    scores = []
+    for seed in range(3):
+        dataset, split, truth = drawn(seed)
+        fit = fit_factors(method, dataset, split, Setting("s", 1, {"n_latent": 3, **FAST[method]}))
+        cells = seen_cells(split).index
+        true_targets, true_latents = truth.uns["targets"].loc[fit.targets.index], truth[cells].obsm["latents"]
+        latents = fit.latents[fit.cells.get_indexer(cells)]
+        scores.append(target_scores(true_targets, fit.targets, true_latents, latents)["f1"])
+    assert np.mean(scores) >= 0.95
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_held_out_profiles_are_predicted_from_their_adapt_cells(method, screen, fits):
+    dataset, split, _ = screen
+    response = summarise_responses(dataset, split)
+    found = fits[method].predictions
+    error = {
+        basis: ((found[basis] - response.test) ** 2).mean(axis=None) for basis in ("zero_shot", "adapted")
+    }
+    assert error["adapted"] < 0.5 * ((response.mean - response.test) ** 2).mean(axis=None)
+    assert error["adapted"] < 0.5 * error["zero_shot"]
+    pd.testing.assert_series_equal(*(found["zero_shot"].iloc[row] for row in (0, 1)), check_names=False)
+    near_control = ((found["zero_shot"].iloc[0] - response.control) ** 2).mean()
+    assert near_control < ((response.mean - response.control) ** 2).mean()
+
+
+def test_pseudo_cells_are_few_and_have_the_products_of_all_cells():
+    expression, design, _ = made_up()
+    cells = PseudoCells.of(expression, design)
+    few = np.column_stack([cells.expression, cells.design, cells.ones])
+    every = np.column_stack([expression, design, np.ones(len(design))])
+    assert len(few) == every.shape[1] < len(every)
+    np.testing.assert_allclose(few.T @ few, every.T @ every, atol=1e-9 * len(every))
+
+
+def test_columns_that_say_nothing_make_no_pseudo_cells():
+    expression, design, _ = made_up()
+    without_control = design.any(axis=1)  # the design then sums to one in every cell
+    cells = PseudoCells.of(expression[without_control], design[without_control])
+    assert len(cells.expression) == expression.shape[1] + design.shape[1]
+
+
+def test_latents_drawn_for_pseudo_cells_have_the_moments_of_all_cells():
+    expression, design, factors = made_up(cells=60)
+    cells = PseudoCells.of(expression, design)
+    chain = Chain(cells, factors, np.random.default_rng(0))
+    chain.factors = factors
+    drawn = [chain._draw_latents() for _ in range(2000)]
+
+    covariance = np.linalg.inv(np.eye(2) + factors.loadings.T / factors.noise @ factors.loadings)
+    means = (
+        expression @ (factors.loadings / factors.noise[:, None]) + factors.baseline + design @ factors.shifts
+    )
+    random = np.random.default_rng(1)
+    noise = random.standard_normal((2000, len(means), 2)) @ np.linalg.cholesky(covariance).T
+    latents = means @ covariance + noise
+    squares = latents.transpose(0, 2, 1) @ latents
+    for one, all_of_them in (
+        (np.array([draw.latents for draw in drawn]), squares),
+        (np.array([draw.total for draw in drawn]), latents.sum(axis=1)),
+        (np.array([draw.design for draw in drawn]), design.T @ latents),
+    ):
+        error = all_of_them.std(axis=0) / np.sqrt(2000)
+        assert (np.abs(one.mean(axis=0) - all_of_them.mean(axis=0)) < 6 * error).all()
+        np.testing.assert_allclose(one.std(axis=0), all_of_them.std(axis=0), rtol=0.1)
+
+
+@pytest.mark.parametrize("freedom", [0, 1, 2, 7])
+def test_a_wishart_matrix_has_its_mean(freedom):
+    random = np.random.default_rng(0)
+    roots = [wishart_root(freedom, 3, random) for _ in range(2000)]
+    mean = sum(root.T @ root for root in roots) / len(roots)
+    np.testing.assert_allclose(mean, freedom * np.eye(3), atol=0.1 * np.sqrt(freedom))
+
+
+def test_inclusion_is_the_posterior_odds_of_a_shift():
+    expression, design, factors = made_up()
+    chain = Chain(PseudoCells.of(expression, design), factors, np.random.default_rng(0))
+    products, share, variance = chain._draw_latents(), chain.shifted_share.copy(), chain.shift_variance.copy()
+    baseline, _ = chain._draw_shifts(products)
+    count, total = design.sum(axis=0), products.design
+    mean = total / count[:, None] - baseline  # normal around the shift, with the variance 1 / count
+    on = share[:, None] * norm.pdf(mean, scale=np.sqrt(variance + 1 / count)[:, None])
+    off = (1 - share)[:, None] * norm.pdf(mean, scale=np.sqrt(1 / count)[:, None])
+    np.testing.assert_allclose(chain.inclusion, on / (on + off), atol=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_lower_bound_never_falls(seed):
+    expression, design, _ = made_up(seed, latents=3)
+    cells = PseudoCells.of(expression, design)
+    losses = climb(cells, first_factors(cells, 3, seed), effects=4, iterations=60, tolerance=0.0).losses
+    assert np.diff(losses).max() < 1e-9
+    assert len(losses) > 10
+
+
+def test_climbing_ends_when_little_is_gained():
+    expression, design, _ = made_up()
+    cells = PseudoCells.of(expression, design)
+    start = first_factors(cells, 2, 0)
+    losses = climb(cells, start, effects=4, iterations=500, tolerance=1e-3).losses
+    gains = -np.diff(losses)
+    assert (gains[:-1] >= 1e-3).all()
+    assert gains[-1] < 1e-3
+
+
+def test_the_size_of_a_cell_follows_its_depth_and_no_perturbation_of_few_genes():
+    random = np.random.default_rng(0)
+    rates = np.tile(random.uniform(5, 20, 30), (200, 1))
+    rates[:100, :5] *= 20  # most of the counts of these cells
+    depth = random.uniform(0.5, 2, 200)
+    dataset, _, _ = drawn(seed=0, genes=30)
+    dataset = dataset[:200].copy()
+    dataset.X = np.round(rates * depth[:, None])
+    sizes = Standardisation.of(dataset)._sizes(np.asarray(dataset.X))
+    assert np.corrcoef(sizes, depth)[0, 1] > 0.99
+    assert sizes[:100].mean() / depth[:100].mean() == pytest.approx(
+        sizes[100:].mean() / depth[100:].mean(), rel=0.1
+    )
+
+
+def test_shifts_of_held_out_perturbations_are_their_posterior_means(screen):
+    dataset, split, _ = screen
+    scale = Standardisation.of(dataset[seen_cells(split).index])
+    labels = held_out_cells(split)
+    _, _, factors = made_up(genes=100, latents=2)
+    posterior = Posterior(factors, np.ones_like(factors.shifts), [])
+    found = adapted_shifts(posterior, scale, dataset, labels)
+    covariance = factors.loadings @ factors.loadings.T + np.diag(factors.noise)
+    for name, cells in labels.groupby(labels):
+        mean = scale.apply(dataset[cells.index]).mean(axis=0) - factors.loadings @ factors.baseline
+        gain = np.diag(posterior.slab) @ factors.loadings.T
+        expected = gain @ np.linalg.solve(factors.loadings @ gain + covariance / len(cells), mean)
+        np.testing.assert_allclose(found.loc[name], expected, rtol=1e-6, atol=1e-9)
+
+
+def test_combinations_are_predicted_from_the_shifts_of_their_parts(screen):
+    dataset, split, _ = screen
+    first, second, *others = trained_perturbations(split).sort_values()
+    held_out = held_out_cells(split).iloc[0]
+    split = split.replace({"perturbation": {held_out: f"{first}+{second}"}})
+    scale = Standardisation.of(dataset[seen_cells(split).index])
+    _, _, factors = made_up(genes=100, perturbations=2 + len(others))
+    decoder = Decoder(scale, factors, np.ones(100))
+    posterior = Posterior(factors, np.ones_like(factors.shifts), [])
+    found = predictions(decoder, posterior, pd.Index([first, second, *others]), dataset, split)
+    assert found["combination"].index.tolist() == [f"{first}+{second}"]
+    both = pd.DataFrame(factors.shifts[[0]] + factors.shifts[[1]], [f"{first}+{second}"])
+    pd.testing.assert_frame_equal(found["combination"], decoder.profiles(both, dataset.var_names))
+
+
+def test_more_latents_than_genes_are_told_in_the_fit(screen):
+    dataset, split, _ = screen
+    fit = fit_factors("gsfa", dataset, split, Setting("s", 1, {"n_latent": 101}))
+    assert fit.run.status == "failed"
+    assert "101 latents of 1900 cells to fit and 100 genes" in fit.run.message
+
+
+@pytest.mark.parametrize(
+    ("method", "option", "said"),
+    [
+        ("gsfa", {"sweps": 3}, "did you mean 'sweeps'"),
+        ("gsfa", {"burn_in": 1.0}, "burn_in"),
+        ("perturbvi", {"tolerance": -1}, "tolerance"),
+    ],
+)
+def test_options_are_checked(screen, method, option, said):
+    dataset, split, _ = screen
+    with pytest.raises(BenchmarkError, match=f"method '{method}', setting 's': .*{said}"):
+        fit_factors(method, dataset, split, Setting("s", 1, {"n_latent": 3, **option}))
+
+
+def test_an_unknown_method_is_told():
+    with pytest.raises(BenchmarkError, match="did you mean 'gsfa'"):
+        fit_factors("gfsa", None, None, Setting("s"))
