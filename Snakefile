@@ -42,6 +42,7 @@ include: "rules/models.smk"
 include: "rules/methods/_linear.smk"
 include: "rules/methods/_scvi_tools.smk"
 include: "rules/methods/_factors.smk"
+include: "rules/methods/_predictor.smk"
 
 
 for method in filterfalse(is_model, scope.methods):

@@ -14,6 +14,7 @@ from snakemake.exceptions import WorkflowError
 import svae
 from svae.contracts.job import Job
 from svae.errors import BenchmarkError
+from svae.methods.options import FILE_OPTIONS
 from svae.models import FAMILY
 from svae.workflow.check import check_config
 from svae.workflow.dependencies import package_files
@@ -114,6 +115,11 @@ def names_of(method):
 def fits_of(method):
     """Fits that the job of a method owes, one per setting."""
     return expand(FIT, method=method, setting=names_of(method), allow_missing=True)
+
+
+def files_named_by(method):
+    """Files that an option of a method names, as inputs: when one changes, the method's jobs run again."""
+    return scope.values_of(method, FILE_OPTIONS[method])
 
 
 def log_of(method):

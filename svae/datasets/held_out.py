@@ -1,13 +1,12 @@
 """Which perturbations a split holds out."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from svae.contracts.combinations import is_combination, parts_of
+from svae.contracts.pathways import read_pathways
 from svae.datasets.split_plan import SplitPlan
 from svae.errors import BenchmarkError, unknown
 from svae.seeds import seed_from
@@ -123,22 +122,6 @@ def refuse_few_cells(
             raise BenchmarkError(
                 f"{where}: perturbation '{name}' has {size} cells, but needs {needed} to be {use}"
             )
-
-
-def read_pathways(path: str | Path) -> dict[str, list[str]]:
-    """Read pathway → perturbations from a JSON file, at its top or under the key ``pathways``."""
-    path = Path(path)
-    if not path.is_file():
-        raise BenchmarkError(f"{path}: no such file")
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise BenchmarkError(f"{path}: not a readable JSON file ({error})") from error
-    if isinstance(found, dict):
-        found = found.get("pathways", found)
-    if not isinstance(found, dict) or not all(isinstance(members, list) for members in found.values()):
-        raise BenchmarkError(f"{path}: not a mapping of pathway to a list of perturbations")
-    return found
 
 
 def _chosen(

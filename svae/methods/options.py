@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field
 
 from svae.errors import BenchmarkError
 from svae.options import Options
-from svae.values import BatchSize, Count, NonNegative, ProperFraction, WholeNonNegative, number_in
+from svae.values import BatchSize, Count, NonNegative, ProperFraction, Text, WholeNonNegative, number_in
 
 LIBRARYS: Any = None
 """Stands for a default, which is that of the library or the method's own; it is never handed on."""
@@ -106,6 +106,19 @@ class OracleOptions(Options):
     """The oracle knows the truth: there is nothing to choose."""
 
 
+class AdditiveOptions(Options):
+    """Effects are added: there is nothing to choose."""
+
+
+class NearestOptions(Options):
+    """Which perturbations are near one another, and how many of them predict."""
+
+    gene_sets: Text | None = None
+    """JSON file of gene set to perturbations, as the split kind `pathway` takes it."""
+    neighbours: Count = 5
+    """Trained perturbations whose profiles are averaged, at most."""
+
+
 OPTIONS: dict[str, type[Options]] = {
     "pca": PCAOptions,
     "ica": ICAOptions,
@@ -116,11 +129,16 @@ OPTIONS: dict[str, type[Options]] = {
     "perturbvi": PerturbVIOptions,
     "random": RandomOptions,
     "oracle": OracleOptions,
+    "additive": AdditiveOptions,
+    "nearest_perturbations": NearestOptions,
 }
 """Options by method."""
 
 COMPONENTS = ("pca", "ica", "gsfa", "perturbvi")
 """Methods whose latents are components of genes, or begin as such."""
+FILE_OPTIONS: Mapping[str, str] = {"nearest_perturbations": "gene_sets"}
+"""Methods that read a file beside dataset and split, and the option that names it."""
+
 
 WORKS_WITH: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "pca": {

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from svae.contracts.pathways import read_pathways
 from svae.datasets.gene_lists import read_gene_lists
-from svae.datasets.held_out import read_pathways
 from svae.errors import BenchmarkError, unknown
 from svae.evaluation.metrics import METRICS
 from svae.evaluation.selection import HINDSIGHT, RULES
@@ -86,6 +86,11 @@ def _check_pathways(scope: Scope, where: str) -> None:
         except BenchmarkError as error:
             raise BenchmarkError(f"{place}: pathways: {error}") from None
         _among("pathway", [str(plan.held_out)], pathways, f"{place}: held_out")
+    for path in scope.values_of("nearest_perturbations", "gene_sets"):
+        try:
+            read_pathways(path)
+        except BenchmarkError as error:
+            raise BenchmarkError(f"{where}: methods: nearest_perturbations: gene_sets: {error}") from None
 
 
 def _check_simulated(entry: SimulatedDataset, where: str) -> None:

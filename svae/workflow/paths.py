@@ -4,6 +4,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from svae.errors import BenchmarkError
+from svae.methods.options import FILE_OPTIONS
 from svae.workflow.scope import Scope
 
 HDF5 = b"\x89HDF\r\n\x1a\n"
@@ -26,6 +27,9 @@ def check_paths(scope: Scope, where: str = "config") -> None:
         _check_file(entry.gene_lists, f"{where}: datasets: {name}: gene_lists")
     for name, plan in scope.splits.items():
         _check_file(plan.pathways, f"{where}: splits: {name}: pathways")
+    for method, option in FILE_OPTIONS.items():
+        for path in scope.values_of(method, option):
+            _check_file(path, f"{where}: methods: {method}: {option}")
 
 
 def _check_file(path: str | None, where: str) -> None:

@@ -132,6 +132,11 @@ class Scope(Options):
             for restart in range(restarts)
         ]
 
+    def values_of(self, method: str, option: str) -> list[Any]:
+        """Return the different values of an option in all settings of a method; none if it is not in here."""
+        settings = self.settings(method) if method in self.methods else []
+        return list(dict.fromkeys(s.options[option] for s in settings if s.options.get(option) is not None))
+
     def settings_of(self, job: Job, shared: Mapping[str, Any] | None = None) -> list[Setting]:
         """Return the settings that a job fits, with their seeds and all their options.
 

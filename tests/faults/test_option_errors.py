@@ -92,7 +92,7 @@ MISTAKES = {
     "no methods of a dataset": (changed("datasets/simulated/methods", []), ["datasets: simulated: methods"]),
     "method that no dataset runs": (
         changed("datasets/simulated/methods", ["svae_plus"]),
-        ["methods", "no dataset uses 'beta_vae'"],
+        ["methods", "no dataset uses '", "name it in one, or leave it out"],
     ),
     "more perturbations than there are": (
         changed("splits/random/held_out", 10),

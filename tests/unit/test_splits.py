@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
+from svae.contracts.pathways import read_pathways
 from svae.contracts.split import read_split, validate_split, write_split
-from svae.datasets.held_out import read_pathways
 from svae.datasets.split_plan import SplitPlan
 from svae.datasets.splits import split, split_dataset
 from svae.errors import BenchmarkError

@@ -1,0 +1,59 @@
+"""Additive effects: a combination does what its parts do, one on top of the other."""
+
+from dataclasses import replace
+
+import anndata as ad
+import pandas as pd
+
+from svae.contracts.combinations import multi_hot
+from svae.contracts.fit import Fit, Run
+from svae.contracts.setting import Setting
+from svae.contracts.split import combinations_of_trained, seen_cells
+from svae.expression import profile, pseudobulk
+from svae.methods.options import AdditiveOptions
+from svae.options import checked
+from svae.words import CONTROL
+
+
+def fit_additive(dataset: ad.AnnData, split: pd.DataFrame, setting: Setting) -> Fit:
+    """Predict held-out combinations by adding what their parts do to the profile of the control.
+
+    The profile of ``A+B`` is b₀ + (b_A − b₀) + (b_B − b₀), the additive baseline of Ahlmann-Eltze et al.
+    (2025). Profiles b are those of the cells of parts train and validation; b₀ is that of the control. What
+    is below 0, which no profile is, becomes 0.
+
+    Parameters
+    ----------
+    dataset
+        Counts of all cells, cells × genes.
+    split
+        One row per cell: ``cell``, ``perturbation``, ``part``.
+    setting
+        It can have no options, except for ``n_latent``, which every method is handed and nothing here has.
+
+    Returns
+    -------
+    Fit
+        With predictions on the basis ``combination``. `not_applicable` if there are no control cells, or if
+        no held-out perturbation is a combination of trained ones.
+
+    Raises
+    ------
+    BenchmarkError
+        If the setting has options.
+    """
+    options = {name: value for name, value in setting.options.items() if name != "n_latent"}
+    checked(AdditiveOptions, options, f"method 'additive', setting '{setting.name}'")
+    seen, combinations = seen_cells(split), combinations_of_trained(split)
+    problem = None
+    if CONTROL not in set(seen):
+        problem = "there are no control cells, from which the effects of the parts would be measured"
+    elif combinations.empty:
+        problem = "no held-out perturbation is a combination of trained ones, so there is nothing to add up"
+    run = Run(setting=setting.name, seed=setting.seed)
+    if problem is not None:
+        return Fit(dataset.obs_names, run=replace(run, status="not_applicable", message=problem))
+    profiles = profile(pseudobulk(dataset, seen))
+    control, parts = profiles.loc[CONTROL], multi_hot(combinations)
+    predicted = control + parts @ (profiles - control).loc[parts.columns]
+    return Fit(dataset.obs_names, predictions={"combination": predicted.clip(lower=0)}, run=run)
