@@ -29,6 +29,7 @@ GRIDS: dict[str, dict[str, list]] = {
     "ica": {"fun": ["logcosh", "cube"], "tol": ["1e-3", 0.01]},
     "random": {"n_latent": [1, 2]},
     "oracle": {},
+    "no_change": {},
     PROGRAM: {"anything": ["a", 1, 2.5], "more": [True, None]},
 }
 TRAINING: dict[str, list] = {

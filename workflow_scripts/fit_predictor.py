@@ -1,13 +1,18 @@
 """Predict profiles by a rule that trains no model, for each setting."""
 
+from functools import partial
+
 from svae.contracts.dataset import read_dataset
 from svae.contracts.split import read_split
 from svae.methods.additive import fit_additive
+from svae.methods.controls import fit_control
 from svae.methods.nearest_perturbations import fit_nearest
+from svae.methods.options import CONTROLS
 from svae.workflow.fitting import make_fits
 from svae.workflow.logs import start
 
 FITS = {"additive": fit_additive, "nearest_perturbations": fit_nearest}
+FITS |= {control: partial(fit_control, control) for control in CONTROLS}
 
 start(snakemake.log[0])
 dataset = read_dataset(snakemake.input.dataset)

@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 
 from svae.contracts.split import cells_of, seen_cells, trained_perturbations
+from svae.differential import Moments, adjusted, welch_p
 from svae.errors import BenchmarkError
-from svae.expression import TARGET_SUM, memberships, profile, pseudobulk, sparse_log_normalised
+from svae.expression import profile, pseudobulk
 from svae.files import read_anndata, write_anndata
 from svae.words import CONTROL
 
@@ -76,13 +77,13 @@ def summarise_responses(dataset: ad.AnnData, split: pd.DataFrame) -> Response:
     test, adapt, seen = cells_of(split, "test"), cells_of(split, "adapt"), seen_cells(split)
     trained = seen[seen.isin(trained_perturbations(split))]
     labels = pd.concat([seen, adapt, test])
-    of_tests, held_out = _Moments.of(dataset, test)
-    of_all, names = _Moments.of(dataset, labels)
+    of_tests, held_out = Moments.of(dataset, test)
+    of_all, names = Moments.of(dataset, labels)
     is_control = names == CONTROL
     control, p = np.full(dataset.n_vars, np.nan), np.full((len(held_out), dataset.n_vars), np.nan)
     if is_control.any():
         control = profile(pseudobulk(dataset, labels[labels == CONTROL]).to_numpy())[0]
-        p = _adjusted(_welch_p(of_tests, of_all[is_control]))
+        p = adjusted(welch_p(of_tests, of_all[is_control]))
     weights = _weights(of_tests, of_all.others()[names.isin(held_out)])
     return Response(
         control=pd.Series(control, dataset.var_names),
@@ -95,66 +96,7 @@ def summarise_responses(dataset: ad.AnnData, split: pd.DataFrame) -> Response:
     )
 
 
-@dataclass(frozen=True, eq=False)
-class _Moments:
-    """Of groups of log-normalised cells: number (groups × 1), sum and sum of squares (groups × genes)."""
-
-    n: np.ndarray
-    sums: np.ndarray
-    squares: np.ndarray
-
-    @classmethod
-    def of(cls, dataset: ad.AnnData, labels: pd.Series) -> tuple["_Moments", pd.Index]:
-        """Sum up the cells of each group; the names of the groups, sorted, are the second result."""
-        membership, names = memberships(labels)
-        cells = dataset[dataset.obs_names.get_indexer(labels.index)]
-        values = sparse_log_normalised(cells, TARGET_SUM).astype(float)
-        n = np.asarray(membership.sum(axis=1)).reshape(-1, 1)
-        return cls(n, (membership @ values).toarray(), (membership @ values.power(2)).toarray()), names
-
-    def __getitem__(self, groups: np.ndarray) -> "_Moments":
-        return _Moments(self.n[groups], self.sums[groups], self.squares[groups])
-
-    def others(self) -> "_Moments":
-        """For each group, the cells of all others."""
-        return _Moments(
-            self.n.sum() - self.n,
-            self.sums.sum(axis=0) - self.sums,
-            self.squares.sum(axis=0) - self.squares,
-        )
-
-    @property
-    def mean(self) -> np.ndarray:
-        return self.sums / self.n
-
-    @property
-    def variance(self) -> np.ndarray:
-        """Unbiased; NaN of a single cell, and never below 0 by rounding."""
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return np.maximum(self.squares - self.n * self.mean**2, 0) / (self.n - 1)
-
-
-def _welch_p(groups: _Moments, control: _Moments) -> np.ndarray:
-    """P of the test of Welch (1947) of each group against one, groups × genes; 1 where nothing varies."""
-    from scipy.stats import t
-
-    of_groups, of_control = groups.variance / groups.n, control.variance / control.n
-    error = of_groups + of_control
-    with np.errstate(invalid="ignore", divide="ignore"):
-        statistic = (groups.mean - control.mean) / np.sqrt(error)
-        freedom = error**2 / (of_groups**2 / (groups.n - 1) + of_control**2 / (control.n - 1))
-        p = 2 * t.sf(np.abs(statistic), freedom)
-    return np.where(np.isnan(p), 1.0, p)
-
-
-def _adjusted(p: np.ndarray) -> np.ndarray:
-    """Adjust the p of each row by the rule of Benjamini & Hochberg (1995)."""
-    from statsmodels.stats.multitest import multipletests
-
-    return np.array([multipletests(row, method="fdr_bh")[1] for row in p]).reshape(p.shape)
-
-
-def _weights(few: _Moments, others: _Moments) -> np.ndarray:
+def _weights(few: Moments, others: Moments) -> np.ndarray:
     """Weights of Mejia et al. (2025), groups × genes: w = (|t| scaled to [0, 1] over the genes)².
 
     This t overestimates the error of the mean of the other cells: it divides by the number of the few.

@@ -119,6 +119,13 @@ class NearestOptions(Options):
     """Trained perturbations whose profiles are averaged, at most."""
 
 
+class ControlOptions(Options):
+    """A control of predictions has nothing to choose."""
+
+
+CONTROLS = ("no_change", "mean_response", "technical_duplicate", "interpolated_duplicate")
+"""Methods that say what a prediction has to be better than, or cannot be better than."""
+
 OPTIONS: dict[str, type[Options]] = {
     "pca": PCAOptions,
     "ica": ICAOptions,
@@ -131,6 +138,7 @@ OPTIONS: dict[str, type[Options]] = {
     "oracle": OracleOptions,
     "additive": AdditiveOptions,
     "nearest_perturbations": NearestOptions,
+    **dict.fromkeys(CONTROLS, ControlOptions),
 }
 """Options by method."""
 

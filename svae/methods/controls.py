@@ -1,0 +1,149 @@
+"""Controls of predictions: what a method has to be better than, and what no method can be better than.
+
+====================== ============================= ======================================================
+control                looks at                      predicts, for each held-out perturbation
+====================== ============================= ======================================================
+no_change              unperturbed cells             their profile
+mean_response          trained perturbations         the mean of their profiles
+technical_duplicate    its own cells (part `adapt`)  their profile
+interpolated_duplicate both                          the duplicate where a gene differs from the trained
+                                                     perturbations, else the mean response (Mejia et al. 2025)
+====================== ============================= ======================================================
+
+None of them has latents. The first two look at nothing of a held-out perturbation, and so may stand beside
+the methods of every basis.
+"""
+
+from collections.abc import Callable, Mapping
+
+import anndata as ad
+import pandas as pd
+
+from svae.contracts.fit import Fit, Run
+from svae.contracts.setting import Setting
+from svae.contracts.split import (
+    cells_of,
+    combinations_of_trained,
+    held_out_cells,
+    seen_cells,
+    trained_perturbations,
+)
+from svae.differential import Moments, adjusted, welch_p
+from svae.errors import BenchmarkError, unknown
+from svae.expression import profile, pseudobulk
+from svae.words import CONTROL, Basis
+
+
+def fit_control(method: str, dataset: ad.AnnData, split: pd.DataFrame, setting: Setting) -> Fit:
+    """Predict held-out perturbations by a rule that fits nothing.
+
+    Parameters
+    ----------
+    method
+        One of :data:`svae.methods.options.CONTROLS`.
+    dataset
+        Raw counts of all cells, cells × genes; those of part ``test`` are not looked at.
+    split
+        One row per cell: ``cell``, ``perturbation``, ``part``.
+    setting
+        It can have no options, except for ``n_latent``, which every method is handed.
+
+    Returns
+    -------
+    Fit
+        With predictions alone; `not_applicable` if the split has no cells of a kind that the control takes.
+
+    Raises
+    ------
+    BenchmarkError
+        If there is no such control, or the setting has options.
+    """
+    if method not in PREDICT:
+        raise unknown("control", method, PREDICT, "fit_control")
+    for option in setting.options:
+        if option != "n_latent":
+            where = f"method '{method}', setting '{setting.name}'"
+            raise BenchmarkError(f"{where}: there is no option '{option}', because {method} has no options")
+    problem = _why_not(method, split)
+    if problem is not None:
+        run = {"setting": setting.name, "seed": setting.seed}
+        return Fit.failed(dataset.obs_names, "not_applicable", problem, **run)
+    run_of = Run(setting=setting.name, seed=setting.seed)
+    return Fit(dataset.obs_names, predictions=PREDICT[method](dataset, split), run=run_of)
+
+
+def _why_not(method: str, split: pd.DataFrame) -> str | None:
+    """Say why a control does not apply to a split; None if it does."""
+    if held_out_cells(split).empty:
+        return "no perturbation is held out"
+    if method == "no_change" and not (seen_cells(split) == CONTROL).any():
+        return "the dataset has no unperturbed cells"
+    if method in ("mean_response", "interpolated_duplicate") and trained_perturbations(split).empty:
+        return "no perturbation is trained on"
+    return None
+
+
+def profiles_of(dataset: ad.AnnData, labels: pd.Series) -> pd.DataFrame:
+    """Profiles of the cells of each label, label × gene; `labels` is indexed by cell."""
+    return profile(pseudobulk(dataset, labels))
+
+
+def mean_of_trained(dataset: ad.AnnData, split: pd.DataFrame) -> pd.Series:
+    """Mean of the profiles of the trained perturbations, control not among them; one value per gene."""
+    return profiles_of(dataset, _trained_cells(split)).mean()
+
+
+def for_every_basis(values: pd.Series, split: pd.DataFrame) -> dict[Basis, pd.DataFrame]:
+    """Predict one and the same profile, a value per gene, of every held-out perturbation on every basis."""
+    held_out = pd.Index(sorted(held_out_cells(split).unique()))
+    everything = pd.DataFrame([values] * len(held_out), held_out)
+    found: dict[Basis, pd.DataFrame] = {"zero_shot": everything, "adapted": everything}
+    combinations = combinations_of_trained(split)
+    return found | {"combination": everything.loc[combinations]} if len(combinations) else found
+
+
+def no_change(dataset: ad.AnnData, split: pd.DataFrame) -> dict[Basis, pd.DataFrame]:
+    """Predict that the perturbation does nothing."""
+    seen = seen_cells(split)
+    return for_every_basis(profiles_of(dataset, seen[seen == CONTROL]).iloc[0], split)
+
+
+def mean_response(dataset: ad.AnnData, split: pd.DataFrame) -> dict[Basis, pd.DataFrame]:
+    """Predict that it does what perturbations do on average."""
+    return for_every_basis(mean_of_trained(dataset, split), split)
+
+
+def technical_duplicate(dataset: ad.AnnData, split: pd.DataFrame) -> dict[Basis, pd.DataFrame]:
+    """Predict that its other cells do what its cells of part ``adapt`` do."""
+    return {"adapted": profiles_of(dataset, cells_of(split, "adapt"))}
+
+
+def interpolated_duplicate(dataset: ad.AnnData, split: pd.DataFrame) -> dict[Basis, pd.DataFrame]:
+    """Predict (1 − p) · duplicate + p · mean response, gene by gene.
+
+    p is that of a Welch test of the cells of part ``adapt`` against those of all trained perturbations,
+    adjusted within each perturbation. Where they do not differ, the mean response has less noise.
+    """
+    adapt, trained = cells_of(split, "adapt"), _trained_cells(split)
+    of_adapt, _ = Moments.of(dataset, adapt)
+    of_trained, _ = Moments.of(dataset, pd.Series("trained", trained.index))
+    p, duplicate = adjusted(welch_p(of_adapt, of_trained)), profiles_of(dataset, adapt)
+    return {"adapted": (1 - p) * duplicate + p * mean_of_trained(dataset, split).to_numpy()}
+
+
+def _trained_cells(split: pd.DataFrame) -> pd.Series:
+    """Perturbation of each cell of the trained perturbations, without the control."""
+    seen = seen_cells(split)
+    return seen[seen.isin(trained_perturbations(split))]
+
+
+Predict = Callable[[ad.AnnData, pd.DataFrame], dict[Basis, pd.DataFrame]]
+"""Takes dataset and split; returns predicted profiles by basis."""
+
+PREDICT: Mapping[str, Predict] = {
+    "no_change": no_change,
+    "mean_response": mean_response,
+    "technical_duplicate": technical_duplicate,
+    "interpolated_duplicate": interpolated_duplicate,
+}
+"""The controls by name."""

@@ -1,0 +1,88 @@
+"""Controls of predictions: what they look at, and where they stand on the calibrated scale."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from svae.contracts import fit as fits
+from svae.contracts.setting import Setting
+from svae.datasets.split_plan import SplitPlan
+from svae.datasets.splits import split_dataset
+from svae.errors import BenchmarkError
+from svae.evaluation.evaluate import compute_metrics
+from svae.evaluation.response import summarise_responses
+from svae.methods.controls import PREDICT, fit_control
+from svae.methods.options import CONTROLS
+from svae.simulation import simulate
+
+SIZES = {"perturbations": 20, "cells_per_perturbation": 40, "latents": 4, "hidden": 10, "genes": 40}
+
+
+@pytest.fixture(scope="module")
+def screen():
+    dataset, _ = simulate("corrected", seed=3, control_cells=100, **SIZES)
+    return dataset, split_dataset(dataset, SplitPlan(kind="random", held_out=6), seed=0)
+
+
+def predict(method, dataset, split, **options):
+    return fit_control(method, dataset, split, Setting("default", 7, {"n_latent": 4, **options}))
+
+
+def test_every_control_has_its_options():
+    assert tuple(PREDICT) == CONTROLS
+
+
+@pytest.mark.parametrize("method", CONTROLS)
+def test_a_control_keeps_the_contract_and_does_not_see_test_cells(screen, method, tmp_path):
+    dataset, split = screen
+    fits.write(predict(method, dataset, split), tmp_path / "fit.h5ad")
+    fit = fits.read(tmp_path / "fit.h5ad", dataset.obs_names, dataset.var_names)
+    assert (fit.run.status, fit.run.seed, fit.latents) == ("ok", 7, None)
+    held_out = sorted(split.loc[split["part"] == "test", "perturbation"].unique())
+    changed = dataset.copy()
+    changed.X[np.flatnonzero(split["part"] == "test")] = 3
+    again = predict(method, changed, split)
+    for basis, table in fit.predictions.items():
+        assert table.index.tolist() == held_out
+        pd.testing.assert_frame_equal(again.predictions[basis], table, check_names=False)
+
+
+def test_the_ends_of_the_scale_are_the_controls(screen):
+    dataset, split = screen
+    response = summarise_responses(dataset, split)
+    values = {
+        method: compute_metrics(predict(method, dataset, split), split, response=response)
+        .set_index("metric")["value"]
+        .dropna()
+        for method in CONTROLS
+    }
+    scale = [name for name in values["technical_duplicate"].index if name.endswith("_adapted_calibrated")]
+    assert len(scale) >= 8
+    np.testing.assert_allclose(values["technical_duplicate"][scale], 1)
+    np.testing.assert_allclose(values["mean_response"][scale], 0, atol=1e-9)
+    assert values["no_change"]["discrimination_zero_shot"] == 0.5
+    assert values["no_change"]["pearson_delta_zero_shot"] == 0
+    assert values["interpolated_duplicate"]["weighted_mse_adapted_calibrated"] > 0.5
+    assert not any("zero_shot" in name for name in values["technical_duplicate"].index)
+
+
+def test_a_control_that_does_not_apply_says_why(screen):
+    dataset, split = screen
+    for method, cells, said in (
+        ("no_change", split["perturbation"] != "control", "the dataset has no unperturbed cells"),
+        ("technical_duplicate", split["part"].isin(["train", "validation"]), "no perturbation is held out"),
+        (
+            "mean_response",
+            (split["perturbation"] == "control") | split["part"].isin(["adapt", "test"]),
+            "no perturbation is trained on",
+        ),
+    ):
+        run = predict(method, dataset, split[cells]).run
+        assert (run.status, run.message) == ("not_applicable", said)
+
+
+def test_a_control_has_no_options(screen):
+    with pytest.raises(BenchmarkError, match="there is no option 'half', because no_change has no options"):
+        predict("no_change", *screen, half=1)
+    with pytest.raises(BenchmarkError, match="unknown control 'nochange', did you mean 'no_change'"):
+        predict("nochange", *screen)
