@@ -52,6 +52,12 @@ class Metric:
         """Whether the metric repeats the released code of Lopez et al. (2023), quirks included."""
         return self.name.endswith("_original")
 
+    @property
+    def meaning(self) -> str:
+        """What a value says, in one sentence: the first one that its function is described by."""
+        paragraph = (self.compute.__doc__ or self.label).strip().partition("\n\n")[0]
+        return " ".join(paragraph.split())
+
     def is_applicable(self, available: set[str]) -> bool:
         """Whether everything that the metric needs is among what is `available`."""
         return all(available & set(need.split("|")) for need in self.needs)

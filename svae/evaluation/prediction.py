@@ -197,7 +197,7 @@ def prediction_score(
                 high=high,
                 citation=citation,
                 of_each=own,
-            )(_mean_of(own))
+            )(_mean_of(own, score.__doc__))
             described(
                 name=f"{name}{CALIBRATED}",
                 label=f"{named}, calibrated",
@@ -206,7 +206,11 @@ def prediction_score(
                 margin=MARGIN,
                 citation=citation or CITATION_OF_SCALE,
                 of_each=calibrated_values,
-            )(_mean_of(calibrated_values))
+            )(
+                _mean_of(
+                    calibrated_values, f"{named}: 0 for the mean response, 1 for the technical duplicate."
+                )
+            )
         return score
 
     return register
@@ -240,8 +244,9 @@ def _calibrated_values(score: Score, basis: Basis, direction: Direction) -> Call
     return values
 
 
-def _mean_of(values: Callable[[Comparison], pd.Series]) -> Callable[[Comparison], float]:
+def _mean_of(values: Callable[[Comparison], pd.Series], meaning: str | None) -> Callable[[Comparison], float]:
     def mean(comparison: Comparison) -> float:
         return float(values(comparison).mean())
 
+    mean.__doc__ = meaning
     return mean

@@ -144,9 +144,9 @@ OPTIONS: dict[str, type[Options]] = {
 
 COMPONENTS = ("pca", "ica", "gsfa", "perturbvi")
 """Methods whose latents are components of genes, or begin as such."""
+
 FILE_OPTIONS: Mapping[str, str] = {"nearest_perturbations": "gene_sets"}
 """Methods that read a file beside dataset and split, and the option that names it."""
-
 
 WORKS_WITH: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "pca": {
