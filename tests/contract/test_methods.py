@@ -1,0 +1,140 @@
+"""What is asked of every method: each in config/methods.tsv is run here, by the program of its rule."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from checkout import METHODS, ROOT
+from programs import options_for, rule_of, run_program
+
+from svae.contracts.dataset import read_dataset, write_dataset
+from svae.contracts.fit import Fit, read, validate, write
+from svae.contracts.setting import Setting
+from svae.contracts.split import combinations_of_trained, read_split, write_split
+from svae.contracts.truth import write_truth
+from svae.datasets.split_plan import SplitPlan
+from svae.datasets.splits import split_dataset
+from svae.evaluation.comparison import Comparison
+from svae.report.methods_table import read_methods
+from svae.simulation import simulate
+
+TABLE = read_methods(ROOT / "config" / "methods.tsv")
+SIZES = {"perturbations": 6, "combinations": 2, "cells_per_perturbation": 20, "control_cells": 30}
+HELD_OUT = ["p1+p2", "p5"]
+GENE_SETS = {"one": ["p0", "p1", "p5"], "another": ["p2", "p3", "p4"]}
+LATENTS = 2
+ROUNDING = {"latent_modes": 0.1}
+"""Cells are worked on together, in single precision: counts of one round the numbers of another. A mode is
+searched for until a step promises no more than 0.1 nats, so that rounding can take one step more."""
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory) -> dict[str, Path]:
+    """The files that a rule hands to a method; ``other`` is the same with other counts in the test cells."""
+    dataset, truth = simulate("screen", seed=0, latents=LATENTS, genes=15, hidden=6, **SIZES)
+    split = split_dataset(dataset, SplitPlan(kind="named", held_out=HELD_OUT), seed=0)
+    other = dataset.copy()
+    tested = np.flatnonzero(split["part"] == "test")
+    other.X[tested] = np.random.default_rng(0).poisson(20, (len(tested), dataset.n_vars)) + 1
+    folders = {}
+    for name, counts in (("dataset", dataset), ("other", other)):
+        folders[name] = tmp_path_factory.mktemp(name)
+        write_dataset(counts, folders[name] / "dataset.h5ad")
+        write_split(split, folders[name] / "split.tsv.gz", dataset.obs["perturbation"])
+        write_truth(truth, folders[name] / "truth.h5ad")
+        (folders[name] / "gene_sets.json").write_text(json.dumps(GENE_SETS), encoding="utf-8")
+    return folders
+
+
+def fit(method: str, folder: Path, patch: pytest.MonkeyPatch, seed: int = 1) -> Fit:
+    setting = Setting("s", seed, {"n_latent": LATENTS, **options_for(method, folder)})
+    return run_program(method, folder, setting, patch)
+
+
+@pytest.fixture(scope="module")
+def first(folders):
+    """Return the fit of a method, made once."""
+    made: dict[str, Fit] = {}
+
+    def first_fit(method: str) -> Fit:
+        if method not in made:
+            with pytest.MonkeyPatch.context() as patch:
+                made[method] = fit(method, folders["dataset"], patch)
+        return made[method]
+
+    return first_fit
+
+
+def test_the_table_lists_every_method_that_has_a_rule():
+    assert set(TABLE.index) == set(METHODS)
+
+
+@pytest.mark.parametrize("method", TABLE.index)
+def test_a_fit_keeps_the_contract(method, folders, first, tmp_path):
+    made, folder = first(method), folders["dataset"]
+    dataset = read_dataset(folder / "dataset.h5ad")
+    split = read_split(folder / "split.tsv.gz", dataset.obs["perturbation"])
+    assert (made.run.status, made.run.setting, made.run.seed) == ("ok", "s", 1)
+    validate(made, "fit", dataset.obs_names, dataset.var_names)
+    write(made, tmp_path / "fit.h5ad")
+    found = read(tmp_path / "fit.h5ad", dataset.obs_names)
+    Comparison(found, split, None, 0).check_rows()
+    for basis, table in (found.predictions or {}).items():
+        predicted = combinations_of_trained(split) if basis == "combination" else HELD_OUT
+        assert sorted(table.index) == sorted(predicted), basis
+
+
+@pytest.mark.parametrize("method", TABLE.index)
+def test_equal_seeds_give_equal_numbers(method, folders, first, monkeypatch):
+    again = fit(method, folders["dataset"], monkeypatch)
+    before, after = parts_of(first(method)), parts_of(again)
+    assert before.keys() == after.keys()
+    for name, table in before.items():
+        pd.testing.assert_frame_equal(table, after[name], check_exact=True, obj=name)
+
+
+@pytest.mark.parametrize("method", TABLE.index)
+def test_counts_of_test_cells_are_not_read(method, folders, first, monkeypatch):
+    """But for what is said of these cells themselves."""
+    dataset = read_dataset(folders["dataset"] / "dataset.h5ad")
+    split = read_split(folders["dataset"] / "split.tsv.gz", dataset.obs["perturbation"])
+    changed = fit(method, folders["other"], monkeypatch)
+    before, after = (not_of_test_cells(parts_of(made), split) for made in (first(method), changed))
+    assert before.keys() == after.keys()
+    for name, table in before.items():
+        rounding = ROUNDING.get(name, 1e-5)
+        pd.testing.assert_frame_equal(table, after[name], rtol=rounding, atol=rounding, obj=name)
+
+
+@pytest.mark.parametrize("method", TABLE.index[~TABLE["anchor"]])
+def test_no_rule_but_that_of_an_anchor_asks_for_the_truth(method):
+    assert "truth" not in rule_of(method).lower()
+
+
+def parts_of(fit: Fit) -> dict[str, pd.DataFrame]:
+    """All numbers of a fit, as tables."""
+    tables = {
+        "latents": None if fit.latents is None else pd.DataFrame(fit.latents, fit.cells),
+        "latent_modes": None if fit.latent_modes is None else pd.DataFrame(fit.latent_modes, fit.cells),
+        "scores": fit.scores,
+        "targets": fit.targets,
+        "shifts": fit.shifts,
+        "history": fit.history,
+        "selection": pd.Series(fit.selection, dtype=float).to_frame(),
+        **{f"predictions {basis}": table for basis, table in (fit.predictions or {}).items()},
+    }
+    return {name: table for name, table in tables.items() if table is not None}
+
+
+def not_of_test_cells(parts: dict[str, pd.DataFrame], split: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """The same parts without the rows of test cells.
+
+    Scores are left out: all are of held-out cells, and the samples that they are estimated by are shared with
+    the protocol that adapts to the scored cells.
+    """
+    tested = split["cell"][split["part"] == "test"]
+    return {
+        name: table.drop(index=tested, errors="ignore") for name, table in parts.items() if name != "scores"
+    }
