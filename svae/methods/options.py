@@ -11,7 +11,16 @@ from pydantic import BeforeValidator, Field
 
 from svae.errors import BenchmarkError
 from svae.options import Options
-from svae.values import BatchSize, Count, NonNegative, ProperFraction, Text, WholeNonNegative, number_in
+from svae.values import (
+    BatchSize,
+    Count,
+    NonNegative,
+    Positive,
+    ProperFraction,
+    Text,
+    WholeNonNegative,
+    number_in,
+)
 
 LIBRARYS: Any = None
 """Stands for a default, which is that of the library or the method's own; it is never handed on."""
@@ -119,6 +128,15 @@ class NearestOptions(Options):
     """Trained perturbations whose profiles are averaged, at most."""
 
 
+class EmbeddingsOptions(Options):
+    """How genes and perturbations are embedded, with the defaults of Ahlmann-Eltze et al. (2025)."""
+
+    components: Count = 10
+    """Principal components of genes, at most."""
+    ridge: Positive = 0.1
+    """Penalty of both least-squares problems."""
+
+
 class ControlOptions(Options):
     """A control of predictions has nothing to choose."""
 
@@ -138,6 +156,7 @@ OPTIONS: dict[str, type[Options]] = {
     "oracle": OracleOptions,
     "additive": AdditiveOptions,
     "nearest_perturbations": NearestOptions,
+    "linear_embeddings": EmbeddingsOptions,
     **dict.fromkeys(CONTROLS, ControlOptions),
 }
 """Options by method."""

@@ -22,6 +22,8 @@ from svae.simulation import simulate
 
 TABLE = read_methods(ROOT / "config" / "methods.tsv")
 SIZES = {"perturbations": 6, "combinations": 2, "cells_per_perturbation": 20, "control_cells": 30}
+PERTURBED = [f"p{k}" for k in range(6)]
+"""Perturbations are called after genes, as some methods need."""
 HELD_OUT = ["p1+p2", "p5"]
 GENE_SETS = {"one": ["p0", "p1", "p5"], "another": ["p2", "p3", "p4"]}
 LATENTS = 2
@@ -35,6 +37,7 @@ def folders(tmp_path_factory) -> dict[str, Path]:
     """The files that a rule hands to a method; ``other`` is the same with other counts in the test cells."""
     dataset, truth = simulate("screen", seed=0, latents=LATENTS, genes=15, hidden=6, **SIZES)
     split = split_dataset(dataset, SplitPlan(kind="named", held_out=HELD_OUT), seed=0)
+    dataset.var_names = [*PERTURBED, *dataset.var_names[len(PERTURBED) :]]
     other = dataset.copy()
     tested = np.flatnonzero(split["part"] == "test")
     other.X[tested] = np.random.default_rng(0).poisson(20, (len(tested), dataset.n_vars)) + 1
