@@ -70,6 +70,7 @@ Number = Annotated[float, Field(allow_inf_nan=False), BeforeValidator(number_in)
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False), BeforeValidator(number_in)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False), BeforeValidator(number_in)]
 Fraction = Annotated[float, Field(ge=0, le=1), BeforeValidator(number_in)]
+OpenFraction = Annotated[float, Field(gt=0, lt=1), BeforeValidator(number_in)]
 ProperFraction = Annotated[float, Field(ge=0, lt=1), BeforeValidator(number_in)]
 Whole = Annotated[int, BeforeValidator(_whole_number_in)]
 Count = Annotated[int, Field(gt=0, le=MANY), BeforeValidator(_whole_number_in)]

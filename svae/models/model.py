@@ -124,7 +124,7 @@ class PerturbationModel(AnswersMixin, UnsupervisedTrainingMixin, BaseModelClass)
         self.control_ = CONTROL if control is None else str(control)
         self.adapted_ = {}
         self.batches_ = self._labels(REGISTRY_KEYS.BATCH_KEY)
-        of_prior = {name: given[name] for name in prior_options}
+        of_prior = {name: given[name] for name in prior_options} | self.prior_arguments()
         if issubclass(self.prior_class, MaskedShift):
             own = given["initial_logit"]
             of_prior["initial_logit"] = choices.initial_logit if own is None else own
@@ -143,6 +143,10 @@ class PerturbationModel(AnswersMixin, UnsupervisedTrainingMixin, BaseModelClass)
         )
         self._model_summary_string = f"{type(self).__name__} with {n_latent} latents, preset {preset}"
         self.init_params_ = self._get_init_params(locals())
+
+    def prior_arguments(self) -> dict[str, Any]:
+        """Return what the prior has to know of the cells, beside their labels; by default nothing."""
+        return {}
 
     @classmethod
     def setup_anndata(

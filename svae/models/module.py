@@ -169,13 +169,15 @@ class PerturbationVAE(BaseModuleClass):
 
         Returns
         -------
-        ``z``, standard normal, cells × latents; ``mask``, uniform, of the same shape, where there are masks;
+        ``z``, standard normal, cells × latents; ``mask``, uniform, cells × most parts of a perturbation ×
+        latents, where there are masks;
         ``keep``, uniform, cells × layers × hidden, where there is dropout.
         """
         device = generator.device
         noise = self.draw_validation_noise(n_cells, generator)
         if isinstance(self.prior, MaskedShift):
-            noise["mask"] = torch.rand(n_cells, self.prior.n_latent, generator=generator, device=device)
+            mask_shape = (n_cells, self.prior.most_parts, self.prior.n_latent)
+            noise["mask"] = torch.rand(mask_shape, generator=generator, device=device)
         if self.dropout_rate > 0:
             shape = (n_cells, len(self.encoder.linear), self.posterior.in_features)
             noise["keep"] = torch.rand(shape, generator=generator, device=device)
@@ -284,8 +286,10 @@ class PerturbationVAE(BaseModuleClass):
     @auto_move_data
     def generative(self, z: Tensor, batch: Tensor, perturbation: Tensor) -> dict[str, Tensor | Normal]:
         """Decode latents, and give the prior of the perturbation."""
-        drawing = self.training and isinstance(self.prior, MaskedShift)
-        mean = self.prior.mean(perturbation, torch.rand_like(z) if drawing else None)
+        mask_noise = None
+        if self.training and isinstance(self.prior, MaskedShift):
+            mask_noise = torch.rand(len(z), self.prior.most_parts, self.prior.n_latent, device=z.device)
+        mean = self.prior.mean(perturbation, mask_noise)
         return {
             "logit": self.decode(z, batch),
             "pz": Normal(mean, torch.ones_like(mean), validate_args=False),

@@ -22,7 +22,7 @@ def test_masks_are_drawn_with_their_probability():
     prior = MaskedShift(1, 1, initial_logit=1.0)
     torch.manual_seed(0)
     perturbation = torch.zeros(20_000, dtype=torch.long)
-    drawn = (prior.mean(perturbation, torch.rand(20_000, 1)) / prior.shift).round(decimals=5)
+    drawn = (prior.mean(perturbation, torch.rand(20_000, 1, 1)) / prior.shift).round(decimals=5)
     assert set(drawn.unique().tolist()) <= {0.0, 1.0}
     assert drawn.mean().item() == pytest.approx(torch.sigmoid(torch.tensor(1.0)).item(), abs=0.02)
 
@@ -30,7 +30,7 @@ def test_masks_are_drawn_with_their_probability():
 def test_masks_are_the_more_probable_ones_without_noise_and_once_binarised():
     prior = MaskedShift(1, 2)
     prior.logit.data = torch.tensor([[-3.0, 3.0]])
-    perturbation, noise = torch.zeros(50, dtype=torch.long), torch.full((50, 2), 0.5)
+    perturbation, noise = torch.zeros(50, dtype=torch.long), torch.full((50, 1, 2), 0.5)
     expected = prior.shift[0] * torch.tensor([0.0, 1.0])
     assert torch.equal(prior.mean(perturbation)[0], expected)
     prior.binarise()
@@ -41,7 +41,7 @@ def test_masks_are_the_more_probable_ones_without_noise_and_once_binarised():
 
 def test_the_gradient_passes_straight_through_a_drawn_mask():
     prior = MaskedShift(1, 1, initial_logit=0.0)
-    prior.mean(torch.tensor([0]), torch.tensor([[0.7]])).sum().backward()
+    prior.mean(torch.tensor([0]), torch.tensor([[[0.7]]])).sum().backward()
     soft = torch.sigmoid(torch.logit(torch.tensor(0.7)))
     assert prior.logit.grad.item() == pytest.approx((prior.shift * soft * (1 - soft)).item(), rel=1e-5)
 

@@ -1,0 +1,63 @@
+"""Models in which a combination of perturbations shifts the latents by the sum of the shifts of its parts."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from scvi import REGISTRY_KEYS
+from torch import Tensor
+
+from svae.contracts.combinations import multi_hot, parts_of
+from svae.models.model import PerturbationModel
+from svae.models.priors import DenseShift
+from svae.words import CONTROL
+
+
+class AdditiveModel(PerturbationModel):
+    """Base of the model classes whose prior gives a shift to every part of a perturbation.
+
+    A held-out combination has a shift before it is adapted to, if the model was trained on all of its parts.
+    Its parameters are those of :class:`svae.models.model.PerturbationModel`.
+    """
+
+    def prior_arguments(self) -> dict[str, Any]:
+        """Return the parts of each perturbation, as codes in the order of their names."""
+        return {"parts": [np.flatnonzero(row).tolist() for row in self._design().to_numpy()]}
+
+    @torch.no_grad()
+    def prior_means(self, names: np.ndarray) -> Tensor:
+        """Mean of p(z | perturbation) of each cell, that of an unseen combination from its parts.
+
+        Parameters
+        ----------
+        names
+            Perturbation of each cell.
+
+        Returns
+        -------
+        Cells × latents; 0 for a perturbation neither trained nor adapted, if it has a part that is neither.
+        """
+        means, prior = super().prior_means(names), self.module.prior
+        assert isinstance(prior, DenseShift)
+        of_parts = dict(zip(self._design().columns, prior.shifts_of_parts(), strict=True))
+        trained = {part for name in self.trained_ for part in parts_of(name)}
+        for name in set(names) - set(self.trained_) - set(self.adapted_):
+            if trained.issuperset(parts_of(name)):
+                shift = torch.stack([of_parts[part] for part in parts_of(name)]).sum(0)
+                means[torch.as_tensor(names == name)] = shift
+        return means
+
+    def _design(self) -> pd.DataFrame:
+        """Perturbation × part, 1 for a part of the perturbation; the control has none."""
+        return multi_hot(CONTROL if name == self.control_ else name for name in self.perturbations_)
+
+
+class SparseAdditiveModel(AdditiveModel):
+    """Base of those whose prior weighs a mask by the number of cells that have the part."""
+
+    def prior_arguments(self) -> dict[str, Any]:
+        """Return the parts of each perturbation, and the share of all cells that have each part."""
+        codes = self.adata_manager.get_from_registry(REGISTRY_KEYS.LABELS_KEY).ravel()
+        shares = np.bincount(codes, minlength=len(self.perturbations_)) / len(codes)
+        return super().prior_arguments() | {"shares": (shares @ self._design().to_numpy()).tolist()}
