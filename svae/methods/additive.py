@@ -45,11 +45,7 @@ def fit_additive(dataset: ad.AnnData, split: pd.DataFrame, setting: Setting) -> 
     options = {name: value for name, value in setting.options.items() if name != "n_latent"}
     checked(AdditiveOptions, options, f"method 'additive', setting '{setting.name}'")
     seen, combinations = seen_cells(split), combinations_of_trained(split)
-    problem = None
-    if CONTROL not in set(seen):
-        problem = "there are no control cells, from which the effects of the parts would be measured"
-    elif combinations.empty:
-        problem = "no held-out perturbation is a combination of trained ones, so there is nothing to add up"
+    problem = nothing_to_add_up(split)
     run = Run(setting=setting.name, seed=setting.seed)
     if problem is not None:
         return Fit(dataset.obs_names, run=replace(run, status="not_applicable", message=problem))
@@ -57,3 +53,12 @@ def fit_additive(dataset: ad.AnnData, split: pd.DataFrame, setting: Setting) -> 
     control, parts = profiles.loc[CONTROL], multi_hot(combinations)
     predicted = control + parts @ (profiles - control).loc[parts.columns]
     return Fit(dataset.obs_names, predictions={"combination": predicted.clip(lower=0)}, run=run)
+
+
+def nothing_to_add_up(split: pd.DataFrame) -> str | None:
+    """Say why no combination can be predicted from what its parts do alone; None if one can be."""
+    if CONTROL not in set(seen_cells(split)):
+        return "there are no control cells, from which the effects of the parts would be measured"
+    if combinations_of_trained(split).empty:
+        return "no held-out perturbation is a combination of trained ones, so there is nothing to add up"
+    return None

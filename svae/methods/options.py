@@ -119,6 +119,18 @@ class AdditiveOptions(Options):
     """Effects are added: there is nothing to choose."""
 
 
+class LatentAdditiveOptions(Options):
+    """The networks of the latent additive model, and their training."""
+
+    n_latent: Count = 32
+    n_hidden: Count = 128
+    n_layers: Count = 2
+    """Hidden layers of encoder, decoder and embedding."""
+    max_epochs: Count = 100
+    batch_size: BatchSize = 128
+    learning_rate: Positive = 1e-3
+
+
 class NearestOptions(Options):
     """Which perturbations are near one another, and how many of them predict."""
 
@@ -157,6 +169,7 @@ OPTIONS: dict[str, type[Options]] = {
     "additive": AdditiveOptions,
     "nearest_perturbations": NearestOptions,
     "linear_embeddings": EmbeddingsOptions,
+    "latent_additive": LatentAdditiveOptions,
     **dict.fromkeys(CONTROLS, ControlOptions),
 }
 """Options by method."""
