@@ -76,6 +76,8 @@ class PerturbationModel(AnswersMixin, UnsupervisedTrainingMixin, BaseModelClass)
 
     Attributes
     ----------
+    module_class
+        Encoder, decoder and loss; the same for nearly all classes.
     prior_class
         The prior of the latents, in which the classes differ.
     original_objective
@@ -83,6 +85,7 @@ class PerturbationModel(AnswersMixin, UnsupervisedTrainingMixin, BaseModelClass)
     """
 
     module: PerturbationVAE
+    module_class: ClassVar[type[PerturbationVAE]] = PerturbationVAE
     prior_class: ClassVar[type[StandardNormal]]
     original_objective: ClassVar[Literal["mean", "sum"]] = "mean"
 
@@ -128,7 +131,7 @@ class PerturbationModel(AnswersMixin, UnsupervisedTrainingMixin, BaseModelClass)
         if issubclass(self.prior_class, MaskedShift):
             own = given["initial_logit"]
             of_prior["initial_logit"] = choices.initial_logit if own is None else own
-        self.module = PerturbationVAE(
+        self.module = self.module_class(
             n_genes=self.summary_stats.n_vars,
             prior=self.prior_class(
                 len(self.perturbations_),
