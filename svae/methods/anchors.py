@@ -10,7 +10,11 @@ from svae.contracts.fit_parts import LIKELIHOODS
 from svae.contracts.setting import Setting
 from svae.contracts.split import cells_of, held_out_cells, trained_perturbations
 from svae.errors import BenchmarkError, unknown
-from svae.simulation.likelihood import score_cells
+from svae.expression import profile
+from svae.methods.controls import for_every_basis
+from svae.seeds import seed_from
+from svae.simulation.likelihood import expected_counts, score_cells
+from svae.words import Basis
 
 JITTER = 0.01
 """Standard deviation of the noise on the oracle's latents, so that exact copies flatter no metric."""
@@ -101,7 +105,22 @@ def fit_oracle(
         targets=truth.uns["targets"].astype(float),
         shifts=truth.uns["shifts"],
         run=Run(setting=setting.name, seed=setting.seed),
+        predictions=_predictions(dataset, split, truth, setting.seed),
     )
+
+
+def _predictions(
+    dataset: ad.AnnData, split: pd.DataFrame, truth: ad.AnnData, seed: int
+) -> dict[Basis, pd.DataFrame] | None:
+    """Profiles that the simulator expects of held-out perturbations, None if it does not tell.
+
+    Who knows the truth needs to see nothing, so the prediction is the same on every basis.
+    """
+    held_out = sorted(held_out_cells(split).unique())
+    counts = expected_counts(truth, held_out, seed=seed_from(seed, "profiles")) if held_out else None
+    if counts is None:
+        return None
+    return for_every_basis(profile(pd.DataFrame(counts, held_out, dataset.var_names)), split)
 
 
 def _scores(

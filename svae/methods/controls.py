@@ -93,24 +93,28 @@ def mean_of_trained(dataset: ad.AnnData, split: pd.DataFrame) -> pd.Series:
     return profiles_of(dataset, _trained_cells(split)).mean()
 
 
-def for_every_basis(values: pd.Series, split: pd.DataFrame) -> dict[Basis, pd.DataFrame]:
-    """Predict one and the same profile, a value per gene, of every held-out perturbation on every basis."""
-    held_out = pd.Index(sorted(held_out_cells(split).unique()))
-    everything = pd.DataFrame([values] * len(held_out), held_out)
-    found: dict[Basis, pd.DataFrame] = {"zero_shot": everything, "adapted": everything}
+def for_every_basis(profiles: pd.DataFrame, split: pd.DataFrame) -> dict[Basis, pd.DataFrame]:
+    """Return the same `profiles` of all held-out perturbations on every basis on which any is predicted."""
+    found: dict[Basis, pd.DataFrame] = {"zero_shot": profiles, "adapted": profiles}
     combinations = combinations_of_trained(split)
-    return found | {"combination": everything.loc[combinations]} if len(combinations) else found
+    return found | {"combination": profiles.loc[combinations]} if len(combinations) else found
+
+
+def _of_all(values: pd.Series, split: pd.DataFrame) -> pd.DataFrame:
+    """Predict one and the same profile, a value per gene, of every held-out perturbation."""
+    held_out = pd.Index(sorted(held_out_cells(split).unique()))
+    return pd.DataFrame([values] * len(held_out), held_out)
 
 
 def no_change(dataset: ad.AnnData, split: pd.DataFrame) -> dict[Basis, pd.DataFrame]:
     """Predict that the perturbation does nothing."""
     seen = seen_cells(split)
-    return for_every_basis(profiles_of(dataset, seen[seen == CONTROL]).iloc[0], split)
+    return for_every_basis(_of_all(profiles_of(dataset, seen[seen == CONTROL]).iloc[0], split), split)
 
 
 def mean_response(dataset: ad.AnnData, split: pd.DataFrame) -> dict[Basis, pd.DataFrame]:
     """Predict that it does what perturbations do on average."""
-    return for_every_basis(mean_of_trained(dataset, split), split)
+    return for_every_basis(_of_all(mean_of_trained(dataset, split), split), split)
 
 
 def technical_duplicate(dataset: ad.AnnData, split: pd.DataFrame) -> dict[Basis, pd.DataFrame]:

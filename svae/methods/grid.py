@@ -12,11 +12,10 @@ import pandas as pd
 import torch
 
 from svae.contracts.fit import Fit, Run
-from svae.contracts.fit_parts import impossible_scores
 from svae.contracts.setting import Setting
 from svae.contracts.split import cells_of, held_out_cells, seen_cells
 from svae.errors import unknown
-from svae.models import transfer
+from svae.methods.held_out import predict_held_out, score_held_out, what_is_impossible
 from svae.models.given import arguments_of
 from svae.models.model import PerturbationModel
 from svae.models.priors import MaskedShift
@@ -24,13 +23,8 @@ from svae.models.together import refit_together, train_together
 from svae.seeds import seed_from
 from svae.training.plan import TrainingPlan
 from svae.training.record import Training
-from svae.words import PROTOCOLS
 
 logger = logging.getLogger(__name__)
-
-ENCODER_SAMPLES = 100
-"""Samples per cell of the encoder's posterior: enough for its ELBO, and the estimate of the released code is
-kept for comparison only."""
 
 
 def fit_grid(
@@ -156,7 +150,7 @@ class _Grid:
                 _mark_diverged(fits[setting.name], "the second stage met a NaN")
 
     def score(self, fits: Mapping[str, Fit], n_samples: int) -> None:
-        """Score the cells of held-out perturbations with each model that is still well."""
+        """Score the cells of held-out perturbations, and predict these, with each model that is well."""
         for model, setting in zip(self.models, self.settings, strict=True):
             fit = fits[setting.name]
             if fit.run.status != "ok":
@@ -164,11 +158,12 @@ class _Grid:
             logger.info("likelihood of setting %s", setting.name)
             seed = seed_from(setting.seed, "likelihood")
             scores = score_held_out(model, self.held_out, self.may_adapt, n_samples, seed)
-            problem = what_is_impossible(scores)
+            predictions = predict_held_out(model, self.held_out, self.may_adapt, setting.seed)
+            problem = what_is_impossible(scores, predictions)
             if problem:
                 _mark_diverged(fit, problem)
             else:
-                fit.scores = scores.reindex(self.dataset.obs_names)
+                fit.scores, fit.predictions = scores.reindex(self.dataset.obs_names), predictions
 
 
 def build(model_class: type[PerturbationModel], adata: ad.AnnData, setting: Setting) -> PerturbationModel:
@@ -245,80 +240,6 @@ def fit_of(model: PerturbationModel, dataset: ad.AnnData, setting: Setting, trai
         selection=selection,
         run=Run(setting=setting.name, seed=setting.seed),
     )
-
-
-def score_held_out(
-    model: PerturbationModel, held_out: ad.AnnData, may_adapt: np.ndarray, n_samples: int, seed: int
-) -> pd.DataFrame:
-    """Log-likelihood of held-out cells after each protocol, and what the encoder makes of them.
-
-    ``zero_shot`` scores all of them without a shift; ``same_cells`` adapts to the very cells it then
-    scores (Lopez et al. 2023); ``clean`` adapts to the part ``adapt`` and scores the part ``test``. The model
-    is left as adapted to all of `held_out`.
-
-    Parameters
-    ----------
-    model
-        Trained, its masks fixed.
-    held_out
-        Cells of held-out perturbations.
-    may_adapt
-        Whether each of these cells has the part ``adapt``; the others test.
-    n_samples
-        Samples per cell of the likelihood.
-    seed
-        Seed of the samples.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Cells × :data:`svae.contracts.fit.CELL_COLUMNS`; NaN where not scored. The encoder's own numbers are
-        from :data:`ENCODER_SAMPLES` samples of its posterior.
-    """
-    cells, names = model.read_cells(held_out)
-    model.forget_adaptation()
-    means = {"zero_shot": model.prior_means(names)}
-    model.adapt(held_out, np.flatnonzero(may_adapt))
-    means["clean"] = model.prior_means(names)
-    model.forget_adaptation()
-    model.adapt(held_out)
-    means["same_cells"] = model.prior_means(names)
-    exact = transfer.marginal_log_likelihood(model.module, cells, means, n_samples, seed)
-    encoder = transfer.estimate_by_encoder(model.module, cells, means["same_cells"], ENCODER_SAMPLES, seed)
-    columns = {f"log_likelihood_{protocol}": exact[protocol].log_likelihood for protocol in PROTOCOLS}
-    columns["log_likelihood_same_cells_original"] = encoder.log_likelihood
-    columns["reconstruction"] = encoder.reconstruction
-    columns["elbo"] = encoder.elbo
-    columns["best_elbo"] = transfer.independent_elbo(
-        model.module, cells, means["same_cells"], ENCODER_SAMPLES, seed
-    )
-    columns["effective_samples"] = exact["same_cells"].effective_samples
-    values = {name: column.cpu().numpy() for name, column in columns.items()}
-    scores = pd.DataFrame(values, index=held_out.obs_names)
-    scores.loc[may_adapt, "log_likelihood_clean"] = np.nan
-    return scores
-
-
-def what_is_impossible(scores: pd.DataFrame) -> str | None:
-    """Say what no model of counts can give; None if all scores are possible.
-
-    The evidence lower bound bounds the likelihood from below. Both are estimates, hence an allowance of five
-    standard errors, and a hundredth of a nat for rounding.
-
-    Parameters
-    ----------
-    scores
-        As returned by :func:`score_held_out`.
-    """
-    if scores.drop(columns="log_likelihood_clean").isna().any(axis=None):
-        return "the likelihood of a held-out cell is NaN"
-    excess = scores["elbo"] - scores["log_likelihood_same_cells"]
-    allowance = 5 * excess.std(ddof=0) / np.sqrt(len(excess)) + 0.01
-    if excess.mean() > allowance:
-        return (
-            f"the lower bound of held-out cells is {excess.mean():.3g} nats per cell above their likelihood"
-        )
-    return impossible_scores(scores)
 
 
 def peak_memory_mb(device: torch.device) -> float:

@@ -1,5 +1,6 @@
 """What a trained model can be asked: latents, shifts, targets, likelihoods, expression."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from anndata import AnnData
 from torch import Tensor
 
 from svae.errors import BenchmarkError
+from svae.expression import profile
 from svae.models import transfer
 from svae.models.module import PerturbationVAE
 from svae.models.priors import DenseShift, MaskedShift
@@ -136,10 +138,7 @@ class AnswersMixin:
             Whether to return the mean over cells, instead of one value per cell.
         """
         self._check_if_trained(warn=False)
-        is_whole = isinstance(n_mc_samples, int | np.integer) and not isinstance(n_mc_samples, bool)
-        if not is_whole or not 1 <= n_mc_samples <= MOST_SAMPLES:
-            wanted = f"a whole number from 1 to {MOST_SAMPLES:,}"
-            raise BenchmarkError(f"get_marginal_ll: n_mc_samples is {n_mc_samples!r}, but must be {wanted}")
+        n_mc_samples = _samples(n_mc_samples, "get_marginal_ll")
         cells, names = self.read_cells(adata, indices)
         means = {"all": self.prior_means(names)}
         seed = checked_seed(seed, "get_marginal_ll")
@@ -172,6 +171,37 @@ class AnswersMixin:
         logit = self.module.decode(self.module.encode(cells.x)[0], cells.batch)
         values = (torch.softmax(logit, -1) * library_size).cpu().numpy()
         return pd.DataFrame(values, self._cell_names(adata, indices), self.adata.var_names)
+
+    @torch.no_grad()
+    def get_profiles(
+        self, perturbations: Sequence[str], n_mc_samples: int = 1000, seed: int = 0
+    ) -> pd.DataFrame:
+        """Profiles that the model expects of cells of some perturbations.
+
+        A profile is log(1 + 10,000 · share of the gene in all expected counts), under z ~ Normal(shift, I)
+        with batches in the proportions of the data that the model was built on. Shifts are as in
+        :meth:`get_marginal_ll`: a perturbation neither trained nor adapted to has none.
+
+        Parameters
+        ----------
+        perturbations
+            Labels, at least one.
+        n_mc_samples
+            Samples of the latents per perturbation.
+        seed
+            Seed of the samples.
+
+        Returns
+        -------
+        Perturbation × gene.
+        """
+        self._check_if_trained(warn=False)
+        n_mc_samples, seed = _samples(n_mc_samples, "get_profiles"), checked_seed(seed, "get_profiles")
+        index = pd.Index(perturbations, name="perturbation")
+        batches = torch.bincount(self.read_cells()[0].batch)
+        means = self.prior_means(index.to_numpy())
+        shares = transfer.expected_shares(self.module, means, batches, n_mc_samples, seed)
+        return pd.DataFrame(profile(shares.cpu().numpy()), index, self.adata.var_names)
 
     @torch.no_grad()
     def get_shifts(self) -> pd.DataFrame:
@@ -278,3 +308,11 @@ class AnswersMixin:
         if return_mean:
             return float(values.mean())
         return pd.Series(values.cpu().numpy(), self._cell_names(adata, indices), name=name)
+
+
+def _samples(number: object, where: str) -> int:
+    """Return a number of samples that a user gave to the function named `where`."""
+    if isinstance(number, int | np.integer) and not isinstance(number, bool) and 1 <= number <= MOST_SAMPLES:
+        return int(number)
+    wanted = f"a whole number from 1 to {MOST_SAMPLES:,}"
+    raise BenchmarkError(f"{where}: n_mc_samples is {number!r}, but must be {wanted}")

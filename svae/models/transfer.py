@@ -113,6 +113,36 @@ def posterior_modes(module: PerturbationVAE, cells: Cells, prior_means: Tensor) 
     return modes.posterior_modes(observed, prior, start, max_steps=MODE_STEPS, tolerance=MODE_TOLERANCE)
 
 
+@torch.no_grad()
+def expected_shares(
+    module: PerturbationVAE, prior_means: Tensor, batches: Tensor, n_samples: int, seed: int = 0
+) -> Tensor:
+    """Share of each gene in the counts that are expected under z ~ Normal(m, I), perturbations × genes.
+
+    Samples are the same for all perturbations, so that what they differ by has less noise than they have.
+
+    Parameters
+    ----------
+    module
+        Decoder, as trained.
+    prior_means
+        Mean m of each perturbation's prior, perturbations × latents.
+    batches
+        Number of cells of each batch; the samples belong to batches in these proportions.
+    n_samples
+        Samples per perturbation.
+    seed
+        Seed of the samples.
+    """
+    module.eval()
+    generator = torch.Generator(prior_means.device).manual_seed(seed)
+    noise = torch.randn(n_samples, prior_means.shape[1], generator=generator, device=prior_means.device)
+    places = (torch.arange(n_samples, device=batches.device) + 0.5) / n_samples * batches.sum()
+    batch = torch.searchsorted(batches.cumsum(0).to(places.dtype), places)
+    shares = [torch.softmax(module.decode(mean + noise, batch).double(), -1).mean(0) for mean in prior_means]
+    return torch.stack(shares)
+
+
 def marginal_log_likelihood(
     module: PerturbationVAE,
     cells: Cells,

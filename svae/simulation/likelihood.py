@@ -1,6 +1,9 @@
-"""How likely cells are under the simulator that drew them."""
+"""What the simulator that drew cells says of them: how likely they are, and what is expected of them."""
+
+from collections.abc import Iterable, Sequence
 
 import anndata as ad
+import numpy as np
 
 from svae.contracts.cells import locate_cells
 from svae.errors import unknown
@@ -40,11 +43,46 @@ def score_cells(
         return None
     simulator = _simulator_of(truth)
     rows = locate_cells(dataset.obs_names, truth.obs_names, "the truth")
-    labels, shifts = dataset.obs["perturbation"].astype(str), truth.uns["shifts"]
-    for label in labels.unique():
-        if label not in shifts.index:
-            raise unknown("perturbation", label, shifts.index, "the truth: shifts")
+    _refuse_unknown(dataset.obs["perturbation"].astype(str).unique(), truth)
     return simulator.log_likelihood(dataset, truth[rows], zero_shot, n_samples, seed)
+
+
+def expected_counts(
+    truth: ad.AnnData, perturbations: Sequence[str], n_samples: int = 10_000, seed: int = 0
+) -> np.ndarray | None:
+    """Tell the counts that the simulator expects cells of some perturbations to have.
+
+    Parameters
+    ----------
+    truth
+        As for :func:`score_cells`.
+    perturbations
+        Their labels.
+    n_samples
+        Monte-Carlo samples per perturbation.
+    seed
+        Of these samples.
+
+    Returns
+    -------
+    Perturbation × gene, on any scale; None if the simulator does not tell.
+
+    Raises
+    ------
+    BenchmarkError
+        If a perturbation is not in the truth, or the truth lacks what its simulator needs.
+    """
+    if "likelihood" not in truth.uns:
+        return None
+    _refuse_unknown(perturbations, truth)
+    return _simulator_of(truth).expected_counts(truth, perturbations, n_samples, seed)
+
+
+def _refuse_unknown(perturbations: Iterable[str], truth: ad.AnnData) -> None:
+    shifts = truth.uns["shifts"]
+    for perturbation in perturbations:
+        if perturbation not in shifts.index:
+            raise unknown("perturbation", perturbation, shifts.index, "the truth: shifts")
 
 
 def _simulator_of(truth: ad.AnnData) -> type[SimulatorWithLikelihood]:

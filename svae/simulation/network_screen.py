@@ -4,6 +4,7 @@ Every perturbation shifts one to three latents of a cell; a random network turns
 rates, and the rates into counts.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -142,3 +143,17 @@ class NetworkScreen(SimulatorWithLikelihood):
             n_samples=n_samples,
             seed=seed,
         )
+
+    @classmethod
+    def expected_counts(
+        cls, truth: "ad.AnnData", perturbations: Sequence[str], n_samples: int, seed: int
+    ) -> np.ndarray:
+        """Average the rates at z ~ Normal(m_k, I), for cells of one and the same library.
+
+        Parameters are those of the base class.
+        """
+        decoder = CountDecoder.restore(truth.uns["likelihood"], 'the truth: uns["likelihood"]')
+        noise = np.random.default_rng(seed).standard_normal((n_samples, decoder.latents))
+        library = np.ones(n_samples) if decoder.log_normaliser is None else None
+        shifts = truth.uns["shifts"].loc[list(perturbations)].to_numpy(dtype=float)
+        return np.array([np.exp(decoder.log_rates(shift + noise, library)).mean(axis=0) for shift in shifts])

@@ -166,6 +166,29 @@ class SimulatorWithLikelihood(Simulator):
             If the truth lacks what the likelihood needs.
         """
 
+    @classmethod
+    def expected_counts(
+        cls, truth: "ad.AnnData", perturbations: Sequence[str], n_samples: int, seed: int
+    ) -> np.ndarray | None:
+        """Tell the counts that cells of some perturbations are expected to have.
+
+        Parameters
+        ----------
+        truth
+            As for :meth:`log_likelihood`.
+        perturbations
+            Labels that the truth has shifts of.
+        n_samples
+            Monte-Carlo samples per perturbation.
+        seed
+            Of these samples.
+
+        Returns
+        -------
+        Perturbation × gene, on any scale; None if the simulator does not tell.
+        """
+        return None
+
 
 def _checked(value: Any, types: tuple[type, ...]) -> Any:
     """Return `value` as one of `types`; a ValueError ends the sentence that names the parameter."""

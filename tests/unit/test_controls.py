@@ -11,16 +11,23 @@ from svae.datasets.splits import split_dataset
 from svae.errors import BenchmarkError
 from svae.evaluation.evaluate import compute_metrics
 from svae.evaluation.response import summarise_responses
+from svae.expression import profile, pseudobulk
 from svae.methods.controls import PREDICT, fit_control
 from svae.methods.options import CONTROLS
 from svae.simulation import simulate
+from svae.simulation.likelihood import expected_counts
 
 SIZES = {"perturbations": 20, "cells_per_perturbation": 40, "latents": 4, "hidden": 10, "genes": 40}
 
 
 @pytest.fixture(scope="module")
-def screen():
-    dataset, _ = simulate("corrected", seed=3, control_cells=100, **SIZES)
+def simulation():
+    return simulate("corrected", seed=3, control_cells=100, **SIZES)
+
+
+@pytest.fixture(scope="module")
+def screen(simulation):
+    dataset, _ = simulation
     return dataset, split_dataset(dataset, SplitPlan(kind="random", held_out=6), seed=0)
 
 
@@ -64,6 +71,34 @@ def test_the_ends_of_the_scale_are_the_controls(screen):
     assert values["no_change"]["pearson_delta_zero_shot"] == 0
     assert values["interpolated_duplicate"]["weighted_mse_adapted_calibrated"] > 0.5
     assert not any("zero_shot" in name for name in values["technical_duplicate"].index)
+
+
+def test_the_generators_own_profiles_are_at_least_as_good_as_the_duplicate(simulation, screen):
+    """The test of the scale itself: nothing predicts better than what drew the cells."""
+    dataset, truth = simulation
+    _, split = screen
+    response = summarise_responses(dataset, split)
+    counts = expected_counts(truth, response.test.index)
+    profiles = profile(pd.DataFrame(counts, response.test.index, dataset.var_names))
+    fit = fits.Fit(dataset.obs_names, predictions={"adapted": profiles})
+    values = compute_metrics(fit, split, response=response).set_index("metric")["value"].dropna()
+    scale = values[values.index.str.endswith("_calibrated")]
+    assert len(scale) >= 8
+    assert scale.min() > 0.95
+    assert scale["weighted_mse_adapted_calibrated"] > 1
+    assert scale["pearson_delta_adapted_calibrated"] > 1
+
+
+def test_what_a_simulator_expects_is_the_mean_of_many_cells():
+    many = {**SIZES, "perturbations": 2, "cells_per_perturbation": 4000}
+    for name in ("corrected", "lopez2023"):
+        dataset, truth = simulate(name, seed=0, **many)
+        labels = dataset.obs["perturbation"].astype(str)
+        names = ["p0", "p1"]
+        found = profile(pseudobulk(dataset, labels)).loc[names].to_numpy()
+        expected = profile(expected_counts(truth, names))
+        np.testing.assert_allclose(found, expected, atol=0.05)
+        assert np.abs(expected[0] - expected[1]).max() > 0.5
 
 
 def test_a_control_that_does_not_apply_says_why(screen):

@@ -1,6 +1,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -11,6 +12,7 @@ from svae.contracts.setting import Setting
 from svae.datasets.split_plan import SplitPlan
 from svae.datasets.splits import split
 from svae.errors import BenchmarkError
+from svae.expression import TARGET_SUM
 from svae.methods import grid
 from svae.methods.grid import fit_grid
 from svae.models import transfer
@@ -67,9 +69,24 @@ def test_scores_are_where_the_protocols_put_them(data):
     assert result.scores["effective_samples"].max() <= 50
 
 
+def test_predictions_move_with_the_shift_that_the_cells_of_a_perturbation_suggest(data):
+    dataset, _ = data
+    result = fit(data, [Setting("a", 1, SHORT)])["a"]
+    zero_shot, adapted = result.predictions["zero_shot"], result.predictions["adapted"]
+    for table in (zero_shot, adapted):
+        assert table.index.tolist() == ["p4", "p5"]
+        assert table.columns.equals(dataset.var_names)
+        np.testing.assert_allclose(np.expm1(table).sum(axis=1), TARGET_SUM, rtol=1e-5)
+    np.testing.assert_array_equal(zero_shot.loc["p4"], zero_shot.loc["p5"])
+    assert not np.allclose(adapted.loc["p4"], adapted.loc["p5"], atol=1e-4)
+    again = fit(data, [Setting("a", 1, SHORT)])["a"]
+    np.testing.assert_array_equal(again.predictions["adapted"], adapted)
+
+
 def test_a_vae_scores_the_same_whatever_the_protocol(data):
     result = fit(data, [Setting("a", 1, SHORT)], svae.VAE)["a"]
     assert result.targets is None
+    pd.testing.assert_frame_equal(result.predictions["adapted"], result.predictions["zero_shot"])
     assert result.scores["log_likelihood_same_cells"].equals(result.scores["log_likelihood_zero_shot"])
 
 

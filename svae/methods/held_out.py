@@ -1,0 +1,126 @@
+"""Held-out perturbations under a trained model: how likely their cells are, and what it expects of them."""
+
+from collections.abc import Mapping
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+
+from svae.contracts.fit_parts import impossible_scores
+from svae.models import transfer
+from svae.models.model import PerturbationModel
+from svae.seeds import seed_from
+from svae.words import PROTOCOLS, Basis
+
+ENCODER_SAMPLES = 100
+"""Samples per cell of the encoder's posterior: enough for its ELBO, and the estimate of the released code is
+kept for comparison only."""
+
+PROFILE_SAMPLES = 2000
+"""Samples of the latents behind a predicted profile. Those of all perturbations are the same, so that their
+differences have little noise."""
+
+
+def score_held_out(
+    model: PerturbationModel, held_out: ad.AnnData, may_adapt: np.ndarray, n_samples: int, seed: int
+) -> pd.DataFrame:
+    """Log-likelihood of held-out cells after each protocol, and what the encoder makes of them.
+
+    ``zero_shot`` scores all of them without a shift; ``same_cells`` adapts to the very cells it then
+    scores (Lopez et al. 2023); ``clean`` adapts to the part ``adapt`` and scores the part ``test``. The model
+    is left as adapted to all of `held_out`.
+
+    Parameters
+    ----------
+    model
+        Trained, its masks fixed.
+    held_out
+        Cells of held-out perturbations.
+    may_adapt
+        Whether each of these cells has the part ``adapt``; the others test.
+    n_samples
+        Samples per cell of the likelihood.
+    seed
+        Seed of the samples.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Cells × :data:`svae.contracts.fit.CELL_COLUMNS`; NaN where not scored. The encoder's own numbers are
+        from :data:`ENCODER_SAMPLES` samples of its posterior.
+    """
+    cells, names = model.read_cells(held_out)
+    model.forget_adaptation()
+    means = {"zero_shot": model.prior_means(names)}
+    model.adapt(held_out, np.flatnonzero(may_adapt))
+    means["clean"] = model.prior_means(names)
+    model.forget_adaptation()
+    model.adapt(held_out)
+    means["same_cells"] = model.prior_means(names)
+    exact = transfer.marginal_log_likelihood(model.module, cells, means, n_samples, seed)
+    encoder = transfer.estimate_by_encoder(model.module, cells, means["same_cells"], ENCODER_SAMPLES, seed)
+    columns = {f"log_likelihood_{protocol}": exact[protocol].log_likelihood for protocol in PROTOCOLS}
+    columns["log_likelihood_same_cells_original"] = encoder.log_likelihood
+    columns["reconstruction"] = encoder.reconstruction
+    columns["elbo"] = encoder.elbo
+    columns["best_elbo"] = transfer.independent_elbo(
+        model.module, cells, means["same_cells"], ENCODER_SAMPLES, seed
+    )
+    columns["effective_samples"] = exact["same_cells"].effective_samples
+    values = {name: column.cpu().numpy() for name, column in columns.items()}
+    scores = pd.DataFrame(values, index=held_out.obs_names)
+    scores.loc[may_adapt, "log_likelihood_clean"] = np.nan
+    return scores
+
+
+def predict_held_out(
+    model: PerturbationModel, held_out: ad.AnnData, may_adapt: np.ndarray, seed: int
+) -> dict[Basis, pd.DataFrame]:
+    """Predict the profiles of held-out perturbations: without a shift, and with that of their cells.
+
+    Parameters
+    ----------
+    model
+        Trained, its masks fixed. It is left as adapted to the cells of part ``adapt``.
+    held_out, may_adapt
+        As in :func:`score_held_out`.
+    seed
+        Of the setting.
+
+    Returns
+    -------
+    Held-out perturbation × gene, for the bases ``zero_shot`` and ``adapted``; from
+    :data:`PROFILE_SAMPLES` samples of the latents.
+    """
+    names = sorted(held_out.obs["perturbation"].astype(str).unique())
+    seed = seed_from(seed, "profiles")
+    model.forget_adaptation()
+    zero_shot = model.get_profiles(names, PROFILE_SAMPLES, seed)
+    model.adapt(held_out, np.flatnonzero(may_adapt))
+    return {"zero_shot": zero_shot, "adapted": model.get_profiles(names, PROFILE_SAMPLES, seed)}
+
+
+def what_is_impossible(scores: pd.DataFrame, predictions: Mapping[Basis, pd.DataFrame]) -> str | None:
+    """Say what no model of counts can give; None if all scores and predictions are possible.
+
+    The evidence lower bound bounds the likelihood from below. Both are estimates, hence an allowance of five
+    standard errors, and a hundredth of a nat for rounding.
+
+    Parameters
+    ----------
+    scores
+        As returned by :func:`score_held_out`.
+    predictions
+        As returned by :func:`predict_held_out`.
+    """
+    if not all(np.isfinite(table).all(axis=None) for table in predictions.values()):
+        return "a predicted profile is not finite"
+    if scores.drop(columns="log_likelihood_clean").isna().any(axis=None):
+        return "the likelihood of a held-out cell is NaN"
+    excess = scores["elbo"] - scores["log_likelihood_same_cells"]
+    allowance = 5 * excess.std(ddof=0) / np.sqrt(len(excess)) + 0.01
+    if excess.mean() > allowance:
+        return (
+            f"the lower bound of held-out cells is {excess.mean():.3g} nats per cell above their likelihood"
+        )
+    return impossible_scores(scores)
