@@ -110,6 +110,7 @@ rule select_settings:
 
 rule warn:
     input:
+        metrics=TABLES["metrics"],
         status=TABLES["status"],
         selected=TABLES["selected"],
         settings=TABLES["settings"],

@@ -7,9 +7,11 @@ masks all open, all closed   every probability of being a target is above, or be
 masks hardly moved           none is below .9: masks start open, and had no time to close
 edge of the grid             the setting that the main rule chose has the lowest or the highest value that
                              was tried of an option, so a better one may lie beyond
+no evidence                  a score of predictions does not tell the technical duplicate from the mean
+                             response, on a dataset and for whatever method
 ============================ ============================================================================
 
-The table of statuses tells the first three of every fit. All are counted for the settings that were chosen.
+The table of statuses tells the first three of every fit. They are counted for the settings that were chosen.
 """
 
 import numpy as np
@@ -17,6 +19,8 @@ import pandas as pd
 
 from svae.contracts.fit import Fit
 from svae.contracts.tables import RUN_COLUMNS, WARNINGS_COLUMNS
+from svae.evaluation.metrics import METRICS
+from svae.evaluation.prediction import CALIBRATED
 from svae.evaluation.selection import FIXED
 from svae.targets import THRESHOLD
 
@@ -31,6 +35,7 @@ FEWEST_VALUES = 3
 
 OVERFITS, OPEN, CLOSED, UNMOVED = "overfits", "masks all open", "masks all closed", "masks hardly moved"
 EDGE = "edge of the grid"
+NO_EVIDENCE = "no evidence"
 
 
 def validation_rise(history: pd.DataFrame | None) -> float:
@@ -97,9 +102,13 @@ def _of_masks(probabilities: np.ndarray) -> list[str]:
 
 
 def warnings_of_run(
-    status: pd.DataFrame, selected: pd.DataFrame, settings: pd.DataFrame, rule: str
+    status: pd.DataFrame,
+    selected: pd.DataFrame,
+    settings: pd.DataFrame,
+    rule: str,
+    metrics: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
-    """Count the warnings about the settings that a rule chose.
+    """Count the warnings about the settings that a rule chose, and about scores that say nothing.
 
     Parameters
     ----------
@@ -111,11 +120,15 @@ def warnings_of_run(
         ``method``, ``setting``, ``parameter``, ``value``.
     rule
         The selection rule that is meant.
+    metrics
+        ``dataset``, ``split``, ``replicate``, ``metric``, ``value``, by which scores of predictions are
+        judged; none by default.
 
     Returns
     -------
-    ``dataset``, ``split``, ``method``, ``warning``, ``detail`` (of a grid: the option, its value and the
-    side; NaN of all else), and in ``n`` of the ``planned`` replicates. Empty if nothing is doubtful.
+    ``dataset``, ``split``, ``method`` (NaN of a score), ``warning``, ``detail`` (of a grid: the option, its
+    value and the side; the label of a score; NaN of all else), and in ``n`` of the ``planned`` replicates.
+    Empty if nothing is doubtful.
     """
     chosen = selected[selected["rule"] == rule].astype({"setting": object})  # of numbers if there is none
     run = ["dataset", "split", "method"]
@@ -126,7 +139,11 @@ def warnings_of_run(
         found.append(_of_edges(chosen[chosen["outcome"] == "chosen"], settings))
     table = pd.concat(found, ignore_index=True)
     counted = table.groupby(what, sort=False, dropna=False).size().rename("n").reset_index()
-    return counted.merge(planned, on=run, how="left")[list(WARNINGS_COLUMNS)]
+    counted = counted.merge(planned, on=run, how="left")[list(WARNINGS_COLUMNS)]
+    if metrics is None:
+        return counted
+    scores = _of_scores(metrics)
+    return counted if scores.empty else pd.concat([counted, scores], ignore_index=True)
 
 
 def _of_fits(status: pd.DataFrame, chosen: pd.DataFrame) -> pd.DataFrame:
@@ -157,3 +174,18 @@ def _of_edges(chosen: pd.DataFrame, settings: pd.DataFrame) -> pd.DataFrame:
         )
     ]
     return at_edge.assign(warning=EDGE, detail=detail)[[*RUN_COLUMNS, "warning", "detail"]]
+
+
+def _of_scores(metrics: pd.DataFrame) -> pd.DataFrame:
+    """Count the replicates in which a score has values, but for no fit a calibrated one."""
+    known = metrics.dropna(subset="value").groupby(["dataset", "split", "replicate"], sort=False)["metric"]
+    rows = [
+        (dataset, split, METRICS[name].label, f"{name}{CALIBRATED}" not in names)
+        for (dataset, split, _), names in known.agg(set).items()
+        for name in METRICS
+        if name in names and f"{name}{CALIBRATED}" in METRICS
+    ]
+    table = pd.DataFrame(rows, columns=["dataset", "split", "detail", "lacking"])
+    counts = table.groupby(["dataset", "split", "detail"], sort=False)["lacking"]
+    counted = counts.agg(n="sum", planned="size").reset_index().assign(method=np.nan, warning=NO_EVIDENCE)
+    return counted.loc[counted["n"] > 0, list(WARNINGS_COLUMNS)]

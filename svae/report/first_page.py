@@ -7,7 +7,7 @@ from tabulate import tabulate
 
 from svae.evaluation.selection import RULES
 from svae.evaluation.statistics import ENOUGH
-from svae.evaluation.warning import CLOSED, EDGE, OPEN, OVERFITS, UNMOVED
+from svae.evaluation.warning import CLOSED, EDGE, NO_EVIDENCE, OPEN, OVERFITS, UNMOVED
 from svae.report.leads import Lead, find_leads
 from svae.report.numbers import DASH, change, count, estimate, number
 from svae.report.outcomes import (
@@ -170,11 +170,21 @@ def _warnings(tables: Tables) -> list[str]:
     """Write a sentence about each warning; those about most replicates come first."""
     found = tables.warnings[tables.warnings["method"].isin(tables.order)]
     share = (found["n"] / found["planned"]).sort_values(ascending=False, kind="stable")
-    return [
+    return [*_scores_without_evidence(tables)] + [
         f"{tables.label(row.method)} on {tables.title(row.dataset, row.split)}: {MEANINGS[row.warning]}"
         f"{'' if pd.isna(row.detail) else f' ({row.detail})'} in {row.n} of {count(row.planned, 'replicate')}"
         for row in found.loc[share.index].itertuples()
     ]
+
+
+def _scores_without_evidence(tables: Tables) -> Iterator[str]:
+    """Write a sentence about the scores of predictions that say nothing on a dataset and split."""
+    found = tables.warnings[tables.warnings["warning"] == NO_EVIDENCE]
+    for (dataset, split, n, planned), rows in found.groupby([*FACET, "n", "planned"], sort=False):
+        yield (
+            f"No evidence on {tables.title(dataset, split)} from {'; '.join(rows['detail'])}, as the mean "
+            f"response is not told from a technical duplicate, in {n} of {count(planned, 'replicate')}"
+        )
 
 
 def _statuses(tables: Tables) -> str:

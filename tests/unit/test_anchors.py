@@ -120,3 +120,4 @@ def test_a_job_of_an_anchor_writes_a_fit_for_every_setting(screen, anchor, tmp_p
     for setting in settings:
         fit = read(tmp_path / f"{setting.name}.h5ad", dataset.obs_names)
         assert (fit.run.status, fit.run.setting, fit.run.seed) == ("ok", setting.name, setting.seed)
+        assert set(fit.predictions or ()) == ({"zero_shot", "adapted"} if anchor == "oracle" else set())

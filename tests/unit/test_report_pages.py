@@ -189,6 +189,8 @@ def test_what_is_doubtful_is_a_sentence_on_the_first_page(tables):
         ("a_b", "paper", "svae", "overfits", np.nan, 2, 3),
         ("b", "paper", "svae_plus", "edge of the grid", "penalty = 1000, the highest of 5", 3, 3),
         ("b", "paper", "oracle", "masks all closed", np.nan, 3, 3),
+        ("b", "paper", np.nan, "no evidence", "Reach, adapted", 3, 3),
+        ("b", "paper", np.nan, "no evidence", "Weighted R², adapted", 3, 3),
     ]
     warned = replace(tables, warnings=pd.DataFrame(found, columns=WARNINGS_COLUMNS))
     doubts = shown(summary(warned, "demo", {})).partition("What to doubt")[2].partition("What failed")[0]
@@ -196,6 +198,10 @@ def test_what_is_doubtful_is_a_sentence_on_the_first_page(tables):
     rise = "validation ends above its best epoch while the training loss falls on in 2 of 3 replicates."
     assert doubts.index(f"sVAE+ on b: {edge}") < doubts.index(f"sVAE on a_b: it overfits, as {rise}")
     assert "Oracle" not in doubts, "anchors are what they are"
+    assert (
+        "No evidence on b from Reach, adapted; Weighted R², adapted, as the mean response is not told from a "
+        "technical duplicate, in 3 of 3 replicates." in doubts
+    )
     many = replace(tables, warnings=pd.DataFrame(found[:1] * 25, columns=WARNINGS_COLUMNS))
     assert "… and 5 more, in the table of warnings." in shown(summary(many, "demo", {}))
     none = replace(tables, warnings=pd.DataFrame(columns=WARNINGS_COLUMNS))

@@ -121,3 +121,22 @@ def test_a_run_without_any_choice_has_no_warnings():
     table = warnings_of_run(status, selected.assign(setting=np.nan, outcome="failed"), settings, "udr")
     assert table.empty
     assert tuple(table.columns) == WARNINGS_COLUMNS
+
+
+def test_a_score_that_does_not_tell_the_ends_apart_is_no_evidence_whatever_the_method():
+    calibrated = {"reach": [np.nan, np.nan], "weighted_r2": [0.5, 0.5], "discrimination": [np.nan, 0.5]}
+    rows = []
+    for score, values in calibrated.items():
+        for replicate, value in enumerate(values):
+            for method in ("vae", "technical_duplicate"):
+                rows.append((replicate, method, f"{score}_adapted", 0.7))
+                rows.append((replicate, method, f"{score}_adapted_calibrated", value))
+    metrics = pd.DataFrame(rows, columns=["replicate", "method", "metric", "value"])
+    metrics = metrics.assign(dataset="screen", split="random")
+    table = warnings_of_run(*run_of([10, 10]), "udr", metrics)
+    assert tuple(table.columns) == WARNINGS_COLUMNS
+    assert table[["warning", "detail", "n", "planned"]].to_numpy().tolist() == [
+        ["no evidence", "Perturbation discrimination, adapted", 1, 2],
+        ["no evidence", "Reach of differential genes, adapted", 2, 2],
+    ]
+    assert table["method"].isna().all()
