@@ -1,4 +1,4 @@
-"""What is asked of every method: each in config/methods.tsv is run here, by the program of its rule."""
+"""What is asked of every method that has a rule or a model class, run by the program of its rule."""
 
 import json
 from pathlib import Path
@@ -21,6 +21,7 @@ from svae.report.methods_table import read_methods
 from svae.simulation import simulate
 
 TABLE = read_methods(ROOT / "config" / "methods.tsv")
+ANCHORS = set(TABLE.index[TABLE["anchor"]])
 SIZES = {"perturbations": 6, "combinations": 2, "cells_per_perturbation": 20, "control_cells": 30}
 PERTURBED = [f"p{k}" for k in range(6)]
 """Perturbations are called after genes, as some methods need."""
@@ -70,11 +71,11 @@ def first(folders):
     return first_fit
 
 
-def test_the_table_lists_every_method_that_has_a_rule():
-    assert set(TABLE.index) == set(METHODS)
+def test_every_method_that_the_table_lists_has_a_rule():
+    assert set(TABLE.index) <= set(METHODS)
 
 
-@pytest.mark.parametrize("method", TABLE.index)
+@pytest.mark.parametrize("method", METHODS)
 def test_a_fit_keeps_the_contract(method, folders, first, tmp_path):
     made, folder = first(method), folders["dataset"]
     dataset = read_dataset(folder / "dataset.h5ad")
@@ -89,7 +90,7 @@ def test_a_fit_keeps_the_contract(method, folders, first, tmp_path):
         assert sorted(table.index) == sorted(predicted), basis
 
 
-@pytest.mark.parametrize("method", TABLE.index)
+@pytest.mark.parametrize("method", METHODS)
 def test_equal_seeds_give_equal_numbers(method, folders, first, monkeypatch):
     again = fit(method, folders["dataset"], monkeypatch)
     before, after = parts_of(first(method)), parts_of(again)
@@ -98,7 +99,7 @@ def test_equal_seeds_give_equal_numbers(method, folders, first, monkeypatch):
         pd.testing.assert_frame_equal(table, after[name], check_exact=True, obj=name)
 
 
-@pytest.mark.parametrize("method", TABLE.index)
+@pytest.mark.parametrize("method", METHODS)
 def test_counts_of_test_cells_are_not_read(method, folders, first, monkeypatch):
     """But for what is said of these cells themselves."""
     dataset = read_dataset(folders["dataset"] / "dataset.h5ad")
@@ -111,7 +112,7 @@ def test_counts_of_test_cells_are_not_read(method, folders, first, monkeypatch):
         pd.testing.assert_frame_equal(table, after[name], rtol=rounding, atol=rounding, obj=name)
 
 
-@pytest.mark.parametrize("method", TABLE.index[~TABLE["anchor"]])
+@pytest.mark.parametrize("method", sorted(set(METHODS) - ANCHORS))
 def test_no_rule_but_that_of_an_anchor_asks_for_the_truth(method):
     assert "truth" not in rule_of(method).lower()
 
