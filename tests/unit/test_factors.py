@@ -18,6 +18,7 @@ from svae.methods.factors.gsfa import Chain, wishart_root
 from svae.methods.factors.model import Factors, Posterior, first_factors
 from svae.methods.factors.perturbvi import climb
 from svae.methods.factors.predictions import Decoder, adapted_shifts, predictions
+from svae.methods.options import OPTIONS
 from svae.simulation import simulate
 
 LINEAR = {
@@ -55,10 +56,15 @@ def fits(screen):
     }
 
 
-def made_up(seed=0, cells=300, genes=12, perturbations=5, latents=2):
-    """Standardised expression of the model itself, its design and its factors."""
+def made_up(seed=0, cells=300, genes=12, perturbations=5, latents=2, together=False):
+    """Standardised expression of the model itself, its design and its factors.
+
+    Each cell is given one perturbation at most, or several `together`.
+    """
     random = np.random.default_rng(seed)
     design = np.eye(perturbations + 1)[random.integers(0, perturbations + 1, cells)][:, :-1]
+    if together:
+        design[: cells // 2] = random.random((cells // 2, perturbations)) < 0.4
     factors = Factors(
         loadings=random.normal(size=(genes, latents)) * (random.random((genes, latents)) < 0.5),
         noise=random.uniform(0.3, 1, genes),
@@ -148,21 +154,58 @@ def test_a_wishart_matrix_has_its_mean(freedom):
     np.testing.assert_allclose(mean, freedom * np.eye(3), atol=0.1 * np.sqrt(freedom))
 
 
-def test_inclusion_is_the_posterior_odds_of_a_shift():
-    expression, design, factors = made_up()
+@pytest.mark.parametrize("together", [False, True])
+def test_inclusion_is_the_posterior_odds_of_a_shift(together):
+    """Those of the last part to be drawn, given the shifts of all others."""
+    expression, design, factors = made_up(together=together)
     chain = Chain(PseudoCells.of(expression, design), factors, np.random.default_rng(0))
     products, share, variance = chain._draw_latents(), chain.shifted_share.copy(), chain.shift_variance.copy()
-    baseline, _ = chain._draw_shifts(products)
-    count, total = design.sum(axis=0), products.design
-    mean = total / count[:, None] - baseline  # normal around the shift, with the variance 1 / count
-    on = share[:, None] * norm.pdf(mean, scale=np.sqrt(variance + 1 / count)[:, None])
-    off = (1 - share)[:, None] * norm.pdf(mean, scale=np.sqrt(1 / count)[:, None])
-    np.testing.assert_allclose(chain.inclusion, on / (on + off), atol=1e-12)
+    baseline, shifts = chain._draw_shifts(products)
+    last = chain.cells.rounds[-1][-1]
+    count = design[:, last].sum()
+    of_others = design[:, last] @ (np.delete(design, last, 1) @ np.delete(shifts, last, 0))
+    mean = (products.design[last] - of_others) / count - baseline  # normal around the shift
+    on = share[last] * norm.pdf(mean, scale=np.sqrt(variance[last] + 1 / count))
+    off = (1 - share[last]) * norm.pdf(mean, scale=np.sqrt(1 / count))
+    np.testing.assert_allclose(chain.inclusion[last], on / (on + off), atol=1e-9)
 
 
+def test_parts_of_a_round_were_given_to_no_cell_together():
+    expression, design, _ = made_up(together=True)
+    design[design.sum(axis=1) > 2] = 0
+    cells = PseudoCells.of(expression, design)
+    assert sorted(np.concatenate(cells.rounds)) == list(range(design.shape[1]))
+    assert all(design[:, parts].sum(axis=1).max() <= 1 for parts in cells.rounds)
+    alone = PseudoCells.of(*made_up()[:2])
+    assert len(alone.rounds) == 1
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_combinations_in_training_share_the_shifts_of_their_parts(method):
+    sizes = {"perturbations": 8, "combinations": 6, "cells_per_perturbation": 60, "control_cells": 100}
+    dataset, _ = simulate("screen", seed=0, latents=2, genes=30, hidden=8, **sizes)
+    split = split_dataset(dataset, SplitPlan(kind="named", held_out=["p0+p1", "p7"]), seed=0)
+    fit = fit_factors(method, dataset, split, Setting("s", 1, {"n_latent": 2, **FAST[method]}))
+    assert fit.targets.index.equals(trained_perturbations(split).sort_values().rename("perturbation"))
+    together = fit.shifts.loc["p1"] + fit.shifts.loc["p2"]
+    np.testing.assert_allclose(fit.shifts.loc["p1+p2"], together, atol=1e-6)
+    assert (fit.targets.loc["p1+p2"] >= fit.targets.loc[["p1", "p2"]].max() - 1e-9).all()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_shifts_are_found_from_cells_that_were_given_several_parts(method):
+    expression, design, factors = made_up(cells=1000, genes=20, together=True)
+    cells = PseudoCells.of(expression, design)
+    found = METHODS[method](cells, OPTIONS[method](n_latent=2, **FAST[method]), 0).factors
+    pairs = np.eye(5)[:, None] + np.eye(5)[None]  # two of five, as a combination that was never seen
+    expected, guess = ((of.baseline + pairs @ of.shifts) @ of.loadings.T for of in (factors, found))
+    assert ((guess - expected) ** 2).mean() < 0.02 * expected.var()
+
+
+@pytest.mark.parametrize("together", [False, True])
 @pytest.mark.parametrize("seed", range(3))
-def test_the_lower_bound_never_falls(seed):
-    expression, design, _ = made_up(seed, latents=3)
+def test_the_lower_bound_never_falls(seed, together):
+    expression, design, _ = made_up(seed, latents=3, together=together)
     cells = PseudoCells.of(expression, design)
     losses = climb(cells, first_factors(cells, 3, seed), effects=4, iterations=60, tolerance=0.0).losses
     assert np.diff(losses).max() < 1e-9

@@ -1,13 +1,15 @@
 """What linear models read: standardised expression, and few pseudo-cells that stand for all cells."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import anndata as ad
 import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from svae.contracts.split import seen_cells, trained_perturbations
+from svae.contracts.combinations import multi_hot
+from svae.contracts.split import seen_cells
 
 FEWEST_GENES = 10
 """A cell's size is measured on so many genes at least, or else by its library."""
@@ -76,9 +78,9 @@ def _dense(dataset: ad.AnnData) -> np.ndarray:
 class PseudoCells:
     """Few rows that stand for all cells, because their products are the same.
 
-    A linear Gaussian model sees the expression Y (cells × genes) and the design D (cells × perturbations)
-    through YᵀY, YᵀD and DᵀD alone. There are rows with the same products that are no more than genes and
-    perturbations. So the time of an update does not grow with the number of cells.
+    A linear Gaussian model sees the expression Y (cells × genes) and the design D (cells × parts) through
+    YᵀY, YᵀD and DᵀD alone. There are rows with the same products that are no more than genes and parts. So
+    the time of an update does not grow with the number of cells.
 
     Attributes
     ----------
@@ -87,22 +89,39 @@ class PseudoCells:
     expression
         Rows × genes.
     design
-        Rows × perturbations; stands for a 1 where the cell has the perturbation and a 0 elsewhere.
+        Rows × parts; stands for a 1 where the cell was given this single perturbation and a 0 elsewhere.
     ones
         One number per row; stands for a 1 in every cell.
-    cells_of
-        Number of cells of each perturbation.
+    together
+        DᵀD, parts × parts: how many cells were given both; on the diagonal, how many were given each.
     """
 
     count: int
     expression: np.ndarray
     design: np.ndarray
     ones: np.ndarray
-    cells_of: np.ndarray
+    together: np.ndarray
+
+    @property
+    def cells_of(self) -> np.ndarray:
+        """Number of cells that were given each part, as a column."""
+        return np.diag(self.together)[:, None]
+
+    @cached_property
+    def rounds(self) -> list[np.ndarray]:
+        """Parts in groups, such that no cell was given two of a group: their shifts are independent."""
+        rounds: list[list[int]] = []
+        for part, others in enumerate(self.together > 0):
+            free = [members for members in rounds if not others[members].any()]
+            if free:
+                free[0].append(part)
+            else:
+                rounds.append([part])
+        return [np.array(members) for members in rounds]
 
     @classmethod
     def of(cls, expression: np.ndarray, design: np.ndarray) -> "PseudoCells":
-        """Make them of cells × genes and cells × perturbations, from the eigenvectors of the products."""
+        """Make them of cells × genes and cells × parts, from the eigenvectors of the products."""
         columns = np.hstack([expression, design, np.ones((len(expression), 1))])
         squares, directions = np.linalg.eigh(columns.T @ columns)
         kept = squares > ROUNDING * squares[-1]
@@ -113,16 +132,14 @@ class PseudoCells:
             expression=rows[:, :n_genes],
             design=rows[:, n_genes:-1],
             ones=rows[:, -1],
-            cells_of=design.sum(axis=0),
+            together=design.T @ design,
         )
 
 
 def design_of(split: pd.DataFrame) -> pd.DataFrame:
-    """Which trained perturbation each cell of training has, 0 or 1; cells × perturbations, in sorted order.
+    """Which single perturbations each cell of training was given, 0 or 1; cells × parts, in sorted order.
 
-    A cell of the control has none: its row is 0.
+    A cell of the control was given none: its row is 0.
     """
     labels = seen_cells(split)
-    names = trained_perturbations(split).sort_values().rename("perturbation")
-    present = labels.to_numpy()[:, None] == names.to_numpy()
-    return pd.DataFrame(present.astype(float), index=labels.index, columns=names)
+    return multi_hot(labels.unique()).loc[labels.to_numpy()].set_axis(labels.index, axis=0)

@@ -7,9 +7,11 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 
+from svae.contracts.combinations import multi_hot
 from svae.contracts.fit import Fit
 from svae.contracts.run import Run
 from svae.contracts.setting import Setting
+from svae.contracts.split import trained_perturbations
 from svae.errors import unknown
 from svae.methods.factors.expression import PseudoCells, Standardisation, design_of
 from svae.methods.factors.gsfa import sample
@@ -40,7 +42,8 @@ def fit_factors(method: str, dataset: ad.AnnData, split: pd.DataFrame, setting: 
     Fit
         ``latents`` are posterior means given the counts alone, as if no cell had a shift, so that they
         compare with those of an encoder; ``latent_modes`` know the perturbation, too. ``targets`` are
-        posterior inclusion probabilities. The fit is `failed` if there are more latents than genes, or than
+        posterior inclusion probabilities; those of a combination say that it has one of its parts' shifts,
+        and its shifts are sums. The fit is `failed` if there are more latents than genes, or than
         cells to fit them on.
 
     Raises
@@ -66,7 +69,8 @@ def fit_factors(method: str, dataset: ad.AnnData, split: pd.DataFrame, setting: 
     posterior = METHODS[method](cells, options, setting.seed)
 
     factors = posterior.factors
-    shifts = pd.DataFrame(factors.shifts, design.columns, [f"z{j + 1}" for j in range(options.n_latent)])
+    trained = multi_hot(trained_perturbations(split).sort_values()).reindex(columns=design.columns)
+    latents = [f"z{j + 1}" for j in range(options.n_latent)]
     design_of_all = design.reindex(dataset.obs_names, fill_value=0.0).to_numpy()
     means = factors.baseline + design_of_all @ factors.shifts
     means_of_seen = factors.baseline + design.to_numpy() @ factors.shifts
@@ -75,12 +79,25 @@ def fit_factors(method: str, dataset: ad.AnnData, split: pd.DataFrame, setting: 
         cells=dataset.obs_names,
         latents=latent_means(expression, factors.baseline, factors).astype(np.float32),
         latent_modes=latent_means(expression, means, factors).astype(np.float32),
-        targets=pd.DataFrame(posterior.inclusion, shifts.index, shifts.columns),
-        shifts=shifts,
+        targets=pd.DataFrame(any_part(trained.to_numpy(), posterior.inclusion), trained.index, latents),
+        shifts=pd.DataFrame(trained.to_numpy() @ factors.shifts, trained.index, latents),
         predictions=predictions(decoder, posterior, design.columns, dataset, split) or None,
         history=_history(posterior.losses),
         run=Run(setting=setting.name, seed=setting.seed),
     )
+
+
+def any_part(parts: np.ndarray, inclusion: np.ndarray) -> np.ndarray:
+    """Probability that one part at least has a shift, perturbations × latents.
+
+    Parameters
+    ----------
+    parts
+        Perturbations × parts, 1 for a part of the perturbation and 0 elsewhere.
+    inclusion
+        Probability that a part has a shift, parts × latents.
+    """
+    return 1 - np.prod(1 - parts[:, :, None] * inclusion, axis=1)
 
 
 def _fit_gsfa(cells: PseudoCells, options: GSFAOptions, seed: int) -> Posterior:

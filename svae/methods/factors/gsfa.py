@@ -6,9 +6,9 @@ Priors, beside those of :mod:`svae.methods.factors.model`:
     β_mk ~ ρ_m Normal(0, τ_m²) + (1 − ρ_m) δ₀,                     ρ_m ~ Beta(4, 16)
     σ_k², τ_m², ψ_j ~ IG(1, 1)
 
-for gene j, latent k and perturbation m; the prior of the baseline is flat. Every conditional is that of a
-conjugate family, and is drawn as a block: all latents; all loadings of a gene; all shifts. Each cell has one
-perturbation, so that the shifts of a latent are independent given its baseline.
+for gene j, latent k and part m; the prior of the baseline is flat. Every conditional is that of a conjugate
+family, and is drawn as a block: all latents; all loadings of a gene; all shifts of parts that no cell was
+given together.
 """
 
 import numpy as np
@@ -24,6 +24,7 @@ from svae.methods.factors.model import (
     prior_means,
     products_of,
     squared_residuals,
+    unexplained,
 )
 
 LARGE_LOADINGS = (10.0, 40.0)
@@ -151,19 +152,22 @@ class Chain:
 
     def _draw_shifts(self, products: Products) -> tuple[np.ndarray, np.ndarray]:
         """Draw the baseline and all shifts, and what the prior of the shifts is made of."""
-        of_each, count = self.cells.cells_of[:, None], self.cells.count
-        baseline = (products.total - (of_each * self.factors.shifts).sum(axis=0)) / count
+        of_each, count = self.cells.cells_of, self.cells.count
+        shifts = self.factors.shifts.copy()
+        baseline = (products.total - (of_each * shifts).sum(axis=0)) / count
         baseline += self.random.standard_normal(len(baseline)) / np.sqrt(count)
-
-        excess = products.design - of_each * baseline
         precision = of_each + 1 / self.shift_variance[:, None]
-        gain = 0.5 * (excess**2 / precision - np.log(self.shift_variance[:, None] * precision))
-        self.inclusion = expit(logit(self.shifted_share)[:, None] + gain)
-        shifted = self.random.random(excess.shape) < self.inclusion
-        noise = self.random.standard_normal(excess.shape) / np.sqrt(precision)
-        shifts = np.where(shifted, excess / precision + noise, 0.0)
+        noise = self.random.standard_normal(shifts.shape) / np.sqrt(precision)
+        chance = self.random.random(shifts.shape)
+        self.inclusion = np.empty_like(shifts)
+        for parts in self.cells.rounds:
+            excess = unexplained(self.cells, products, baseline, shifts, parts)
+            mean = excess / precision[parts]
+            gain = 0.5 * (excess * mean - np.log(self.shift_variance[parts, None] * precision[parts]))
+            self.inclusion[parts] = expit(logit(self.shifted_share[parts])[:, None] + gain)
+            shifts[parts] = np.where(chance[parts] < self.inclusion[parts], mean + noise[parts], 0.0)
 
-        number = shifted.sum(axis=1)
+        number = (shifts != 0).sum(axis=1)
         alpha, beta = SHIFTED_LATENTS
         self.shifted_share = self.random.beta(alpha + number, beta + shifts.shape[1] - number)
         self.shift_variance = self._draw_variance(VARIANCE, number, (shifts**2).sum(axis=1))

@@ -1,11 +1,12 @@
 """The model that linear factor methods with sparse shifts share.
 
-The expression y of a cell with perturbation k, standardised gene by gene, is
+The expression y of a cell, standardised gene by gene, is
 
-    y = W z + e,    z ~ Normal(c + β_k, I),    e ~ Normal(0, diag(ψ)),
+    y = W z + e,    z ~ Normal(c + Σ_m β_m, I),    e ~ Normal(0, diag(ψ)),
 
-with loadings W (genes × latents), a baseline c, and shifts β (perturbations × latents), most of which are 0.
-Methods differ in the priors of W and β, and in how they compute the posterior.
+with loadings W (genes × latents), a baseline c, and shifts β (parts × latents), most of which are 0. The sum
+is over the single perturbations that the cell was given: none, one, or the parts of a combination. Methods
+differ in the priors of W and β, and in how they compute the posterior.
 """
 
 from dataclasses import dataclass
@@ -36,7 +37,7 @@ class Factors:
     baseline
         c, the mean of the latents of an unperturbed cell.
     shifts
-        β, perturbations × latents.
+        β, parts × latents.
     """
 
     loadings: np.ndarray
@@ -54,7 +55,7 @@ class Posterior:
     factors
         Posterior means.
     inclusion
-        Probability that a shift is not 0, perturbations × latents.
+        Probability that a shift is not 0, parts × latents.
     losses
         One number per iteration, nats per cell; lower is better.
     """
@@ -102,7 +103,7 @@ class Products(NamedTuple):
     expression
         ZᵀY, latents × genes.
     design
-        DᵀZ, perturbations × latents: the sums over the cells of each perturbation.
+        DᵀZ, parts × latents: the sums over the cells that were given each part.
     total
         The sums over all cells, one number per latent.
     """
@@ -130,6 +131,33 @@ def squared_residuals(cells: PseudoCells, loadings: np.ndarray, products: Produc
     return (cells.expression**2).sum(axis=0) - 2 * covered + explained
 
 
+def unexplained(
+    cells: PseudoCells, products: Products, baseline: np.ndarray, shifts: np.ndarray, parts: np.ndarray
+) -> np.ndarray:
+    """Sums of the latents of the cells of some parts, less the baseline and the shifts of all other parts.
+
+    Parameters
+    ----------
+    cells
+        Cells of training.
+    products
+        Their latents.
+    baseline
+        One number per latent.
+    shifts
+        All parts × latents.
+    parts
+        Places of the parts in question, no two of which a cell was given.
+
+    Returns
+    -------
+    These parts × latents.
+    """
+    of_each = cells.cells_of[parts]
+    of_others = cells.together[parts] @ shifts - of_each * shifts[parts]
+    return products.design[parts] - of_each * baseline - of_others
+
+
 def prior_means(cells: PseudoCells, factors: Factors) -> np.ndarray:
     """Prior means of the latents of pseudo-cells, rows × latents."""
     return cells.design @ factors.shifts + np.outer(cells.ones, factors.baseline)
@@ -153,11 +181,13 @@ def first_factors(cells: PseudoCells, n_latent: int, seed: int) -> Factors:
     Y, D = cells.expression, np.column_stack([cells.design, cells.ones])
     _, _, axes = np.linalg.svd(Y, full_matrices=False)
     scores = Y @ axes[:n_latent].T
-    within = scores - D @ np.linalg.lstsq(D, scores, rcond=None)[0]
-    scores = scores @ np.linalg.inv(np.linalg.cholesky(within.T @ within / cells.count)).T
-    means = cells.design.T @ scores / cells.cells_of[:, None]
-    rotation, baseline = sparse_rotation(means, seed)
-    scores = scores @ rotation
+    effects = np.linalg.lstsq(D, scores, rcond=None)[0]
+    within = scores - D @ effects
+    scale = np.linalg.inv(np.linalg.cholesky(within.T @ within / cells.count)).T
+    rotation, origin = sparse_rotation(effects[:-1] @ scale, seed)
+    turn = scale @ rotation
+    scores = scores @ turn
     loadings = np.linalg.lstsq(scores, Y, rcond=None)[0].T
     noise = ((Y - scores @ loadings.T) ** 2).sum(axis=0) / cells.count
-    return Factors(loadings, np.maximum(noise, LEAST_NOISE), baseline, means @ rotation - baseline)
+    baseline, shifts = effects[-1] @ turn + origin, effects[:-1] @ turn - origin
+    return Factors(loadings, np.maximum(noise, LEAST_NOISE), baseline, shifts)

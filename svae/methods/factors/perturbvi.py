@@ -5,7 +5,7 @@ Priors, beside those of :mod:`svae.methods.factors.model`:
     w_k = Σ_l γ_kl ω_kl,    γ_kl ~ one gene, all alike,    ω_kl ~ Normal(0, σ_kl²)
     β_mk ~ ½ Normal(0, τ_k²) + ½ δ₀,    ψ_j = ψ
 
-for gene j, latent k, perturbation m and single effect l (SuSiE: Wang et al. 2020). The posterior is taken to
+for gene j, latent k, part m and single effect l (SuSiE: Wang et al. 2020). The posterior is taken to
 be a product of the latents of each cell, each (γ_kl, ω_kl) and each β_mk. Each is updated in closed form.
 The variances and the baseline maximise the lower bound. No update lowers the bound.
 """
@@ -24,6 +24,7 @@ from svae.methods.factors.model import (
     prior_means,
     products_of,
     squared_residuals,
+    unexplained,
 )
 
 FIRST_VARIANCE = 0.01
@@ -114,17 +115,18 @@ class Approximation:
 
     def _update_shifts(self, products: Products) -> float:
         """Update baseline, shifts and slab; return the divergence of the shifts from their prior."""
-        of_each = self.cells.cells_of[:, None]
-        shifts = self.factors.shifts
+        of_each = self.cells.cells_of
+        shifts = self.factors.shifts.copy()
         baseline = (products.total - (of_each * shifts).sum(axis=0)) / self.cells.count
-        excess = products.design - of_each * baseline
         variance = 1 / (of_each + 1 / self.slab)
-        mean = variance * excess
-        log_odds = 0.5 * (np.log(variance / self.slab) + mean**2 / variance)
-        self.inclusion = expit(log_odds)
-        self.squared_shifts = self.inclusion * (mean**2 + variance)
+        for parts in self.cells.rounds:
+            mean = variance[parts] * unexplained(self.cells, products, baseline, shifts, parts)
+            log_odds = 0.5 * (np.log(variance[parts] / self.slab) + mean**2 / variance[parts])
+            self.inclusion[parts] = expit(log_odds)
+            self.squared_shifts[parts] = self.inclusion[parts] * (mean**2 + variance[parts])
+            shifts[parts] = self.inclusion[parts] * mean
         self.slab = self.squared_shifts.sum(axis=0) / self.inclusion.sum(axis=0)
-        self.factors = replace(self.factors, baseline=baseline, shifts=self.inclusion * mean)
+        self.factors = replace(self.factors, baseline=baseline, shifts=shifts)
         of_slab = np.log(self.slab / variance) - 1
         p, q = self.inclusion, 1 - self.inclusion
         on_or_off = xlogy(p, 2 * p) + xlogy(q, 2 * q)
@@ -132,13 +134,12 @@ class Approximation:
 
     def _divergence_of_latents(self, products: Products, covariance: np.ndarray) -> float:
         """Expected divergence of the latents of all cells from their prior."""
-        of_each, count = self.cells.cells_of[:, None], self.cells.count
+        of_each, count = self.cells.cells_of, self.cells.count
         baseline, shifts = self.factors.baseline, self.factors.shifts
         distance = np.trace(products.latents)  # E ‖Z − Dβ − 1c‖²
         distance -= 2 * ((shifts * products.design).sum() + baseline @ products.total)
-        distance += (
-            of_each * (self.squared_shifts + 2 * shifts * baseline)
-        ).sum() + count * baseline @ baseline
+        distance += (shifts * (self.cells.together @ shifts)).sum() + count * baseline @ baseline
+        distance += (of_each * (self.squared_shifts - shifts**2 + 2 * shifts * baseline)).sum()
         log_volume = np.linalg.slogdet(covariance)[1]
         return float(0.5 * distance - 0.5 * count * (len(baseline) + log_volume))
 

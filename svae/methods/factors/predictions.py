@@ -65,7 +65,7 @@ class Decoder:
 
 
 def predictions(
-    decoder: Decoder, posterior: Posterior, trained: pd.Index, dataset: ad.AnnData, split: pd.DataFrame
+    decoder: Decoder, posterior: Posterior, parts: pd.Index, dataset: ad.AnnData, split: pd.DataFrame
 ) -> dict[Basis, pd.DataFrame]:
     """Predict profiles of held-out perturbations, on every basis that there is.
 
@@ -75,8 +75,8 @@ def predictions(
         From shifts to profiles.
     posterior
         What was fitted.
-    trained
-        Names of the trained perturbations, in the order of the fitted shifts.
+    parts
+        Names of the single perturbations, in the order of the fitted shifts.
     dataset
         Counts of all cells, of which those of part ``adapt`` are read.
     split
@@ -85,7 +85,7 @@ def predictions(
     held_out = sorted(held_out_cells(split).unique())
     if not held_out:
         return {}
-    known = pd.DataFrame(posterior.factors.shifts, trained)
+    known = pd.DataFrame(posterior.factors.shifts, parts)
     shifts: dict[Basis, pd.DataFrame] = {
         "zero_shot": pd.DataFrame(0.0, held_out, known.columns),
         "adapted": adapted_shifts(posterior, decoder.scale, dataset, cells_of(split, "adapt")),
