@@ -105,6 +105,19 @@ class PerturbVIOptions(Options):
     """Nats per cell; an iteration that raises the lower bound by less is the last."""
 
 
+class DCAOptions(Options):
+    """Widths, likelihood and training of DCA (Eraslan et al. 2019); the defaults are its own."""
+
+    n_latent: Count = 32
+    n_hidden: Count = 64
+    zero_inflated: bool = True
+    ridge: NonNegative = 0.0
+    max_epochs: Count = 300
+    batch_size: BatchSize = 32
+    learning_rate: Positive = 1e-3
+    patience: Count = 15
+
+
 class RandomOptions(Options):
     """The lower anchor has as many latents as it is told."""
 
@@ -159,6 +172,7 @@ CONTROLS = ("no_change", "mean_response", "technical_duplicate", "interpolated_d
 OPTIONS: dict[str, type[Options]] = {
     "pca": PCAOptions,
     "ica": ICAOptions,
+    "dca": DCAOptions,
     "scvi": SCVIOptions,
     "scanvi": SCVIOptions,
     "contrastive_vi": ContrastiveVIOptions,

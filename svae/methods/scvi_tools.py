@@ -18,11 +18,11 @@ from svae.contracts.run import Run
 from svae.contracts.setting import Setting
 from svae.contracts.split import cells_of, held_out_cells, seen_cells
 from svae.errors import unknown
-from svae.expression import profile, pseudobulk
+from svae.methods.expected import expected_of_shown_cells
 from svae.methods.linear import mean_shifts
 from svae.methods.options import OPTIONS
 from svae.options import checked
-from svae.words import CONTROL, Basis
+from svae.words import CONTROL
 
 logger = logging.getLogger(__name__)
 
@@ -230,9 +230,8 @@ def fit_scvi_tools(
     scvi.settings.seed = setting.seed
     logger.info("training %s on %d cells", method, len(screen.training))
     trained = MODELS[method](screen, options, accelerator)
-    cells = ad.AnnData(
-        dataset.X, dataset.obs.copy(), dataset.var
-    )  # the library writes into what it is asked of
+    # The library writes into the dataset that it is asked about.
+    cells = ad.AnnData(dataset.X, dataset.obs.copy(), dataset.var)
     latents = trained.latents(cells)
     history = trained.history()
     is_seen = dataset.obs_names.isin(screen.seen.obs_names)
@@ -241,7 +240,7 @@ def fit_scvi_tools(
         cells=dataset.obs_names,
         latents=latents,
         scores=_scores(trained, cells, split, likelihood_samples),
-        predictions=_predictions(trained, cells, split),
+        predictions=expected_of_shown_cells(trained.shares, cells, split),
         shifts=mean_shifts(latents[is_seen], dataset.obs["perturbation"].astype(str)[is_seen]),
         history=history,
         selection=selection if len(screen.validation) else {},
@@ -256,32 +255,6 @@ def _of_model(options: Mapping[str, Any]) -> dict[str, Any]:
 def _unlabelled(cells: ad.AnnData) -> ad.AnnData:
     """Give all cells the label of cells that have none, because the library asks for one."""
     return ad.AnnData(cells.X, cells.obs.assign(perturbation=UNKNOWN), cells.var)
-
-
-def _predictions(
-    trained: Trained, dataset: ad.AnnData, split: pd.DataFrame
-) -> dict[Basis, pd.DataFrame] | None:
-    """Expected profiles of held-out perturbations; None if nothing is held out.
-
-    A model that has no shifts can only expect of an unseen perturbation what it expects of the perturbed
-    cells that it was trained on. Adapted, it is what it expects of the cells of the part ``adapt``.
-    """
-    adapt, seen = cells_of(split, "adapt"), seen_cells(split)
-    if adapt.empty:
-        return None
-    perturbed = seen[seen != CONTROL]
-    of_any = _expected_profiles(trained, dataset, pd.Series("any", perturbed.index))
-    adapted = _expected_profiles(trained, dataset, adapt)
-    zero_shot = pd.concat([of_any] * len(adapted)).set_axis(adapted.index)
-    return {"zero_shot": zero_shot, "adapted": adapted}
-
-
-def _expected_profiles(trained: Trained, dataset: ad.AnnData, labels: pd.Series) -> pd.DataFrame:
-    """Profiles of the counts that a model expects of groups of cells, group × gene."""
-    cells = dataset[labels.index].copy()
-    library = np.asarray(cells.X.sum(axis=1)).reshape(-1, 1)
-    expected = ad.AnnData(trained.shares(cells) * library, cells.obs, cells.var)
-    return profile(pseudobulk(expected, labels))
 
 
 def _scores(
