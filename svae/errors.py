@@ -19,8 +19,16 @@ def unknown(kind: str, name: object, valid: Iterable[object], where: str) -> Ben
     near = get_close_matches(found.lower(), [choice.lower() for choice in choices], n=1, cutoff=0.5)
     nearest = [choice for choice in choices if choice.lower() in near]
     hint = f", did you mean '{nearest[0]}'?" if nearest else "."
-    shown = ", ".join(choices[:12]) + (f", … {len(choices) - 12} more" if len(choices) > 12 else "")
-    return BenchmarkError(f"{where}: unknown {kind} '{found}'{hint} (known: {shown or 'none'})")
+    return BenchmarkError(f"{where}: unknown {kind} '{found}'{hint} (known: {_listed(choices) or 'none'})")
+
+
+def _listed(choices: list[str], length: int = 200) -> str:
+    """List the first dozen of some names, or as many as fit in `length` characters, and count the others."""
+    shown = choices[:12]
+    while len(shown) > 1 and len(", ".join(shown)) > length:
+        shown.pop()
+    rest = len(choices) - len(shown)
+    return ", ".join(shown) + (f", … {rest} more" if rest else "")
 
 
 def written_out(name: object, length: int = 1000) -> str:
