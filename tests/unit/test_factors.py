@@ -12,6 +12,7 @@ from svae.datasets.splits import split_dataset
 from svae.errors import BenchmarkError
 from svae.evaluation.metrics.targets import target_scores
 from svae.evaluation.response import summarise_responses
+from svae.methods.factors import expression
 from svae.methods.factors.expression import PseudoCells, Standardisation
 from svae.methods.factors.fit import METHODS, fit_factors
 from svae.methods.factors.gsfa import Chain, wishart_root
@@ -73,12 +74,12 @@ def made_up(seed=0, cells=300, genes=12, perturbations=5, latents=2, together=Fa
         * (random.random((perturbations, latents)) < 0.5),
     )
     z = factors.baseline + design @ factors.shifts + random.normal(size=(cells, latents))
-    expression = z @ factors.loadings.T + random.normal(size=(cells, genes)) * np.sqrt(factors.noise)
-    return expression, design, factors
+    standardised = z @ factors.loadings.T + random.normal(size=(cells, genes)) * np.sqrt(factors.noise)
+    return standardised, design, factors
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_targets_are_found_where_the_assumptions_hold(method):
+def mean_f1(method):
+    """Target F1 on three draws of the linear simulator."""
     scores = []
     for seed in range(3):
         dataset, split, truth = drawn(seed)
@@ -87,7 +88,17 @@ def test_targets_are_found_where_the_assumptions_hold(method):
         true_targets, true_latents = truth.uns["targets"].loc[fit.targets.index], truth[cells].obsm["latents"]
         latents = fit.latents[fit.cells.get_indexer(cells)]
         scores.append(target_scores(true_targets, fit.targets, true_latents, latents)["f1"])
-    assert np.mean(scores) >= 0.95
+    return np.mean(scores)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_targets_are_found_where_the_assumptions_hold(method):
+    assert mean_f1(method) >= 0.95
+
+
+def test_targets_are_lost_when_the_library_is_the_size_of_a_cell(monkeypatch):
+    monkeypatch.setattr(expression, "FEWEST_GENES", 1000)
+    assert mean_f1("perturbvi") < 0.9
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -106,31 +117,33 @@ def test_held_out_profiles_are_predicted_from_their_adapt_cells(method, screen, 
 
 
 def test_pseudo_cells_are_few_and_have_the_products_of_all_cells():
-    expression, design, _ = made_up()
-    cells = PseudoCells.of(expression, design)
+    standardised, design, _ = made_up()
+    cells = PseudoCells.of(standardised, design)
     few = np.column_stack([cells.expression, cells.design, cells.ones])
-    every = np.column_stack([expression, design, np.ones(len(design))])
+    every = np.column_stack([standardised, design, np.ones(len(design))])
     assert len(few) == every.shape[1] < len(every)
     np.testing.assert_allclose(few.T @ few, every.T @ every, atol=1e-9 * len(every))
 
 
 def test_columns_that_say_nothing_make_no_pseudo_cells():
-    expression, design, _ = made_up()
+    standardised, design, _ = made_up()
     without_control = design.any(axis=1)  # the design then sums to one in every cell
-    cells = PseudoCells.of(expression[without_control], design[without_control])
-    assert len(cells.expression) == expression.shape[1] + design.shape[1]
+    cells = PseudoCells.of(standardised[without_control], design[without_control])
+    assert len(cells.expression) == standardised.shape[1] + design.shape[1]
 
 
 def test_latents_drawn_for_pseudo_cells_have_the_moments_of_all_cells():
-    expression, design, factors = made_up(cells=60)
-    cells = PseudoCells.of(expression, design)
+    standardised, design, factors = made_up(cells=60)
+    cells = PseudoCells.of(standardised, design)
     chain = Chain(cells, factors, np.random.default_rng(0))
     chain.factors = factors
     drawn = [chain._draw_latents() for _ in range(2000)]
 
     covariance = np.linalg.inv(np.eye(2) + factors.loadings.T / factors.noise @ factors.loadings)
     means = (
-        expression @ (factors.loadings / factors.noise[:, None]) + factors.baseline + design @ factors.shifts
+        standardised @ (factors.loadings / factors.noise[:, None])
+        + factors.baseline
+        + design @ factors.shifts
     )
     random = np.random.default_rng(1)
     noise = random.standard_normal((2000, len(means), 2)) @ np.linalg.cholesky(covariance).T
@@ -157,8 +170,8 @@ def test_a_wishart_matrix_has_its_mean(freedom):
 @pytest.mark.parametrize("together", [False, True])
 def test_inclusion_is_the_posterior_odds_of_a_shift(together):
     """Those of the last part to be drawn, given the shifts of all others."""
-    expression, design, factors = made_up(together=together)
-    chain = Chain(PseudoCells.of(expression, design), factors, np.random.default_rng(0))
+    standardised, design, factors = made_up(together=together)
+    chain = Chain(PseudoCells.of(standardised, design), factors, np.random.default_rng(0))
     products, share, variance = chain._draw_latents(), chain.shifted_share.copy(), chain.shift_variance.copy()
     baseline, shifts = chain._draw_shifts(products)
     last = chain.cells.rounds[-1][-1]
@@ -171,9 +184,9 @@ def test_inclusion_is_the_posterior_odds_of_a_shift(together):
 
 
 def test_parts_of_a_round_were_given_to_no_cell_together():
-    expression, design, _ = made_up(together=True)
+    standardised, design, _ = made_up(together=True)
     design[design.sum(axis=1) > 2] = 0
-    cells = PseudoCells.of(expression, design)
+    cells = PseudoCells.of(standardised, design)
     assert sorted(np.concatenate(cells.rounds)) == list(range(design.shape[1]))
     assert all(design[:, parts].sum(axis=1).max() <= 1 for parts in cells.rounds)
     alone = PseudoCells.of(*made_up()[:2])
@@ -194,8 +207,8 @@ def test_combinations_in_training_share_the_shifts_of_their_parts(method):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_shifts_are_found_from_cells_that_were_given_several_parts(method):
-    expression, design, factors = made_up(cells=1000, genes=20, together=True)
-    cells = PseudoCells.of(expression, design)
+    standardised, design, factors = made_up(cells=1000, genes=20, together=True)
+    cells = PseudoCells.of(standardised, design)
     found = METHODS[method](cells, OPTIONS[method](n_latent=2, **FAST[method]), 0).factors
     pairs = np.eye(5)[:, None] + np.eye(5)[None]  # two of five, as a combination that was never seen
     expected, guess = ((of.baseline + pairs @ of.shifts) @ of.loadings.T for of in (factors, found))
@@ -205,16 +218,16 @@ def test_shifts_are_found_from_cells_that_were_given_several_parts(method):
 @pytest.mark.parametrize("together", [False, True])
 @pytest.mark.parametrize("seed", range(3))
 def test_the_lower_bound_never_falls(seed, together):
-    expression, design, _ = made_up(seed, latents=3, together=together)
-    cells = PseudoCells.of(expression, design)
+    standardised, design, _ = made_up(seed, latents=3, together=together)
+    cells = PseudoCells.of(standardised, design)
     losses = climb(cells, first_factors(cells, 3, seed), effects=4, iterations=60, tolerance=0.0).losses
     assert np.diff(losses).max() < 1e-9
     assert len(losses) > 10
 
 
 def test_climbing_ends_when_little_is_gained():
-    expression, design, _ = made_up()
-    cells = PseudoCells.of(expression, design)
+    standardised, design, _ = made_up()
+    cells = PseudoCells.of(standardised, design)
     start = first_factors(cells, 2, 0)
     losses = climb(cells, start, effects=4, iterations=500, tolerance=1e-3).losses
     gains = -np.diff(losses)
