@@ -20,6 +20,9 @@ PROFILE_SAMPLES = 2000
 """Samples of the latents behind a predicted profile. Those of all perturbations are the same, so that their
 differences have little noise."""
 
+UNKNOWN = ""
+"""No perturbation has this label, so that a model has no shift for it."""
+
 
 def score_held_out(
     model: PerturbationModel, held_out: ad.AnnData, may_adapt: np.ndarray, n_samples: int, seed: int
@@ -76,7 +79,7 @@ def score_held_out(
 def predict_held_out(
     model: PerturbationModel, held_out: ad.AnnData, may_adapt: np.ndarray, seed: int
 ) -> dict[Basis, pd.DataFrame]:
-    """Predict the profiles of held-out perturbations: without a shift, and with that of their cells.
+    """Predict the profiles of held-out perturbations: without a shift, and with all shifts that there are.
 
     Parameters
     ----------
@@ -89,15 +92,20 @@ def predict_held_out(
 
     Returns
     -------
-    Held-out perturbation × gene, for the bases ``zero_shot`` and ``adapted``; from
-    :data:`PROFILE_SAMPLES` samples of the latents.
+    Held-out perturbation × gene, from :data:`PROFILE_SAMPLES` samples of the latents: ``zero_shot``,
+    ``adapted`` and, of those whose parts add up in the model, ``combination``.
     """
     names = sorted(held_out.obs["perturbation"].astype(str).unique())
     seed = seed_from(seed, "profiles")
     model.forget_adaptation()
-    zero_shot = model.get_profiles(names, PROFILE_SAMPLES, seed)
+    of_any = model.get_profiles([UNKNOWN], PROFILE_SAMPLES, seed)
+    zero_shot = pd.concat([of_any] * len(names)).set_axis(pd.Index(names, name="perturbation"))
+    predictions: dict[Basis, pd.DataFrame] = {"zero_shot": zero_shot}
+    combinations = [name for name in names if model.adds_up(name)]
+    if combinations:
+        predictions["combination"] = model.get_profiles(combinations, PROFILE_SAMPLES, seed)
     model.adapt(held_out, np.flatnonzero(may_adapt))
-    return {"zero_shot": zero_shot, "adapted": model.get_profiles(names, PROFILE_SAMPLES, seed)}
+    return predictions | {"adapted": model.get_profiles(names, PROFILE_SAMPLES, seed)}
 
 
 def what_is_impossible(scores: pd.DataFrame, predictions: Mapping[Basis, pd.DataFrame]) -> str | None:

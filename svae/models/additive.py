@@ -8,7 +8,7 @@ import torch
 from scvi import REGISTRY_KEYS
 from torch import Tensor
 
-from svae.contracts.combinations import multi_hot, parts_of
+from svae.contracts.combinations import is_combination, multi_hot, parts_of
 from svae.models.model import PerturbationModel
 from svae.models.priors import DenseShift
 from svae.words import CONTROL
@@ -36,17 +36,20 @@ class AdditiveModel(PerturbationModel):
 
         Returns
         -------
-        Cells × latents; 0 for a perturbation neither trained nor adapted, if it has a part that is neither.
+        Cells × latents; 0 for a perturbation neither trained nor adapted, unless it adds up.
         """
         means, prior = super().prior_means(names), self.module.prior
         assert isinstance(prior, DenseShift)
         of_parts = dict(zip(self._design().columns, prior.shifts_of_parts(), strict=True))
-        trained = {part for name in self.trained_ for part in parts_of(name)}
         for name in set(names) - set(self.trained_) - set(self.adapted_):
-            if trained.issuperset(parts_of(name)):
+            if self.adds_up(name):
                 shift = torch.stack([of_parts[part] for part in parts_of(name)]).sum(0)
                 means[torch.as_tensor(names == name)] = shift
         return means
+
+    def adds_up(self, perturbation: str) -> bool:
+        """Whether a perturbation is a combination, and the model was trained on each of its parts alone."""
+        return is_combination(perturbation) and set(self.trained_).issuperset(parts_of(perturbation))
 
     def _design(self) -> pd.DataFrame:
         """Perturbation × part, 1 for a part of the perturbation; the control has none."""

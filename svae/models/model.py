@@ -151,6 +151,10 @@ class PerturbationModel(AnswersMixin, UnsupervisedTrainingMixin, BaseModelClass)
         """Return what the prior has to know of the cells, beside their labels; by default nothing."""
         return {}
 
+    def adds_up(self, perturbation: str) -> bool:
+        """Whether the shift of an unseen perturbation follows from those of its parts; by default never."""
+        return False
+
     @classmethod
     def setup_anndata(
         cls,
