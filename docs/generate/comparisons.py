@@ -16,6 +16,7 @@ from svae.contracts.tables import (
 from svae.errors import BenchmarkError
 from svae.evaluation.leaderboard import by_unit
 from svae.evaluation.metrics import METRICS
+from svae.evaluation.prediction import CALIBRATED, MARGIN
 from svae.evaluation.statistics import compare, t_interval, verdict
 from svae.files import read_table
 from svae.report.numbers import change
@@ -196,8 +197,10 @@ def _gap(differences: pd.Series, metric: str) -> str:
 
 
 def margins() -> str:
-    """Tabulate the margins of all metrics that state one."""
-    rows = [[f"`{name}`", f"{metric.margin:g}"] for name, metric in METRICS.items() if metric.margin > 0]
+    """Tabulate the margins of all metrics that state one; those on the calibrated scale share theirs."""
+    stated = {name: metric.margin for name, metric in METRICS.items() if metric.margin > 0}
+    own = {f"`{name}`": margin for name, margin in stated.items() if not name.endswith(CALIBRATED)}
+    rows = [[name, f"{margin:g}"] for name, margin in {**own, f"`*{CALIBRATED}`": MARGIN}.items()]
     return markdown(rows, ["metric", "margin"])
 
 
