@@ -18,7 +18,7 @@ pytestmark = pytest.mark.workflow
 SCOPE = Scope.check(TINY)
 SUFFIXES = {"metrics": "tsv.gz", "history": "tsv.gz", "targets": "tsv.gz", "held_out": "tsv.gz"}
 ANCHORS = {"oracle", "random", "technical_duplicate", "interpolated_duplicate"}
-NOT_APPLICABLE = {"additive", "linear_embeddings", "nearest_perturbations"}
+NOT_APPLICABLE = {"additive", "latent_additive", "linear_embeddings", "nearest_perturbations"}
 """Methods that find nothing to work on here: combinations, perturbations called after genes, gene sets.
 
 tests/contract/test_methods.py has a screen with all of them.

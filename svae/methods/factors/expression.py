@@ -102,6 +102,11 @@ class PseudoCells:
     ones: np.ndarray
     together: np.ndarray
 
+    @cached_property
+    def squares(self) -> np.ndarray:
+        """Sum of the squares of each gene over all cells."""
+        return (self.expression**2).sum(axis=0)
+
     @property
     def cells_of(self) -> np.ndarray:
         """Number of cells that were given each part, as a column."""

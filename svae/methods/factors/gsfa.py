@@ -63,12 +63,14 @@ def sample(cells: PseudoCells, start: Factors, sweeps: int, burn_in: float, seed
         are the negative log-likelihood of the expression given the latents drawn, nats per cell.
     """
     chain = Chain(cells, start, np.random.default_rng(seed))
-    losses, kept = [], []
+    first = int(burn_in * sweeps)
+    losses, sums = [], [np.zeros(())] * 5
     for sweep in range(sweeps):
         losses.append(chain.sweep())
-        if sweep >= burn_in * sweeps:
-            kept.append((*vars(chain.factors).values(), chain.inclusion))
-    *means, inclusion = (sum(draws) / len(kept) for draws in zip(*kept, strict=True))
+        if sweep >= first:
+            draw = (*vars(chain.factors).values(), chain.inclusion)
+            sums = [total + part for total, part in zip(sums, draw, strict=True)]
+    *means, inclusion = (total / (sweeps - first) for total in sums)
     return Posterior(Factors(*means), inclusion, losses)
 
 

@@ -128,7 +128,7 @@ def squared_residuals(cells: PseudoCells, loadings: np.ndarray, products: Produc
     """Sum over all cells of the squares of y − W z, for each gene."""
     explained = ((loadings @ products.latents) * loadings).sum(axis=1)
     covered = (loadings * products.expression.T).sum(axis=1)
-    return (cells.expression**2).sum(axis=0) - 2 * covered + explained
+    return cells.squares - 2 * covered + explained
 
 
 def unexplained(
