@@ -118,6 +118,20 @@ class DCAOptions(Options):
     patience: Count = 15
 
 
+class ScGenOptions(Options):
+    """Widths, loss and training of scGen (Lotfollahi et al. 2019); the defaults are its own."""
+
+    n_latent: Count = 100
+    n_hidden: Count = 800
+    n_layers: Count = 2
+    dropout_rate: ProperFraction = 0.2
+    kl_weight: NonNegative = 5e-5
+    max_epochs: Count = 100
+    batch_size: BatchSize = 32
+    learning_rate: Positive = 1e-3
+    patience: Count = 25
+
+
 class RandomOptions(Options):
     """The lower anchor has as many latents as it is told."""
 
@@ -173,6 +187,7 @@ OPTIONS: dict[str, type[Options]] = {
     "pca": PCAOptions,
     "ica": ICAOptions,
     "dca": DCAOptions,
+    "scgen": ScGenOptions,
     "scvi": SCVIOptions,
     "scanvi": SCVIOptions,
     "contrastive_vi": ContrastiveVIOptions,

@@ -1,0 +1,24 @@
+"""Train scGen for each setting."""
+
+from svae.contracts.dataset import read_dataset
+from svae.contracts.split import read_split
+from svae.workflow.fitting import make_fits
+from svae.workflow.logs import start
+
+start(snakemake.log[0])
+dataset = read_dataset(snakemake.input.dataset)
+
+
+def train(settings):
+    """Runs in a child process, which alone pays for importing torch."""
+    import torch
+
+    from svae.methods.scgen import fit_scgen
+
+    torch.set_num_threads(snakemake.threads)
+    split = read_split(snakemake.input.split, dataset.obs["perturbation"])
+    for setting in settings:
+        yield fit_scgen(dataset, split, setting, snakemake.params.accelerator)
+
+
+make_fits(snakemake, dataset.obs_names, train)
