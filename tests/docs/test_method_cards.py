@@ -3,6 +3,7 @@
 import re
 
 import pytest
+import yaml
 from checkout import ROOT
 
 from svae.methods.options import LIBRARYS, OPTIONS
@@ -32,4 +33,4 @@ def test_a_card_states_every_option_and_its_default(method):
     assert set(fields) <= set(stated)
     for name, field in fields.items():
         if not field.is_required() and field.default is not None:
-            assert float(re.split("[ ;]", stated[name])[0]) == field.default, name
+            assert yaml.safe_load(re.split("[ ;]", stated[name])[0]) == field.default, name
