@@ -18,6 +18,7 @@ from svae.report.outcomes import (
     outcomes_of,
     why_missing,
 )
+from svae.report.standing import standings
 from svae.report.tables import Tables
 from svae.report.templates import plain, render
 from svae.report.values import FACET
@@ -61,6 +62,7 @@ def summary(tables: Tables, scope: str, provenance: Mapping[str, object]) -> str
         facts=_what_was_run(tables) | dict(provenance),
         rule=RULES[tables.rule].sentence,
         leads=_table_of_leads(tables, leads),
+        standings=_standings(baselines),
         margins=_margins(tables, leads),
         pairs=min((int(lead.runner_up["n"]) for lead in leads if lead.runner_up is not None), default=0),
         enough=ENOUGH,
@@ -138,6 +140,22 @@ def _table_of_leads(tables: Tables, leads: Sequence[Lead]) -> str:
         )
         rows.append([plain(cell) for cell in cells])
     return tabulate(rows, heads, tablefmt="grid", disable_numparse=True) if rows else ""
+
+
+def _standings(tables: Tables) -> list[dict[str, str]]:
+    """Tabulate where each method stands between no skill and the ceiling, for each dataset and split."""
+    return [
+        {
+            "title": title,
+            "table": tabulate(
+                [[plain(cell) for cell in row] for row in rows],
+                [plain(head) for head in heads],
+                tablefmt="grid",
+                disable_numparse=True,
+            ),
+        }
+        for title, heads, rows in standings(tables)
+    ]
 
 
 def _runner_up(tables: Tables, lead: Lead, decimals: int) -> tuple[str, str]:

@@ -19,6 +19,7 @@ from svae.evaluation.leaderboard import leaderboard
 from svae.report.first_page import summary
 from svae.report.leaderboard_page import leaderboard_html
 from svae.report.leads import find_leads
+from svae.report.standing import standings
 from svae.words import Verdict
 
 CAPTIONS = Path(__file__).resolve().parents[2] / "reports" / "captions"
@@ -309,3 +310,25 @@ def test_what_is_missing_is_said_in_four_words(page):
 @pytest.mark.parametrize("path", sorted(CAPTIONS.glob("*.rst")), ids=lambda path: path.stem)
 def test_captions_render(path):
     render(path.read_text())
+
+
+def test_the_first_page_says_where_each_method_stands_between_no_skill_and_the_ceiling():
+    metrics = ["mcc_pearson", "inll_clean", "pearson_delta_adapted_calibrated"]
+    tables = fake_tables(methods=["svae_plus", "vae", "oracle", "random"], metrics=metrics, replicates=3)
+    [(_, heads, rows)] = standings(tables)
+    labels = tables.registry.loc[metrics, "label"]
+    assert heads == ["Method", labels["mcc_pearson"], labels["pearson_delta_adapted_calibrated"]]
+    assert [row[0] for row in rows] == ["sVAE+", "VAE"], "anchors are the ends of the scale"
+    board = tables.leaderboard.query("rule == 'udr'").set_index(["metric", "method"])
+    mcc = board.loc["mcc_pearson", "mean"]
+    expected = (mcc["svae_plus"] - mcc["random"]) / (mcc["oracle"] - mcc["random"])
+    assert rows[0][1].startswith(f"{expected:.2f} [")
+    calibrated = board.loc[("pearson_delta_adapted_calibrated", "vae"), "mean"]
+    assert rows[1][2].startswith(f"{calibrated:.2f} ["), "it has a scale already"
+    assert "Where each method stands" in shown(summary(tables, "demo", {}))
+
+
+def test_without_the_ends_of_a_scale_nobody_stands_anywhere():
+    tables = fake_tables(methods=["svae_plus", "vae", "oracle"], metrics=["mcc_pearson"], replicates=3)
+    assert list(standings(tables)) == []
+    assert "Where each method stands" not in summary(tables, "demo", {})
