@@ -10,6 +10,7 @@ from jsonschema import Draft202012Validator
 from svae.contracts.job import Job
 from svae.errors import BenchmarkError
 from svae.models import FAMILY
+from svae.report.methods_table import read_methods
 from svae.workflow.names import check_names
 from svae.workflow.reference import page_text, schema_text
 from svae.workflow.scope import Scope
@@ -144,6 +145,11 @@ def test_seeds_are_those_of_earlier_runs():
     }  # fmt: skip
 
 
+def test_the_scope_of_everything_has_every_method():
+    methods = read_methods(ROOT / "config" / "methods.tsv").index
+    assert set(Scope.read(ROOT / "config" / "everything.yaml").methods) == set(methods)
+
+
 def test_reading_a_scope_loads_nothing_heavy():
     heavy = ("torch", "scvi", "anndata", "scanpy", "sklearn", "scipy", "statsmodels", "matplotlib")
     script = "import sys, svae.workflow.names, svae.workflow.scope; print(*sys.modules)"
@@ -151,7 +157,7 @@ def test_reading_a_scope_loads_nothing_heavy():
     assert [name for name in heavy if name in run.stdout.split()] == []
 
 
-@pytest.mark.parametrize("name", ["demo", "papalexi", "simulation"])
+@pytest.mark.parametrize("name", ["demo", "everything", "papalexi", "simulation"])
 def test_trained_methods_have_the_same_number_of_fits_to_choose_among(name):
     scope = Scope.read(ROOT / "config" / f"{name}.yaml")
     fits = {method: len(scope.settings(method)) for method in scope.methods if method in FAMILY}
