@@ -8,10 +8,9 @@ import torch
 from scvi import REGISTRY_KEYS
 from torch import Tensor
 
-from svae.contracts.combinations import is_combination, multi_hot, parts_of
+from svae.contracts.combinations import is_combination, parts_of
 from svae.models.model import PerturbationModel
 from svae.models.priors import DenseShift
-from svae.words import CONTROL
 
 
 class AdditiveModel(PerturbationModel):
@@ -53,7 +52,11 @@ class AdditiveModel(PerturbationModel):
 
     def _design(self) -> pd.DataFrame:
         """Perturbation × part, 1 for a part of the perturbation; the control has none."""
-        return multi_hot(CONTROL if name == self.control_ else name for name in self.perturbations_)
+        # A label that another screen has for its control is one like any other here.
+        own = [() if name == self.control_ else parts_of(name) or (name,) for name in self.perturbations_]
+        columns = sorted({part for parts in own for part in parts})
+        rows = [[float(part in parts) for part in columns] for parts in own]
+        return pd.DataFrame(rows, self.perturbations_, columns)
 
 
 class SparseAdditiveModel(AdditiveModel):

@@ -101,3 +101,13 @@ def test_parts_and_shares_are_those_of_the_cells():
     found = model.prior_arguments()
     assert found["parts"] == [[0], [0, 1], [1], [2], []]
     assert found["shares"] == pytest.approx([0.4, 0.4, 0.2])
+
+
+def test_a_screen_may_call_its_control_otherwise_and_a_perturbation_control():
+    cells = pairs()
+    cells.obs["perturbation"] = cells.obs["perturbation"].cat.rename_categories({"A+B": "D"})
+    svae.SAMSVAE.setup_anndata(cells, "perturbation")
+    model = svae.SAMSVAE(cells, n_latent=2, control="D")
+    parts = dict(zip(model.perturbations_, model.prior_arguments()["parts"], strict=True))
+    assert parts["D"] == []
+    assert sorted(parts[name] for name in ("A", "B", "C", "control")) == [[0], [1], [2], [3]]

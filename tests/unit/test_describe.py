@@ -29,7 +29,7 @@ def test_every_fact_of_a_dataset_is_named_once(described):
 
 def test_parameters_at_their_defaults_are_told_too(described):
     wide = described.pivot(index="dataset", columns="parameter", values="value")
-    assert wide["cells_per_perturbation"].astype(float).to_dict() == {"cells250": 250, "cells100": 100}
+    assert wide["cells_per_perturbation"].astype(float).to_dict() == {"cells250": 250}
     assert set(parameters("lopez2023")) <= set(wide.columns)
     np.testing.assert_array_equal(wide["shift_mean"].astype(float), 5.0)
 
