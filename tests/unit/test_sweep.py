@@ -93,9 +93,10 @@ def test_latents_of_any_method_with_a_grid_over_them_are_swept(method):
 
 @pytest.fixture(scope="module")
 def described(tmp_path_factory):
-    """What a run of config/simulation.yaml says of its datasets, drawn with fewer cells to save time."""
+    """What a run of config/paper.yaml says of its simulated datasets, drawn with fewer cells to save time."""
     folder = tmp_path_factory.mktemp("described")
-    scope = Scope.read(ROOT / "config" / "simulation.yaml")
+    scope = Scope.read(ROOT / "config" / "paper.yaml")
+    scope = scope.model_copy(update={"datasets": scope.simulated})
     paths = []
     for name, entry in scope.simulated.items():
         dataset = simulate(entry.simulator, **(entry.parameters | {"cells_per_perturbation": 2})).dataset
@@ -106,8 +107,8 @@ def described(tmp_path_factory):
 
 
 def test_datasets_that_a_run_describes_have_an_axis(described):
-    tables = fake_tables(["cells250", "cells100"], replicates=2, methods=["svae_plus"], metrics=METRICS)
-    assert swept(replace(tables, datasets=described)) == {"cells_per_perturbation": {100, 250}}
+    tables = fake_tables(["simulated", "simulated_500"], replicates=2, methods=["svae_plus"], metrics=METRICS)
+    assert swept(replace(tables, datasets=described)) == {"cells_per_perturbation": {250, 500}}
 
 
 def test_fake_tables_describe_datasets_as_a_run_does(described):
