@@ -39,10 +39,11 @@ wildcard_constraints:
 include: "rules/data.smk"
 include: "rules/simulate.smk"
 include: "rules/models.smk"
-include: "rules/methods/_linear.smk"
-include: "rules/methods/_scvi_tools.smk"
+include: "rules/methods/_autoencoder.smk"
 include: "rules/methods/_factors.smk"
+include: "rules/methods/_linear.smk"
 include: "rules/methods/_predictor.smk"
+include: "rules/methods/_scvi_tools.smk"
 
 
 for method in filterfalse(is_model, scope.methods):

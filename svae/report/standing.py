@@ -4,15 +4,13 @@ from collections.abc import Iterable, Iterator
 
 import pandas as pd
 
+from svae.evaluation.prediction import CALIBRATED
 from svae.report.numbers import DASH, estimate
 from svae.report.tables import Tables
 from svae.report.values import FACET
 
 NO_SKILL, CEILING = "random", "oracle"
 """The anchors that a metric is scaled by, unless it is calibrated already."""
-
-CALIBRATED = "_calibrated"
-"""End of the names of metrics whose 0 is the mean response and whose 1 is a technical duplicate."""
 
 DECIMALS = 2
 

@@ -13,9 +13,10 @@ from svae.contracts.split import cells_of
 from svae.datasets.split_plan import SplitPlan
 from svae.datasets.splits import split
 from svae.errors import BenchmarkError
-from svae.methods.autoencoder import plan_of, train
-from svae.methods.dca import DCA, fit_dca
+from svae.methods.autoencoders.dca import DCA
+from svae.methods.autoencoders.fit import fit_autoencoder, train
 from svae.methods.options import DCAOptions
+from svae.training.plan import TrainingPlan
 
 N_CELLS, N_GENES = 400, 30
 
@@ -51,11 +52,11 @@ def test_the_loss_is_that_of_a_zero_inflated_negative_binomial(screen):
 
 def test_denoised_shares_are_nearer_to_the_true_rates_than_counts_are(screen):
     dataset, parts, rates = screen
-    options = {"n_latent": 2, "max_epochs": 40, "zero_inflated": False}
     torch.manual_seed(0)
     is_training = dataset.obs_names.isin(cells_of(parts, "train").index)
-    module = DCA(torch.as_tensor(dataset.X[is_training]), DCAOptions(**options))
-    train(module, dataset, parts, plan_of(DCAOptions(**options).model_dump()), seed=0, accelerator="cpu")
+    module = DCA(torch.as_tensor(dataset.X[is_training]), DCAOptions(n_latent=2, zero_inflated=False))
+    plan = TrainingPlan(max_epochs=40, batch_size=32, warmup_epochs=0, keep="best")
+    train(module, dataset, parts, plan, seed=0, accelerator="cpu")
     true = rates / rates.sum(1, keepdims=True)
     counted = dataset.X / dataset.X.sum(1, keepdims=True)
     tested = dataset.obs_names.isin(cells_of(parts, "test").index)
@@ -65,7 +66,7 @@ def test_denoised_shares_are_nearer_to_the_true_rates_than_counts_are(screen):
 
 def test_a_fit_has_latents_and_predictions(screen):
     dataset, parts, _ = screen
-    fit = fit_dca(dataset, parts, Setting("s", 1, {"n_latent": 3, "max_epochs": 2}), "cpu")
+    fit = fit_autoencoder("dca", dataset, parts, Setting("s", 1, {"n_latent": 3, "max_epochs": 2}), "cpu")
     assert fit.latents.shape == (N_CELLS, 3)
     assert list(fit.predictions["adapted"].index) == ["C"]
     assert fit.history["validation"].notna().all()
@@ -73,4 +74,4 @@ def test_a_fit_has_latents_and_predictions(screen):
 
 def test_an_unknown_option_is_told(screen):
     with pytest.raises(BenchmarkError, match="method 'dca', setting 's': unknown key 'widht'"):
-        fit_dca(*screen[:2], Setting("s", 1, {"widht": 3}), "cpu")
+        fit_autoencoder("dca", *screen[:2], Setting("s", 1, {"widht": 3}), "cpu")

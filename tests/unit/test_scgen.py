@@ -11,8 +11,9 @@ from svae.contracts.split import cells_of
 from svae.datasets.split_plan import SplitPlan
 from svae.datasets.splits import split
 from svae.expression import profile, pseudobulk
+from svae.methods.autoencoders.fit import fit_autoencoder
+from svae.methods.autoencoders.scgen import ScGen, log_expression
 from svae.methods.options import ScGenOptions
-from svae.methods.scgen import ScGen, fit_scgen, log_expression
 
 OPTIONS = {
     "n_latent": 4,
@@ -42,7 +43,7 @@ def screen(labels, seed=0):
 def test_the_loss_is_that_of_the_paper():
     x = torch.as_tensor(screen(["control"]).X[:7])
     torch.manual_seed(0)
-    module = ScGen(20, ScGenOptions(n_latent=3, n_hidden=8, kl_weight=0.5)).eval()
+    module = ScGen(x, ScGenOptions(n_latent=3, n_hidden=8, kl_weight=0.5)).eval()
     mean, log_variance = module.posterior(module.encoder(log_expression(x))).chunk(2, -1)
     noise = torch.randn(7, 3)
     decoded = module.decode(mean + (log_variance / 2).exp() * noise)
@@ -55,7 +56,7 @@ def test_steps_that_add_up_predict_a_combination():
     """Nearer to its cells than the control is, and than either part alone."""
     dataset = screen(["control", "A", "B", "C", "A+B"])
     parts = split(dataset.obs["perturbation"], SplitPlan(kind="named", held_out=["A+B"]), seed=0)
-    fit = fit_scgen(dataset, parts, Setting("s", 0, OPTIONS), "cpu")
+    fit = fit_autoencoder("scgen", dataset, parts, Setting("s", 0, OPTIONS), "cpu")
     real = profile(pseudobulk(dataset, dataset.obs["perturbation"].astype(str)))
     combination = fit.predictions["combination"].loc["A+B"]
 
@@ -70,7 +71,7 @@ def test_steps_that_add_up_predict_a_combination():
 def test_shifts_are_steps_away_from_the_control():
     dataset = screen(["control", "A", "B"])
     parts = split(dataset.obs["perturbation"], SplitPlan(kind="named", held_out=["B"]), seed=0)
-    fit = fit_scgen(dataset, parts, Setting("s", 0, {**OPTIONS, "max_epochs": 2}), "cpu")
+    fit = fit_autoencoder("scgen", dataset, parts, Setting("s", 0, {**OPTIONS, "max_epochs": 2}), "cpu")
     np.testing.assert_allclose(fit.shifts.loc["control"], 0, atol=1e-5)
     seen = cells_of(parts, "train").index.union(cells_of(parts, "validation").index)
     latents = pd.DataFrame(fit.latents, dataset.obs_names).loc[seen]
@@ -82,7 +83,7 @@ def test_shifts_are_steps_away_from_the_control():
 def test_without_control_cells_it_does_not_apply():
     dataset = screen(["A", "B", "C"])
     parts = split(dataset.obs["perturbation"], SplitPlan(kind="named", held_out=["C"]), seed=0)
-    fit = fit_scgen(dataset, parts, Setting("s", 0, OPTIONS), "cpu")
+    fit = fit_autoencoder("scgen", dataset, parts, Setting("s", 0, OPTIONS), "cpu")
     assert (fit.run.status, fit.run.message) == (
         "not_applicable",
         "it steps away from control cells, and there are no control cells",
@@ -94,5 +95,8 @@ def test_equal_seeds_give_equal_latents(seed):
     dataset = screen(["control", "A", "B"])
     parts = split(dataset.obs["perturbation"], SplitPlan(kind="named", held_out=["B"]), seed=0)
     setting = Setting("s", seed, {**OPTIONS, "dropout_rate": 0.2, "max_epochs": 2})
-    first, second = fit_scgen(dataset, parts, setting, "cpu"), fit_scgen(dataset, parts, setting, "cpu")
+    first, second = (
+        fit_autoencoder("scgen", dataset, parts, setting, "cpu"),
+        fit_autoencoder("scgen", dataset, parts, setting, "cpu"),
+    )
     np.testing.assert_array_equal(first.latents, second.latents)

@@ -1,4 +1,4 @@
-"""Train scGen for each setting."""
+"""Train an autoencoder for each setting."""
 
 from svae.contracts.dataset import read_dataset
 from svae.contracts.split import read_split
@@ -13,12 +13,13 @@ def train(settings):
     """Runs in a child process, which alone pays for importing torch."""
     import torch
 
-    from svae.methods.scgen import fit_scgen
+    from svae.methods.autoencoders.fit import fit_autoencoder
 
     torch.set_num_threads(snakemake.threads)
+    method, accelerator = snakemake.params.method, snakemake.params.accelerator
     split = read_split(snakemake.input.split, dataset.obs["perturbation"])
     for setting in settings:
-        yield fit_scgen(dataset, split, setting, snakemake.params.accelerator)
+        yield fit_autoencoder(method, dataset, split, setting, accelerator)
 
 
 make_fits(snakemake, dataset.obs_names, train)

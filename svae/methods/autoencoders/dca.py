@@ -1,7 +1,5 @@
 """DCA: a count autoencoder that denoises (Eraslan et al. 2019)."""
 
-import logging
-
 import anndata as ad
 import numpy as np
 import pandas as pd
@@ -9,20 +7,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from svae.contracts.fit import Fit
-from svae.contracts.run import Run
-from svae.contracts.setting import Setting
-from svae.contracts.split import cells_of, seen_cells
-from svae.methods.autoencoder import Autoencoder, counts_of, plan_of, train
+from svae.methods.autoencoders.network import Autoencoder, counts_of
 from svae.methods.expected import expected_of_shown_cells
 from svae.methods.linear import mean_shifts
 from svae.methods.options import DCAOptions
 from svae.models.module import Hidden
-from svae.options import checked
-from svae.seeds import seed_from
 from svae.training.module import Noise
-
-logger = logging.getLogger(__name__)
+from svae.words import Basis
 
 MEANS = (1e-5, 1e6)
 DISPERSIONS = (1e-4, 1e4)
@@ -91,6 +82,16 @@ class DCA(Autoencoder):
         log_p = torch.where(x == 0, torch.logaddexp(F.logsigmoid(logit), log_p), log_p)
         return (self.ridge * torch.sigmoid(logit).square() - log_p).mean(-1)
 
+    def shifts(self, latents: pd.DataFrame, labels: pd.Series) -> pd.DataFrame:
+        """Mean latents of each perturbation less those of all cells trained on, perturbation × latent."""
+        return mean_shifts(latents.loc[labels.index].to_numpy(), labels)
+
+    def predictions(
+        self, latents: pd.DataFrame, dataset: ad.AnnData, split: pd.DataFrame
+    ) -> dict[Basis, pd.DataFrame] | None:
+        """Denoised profiles of the cells that it may be shown; None if nothing is held out."""
+        return expected_of_shown_cells(self.shares, dataset, split)
+
     @torch.no_grad()
     def shares(self, cells: ad.AnnData) -> np.ndarray:
         """Denoised share of each gene in the counts of each cell, cells × genes."""
@@ -104,50 +105,3 @@ class DCA(Autoencoder):
 
     def _log_scaled(self, x: Tensor) -> Tensor:
         return torch.log1p(x / self._size(x))
-
-
-def fit_dca(dataset: ad.AnnData, split: pd.DataFrame, setting: Setting, accelerator: str = "auto") -> Fit:
-    """Train on the part ``train``, and denoise.
-
-    Parameters
-    ----------
-    dataset
-        Counts of all cells, cells × genes.
-    split
-        One row per cell: ``cell``, ``perturbation``, ``part``.
-    setting
-        Its options are those of :class:`~svae.methods.options.DCAOptions`.
-    accelerator
-        ``cpu``, ``cuda`` or ``auto``.
-
-    Returns
-    -------
-    Fit
-        Latents, shifts (mean latents less those of all cells trained on), and predictions; `diverged` if the
-        loss became NaN.
-
-    Raises
-    ------
-    BenchmarkError
-        If an option is unknown or out of range.
-    """
-    options = checked(DCAOptions, setting.options, f"method 'dca', setting '{setting.name}'")
-    run = Run(setting=setting.name, seed=setting.seed)
-    is_training = dataset.obs_names.isin(cells_of(split, "train").index)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed_from(setting.seed, "weights"))
-        module = DCA(counts_of(dataset[is_training]), options)
-    done = train(module, dataset, split, plan_of(options.model_dump()), setting.seed, accelerator)
-    if done.diverged:
-        message = f"the loss became NaN in epoch {len(done.history)}"
-        return Fit.failed(dataset.obs_names, "diverged", message, setting=run.setting, seed=run.seed)
-    latents = module.latents(dataset)
-    is_seen = dataset.obs_names.isin(seen_cells(split).index)
-    return Fit(
-        cells=dataset.obs_names,
-        latents=latents,
-        shifts=mean_shifts(latents[is_seen], dataset.obs["perturbation"].astype(str)[is_seen]),
-        predictions=expected_of_shown_cells(module.shares, dataset, split),
-        history=done.table(),
-        run=run,
-    )

@@ -1,0 +1,1 @@
+"""Autoencoders of single cells that are no model classes of the family, trained by the same fleet."""
