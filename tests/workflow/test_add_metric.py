@@ -74,7 +74,8 @@ def test_it_is_described_like_the_others(extended):
     assert described.loc["worst_latent", "question"] == "latents"
     assert described.loc["worst_latent", "decimals"] == 3
     # It stands with the other metrics of its question.
-    assert described["question"].drop_duplicates().tolist() == ["latents", "targets", "likelihood", "prediction"]
+    questions = described["question"].drop_duplicates()
+    assert questions.tolist() == ["latents", "targets", "likelihood", "prediction"]
 
 
 def test_it_is_in_the_table_of_metrics(extended):
