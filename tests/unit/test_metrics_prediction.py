@@ -5,12 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import r2_score
 
 from svae.contracts.fit import Fit
 from svae.evaluation.comparison import Comparison
 from svae.evaluation.evaluate import compute_metrics, evaluate_fit
 from svae.evaluation.metrics import METRICS
 from svae.evaluation.metrics.prediction import (
+    ate_pearson,
+    ate_r2,
     cosine_delta,
     cosine_delta_differential,
     direction_fidelity,
@@ -32,7 +35,7 @@ SCORES = {
     **{"pearson": pearson_delta, "cosine": cosine_delta, "from_mean": pearson_delta_from_mean},
     **{"pearson_differential": pearson_delta_differential, "cosine_differential": cosine_delta_differential},
     **{"mse": weighted_mse, "r2": weighted_r2, "discrimination": discrimination},
-    **{"fidelity": direction_fidelity, "reach": reach},
+    **{"fidelity": direction_fidelity, "reach": reach, "ate_pearson": ate_pearson, "ate_r2": ate_r2},
 }
 
 
@@ -77,6 +80,21 @@ def test_correlations_are_those_of_the_deltas_row_by_row():
     mean = of.mean.to_numpy() - 5
     expected = [np.corrcoef(guess[k] - mean, real[k] - mean)[0, 1] for k in range(5)]
     np.testing.assert_allclose(pearson_delta_from_mean(prediction), expected)
+
+
+def test_treatment_effects_are_pooled_over_perturbations_and_genes():
+    of = response()
+    guess = 3 + np.random.default_rng(1).normal(size=(5, 12)) * np.array([[1], [5], [0.1], [0], [2]])
+    prediction, real = predicting(guess, of), actual(of)
+    expected = np.corrcoef(guess.ravel(), real.ravel())[0, 1]
+    assert ate_pearson(prediction).mean() == pytest.approx(expected)
+    assert ate_pearson(predicting(2 * guess + 1, of)).mean() == pytest.approx(expected), "size does not count"
+    assert ate_r2(prediction).mean() == pytest.approx(r2_score(real.ravel(), guess.ravel()))
+    assert ate_r2(predicting(real, of)).tolist() == [1] * 5
+    # Within each perturbation all is right, but that two of them differ in strength goes unsaid.
+    equal = real / np.linalg.norm(real, axis=1, keepdims=True) * np.array([[1], [9], [1], [1], [1]])
+    assert pearson_delta(predicting(equal, of)).mean() == pytest.approx(1)
+    assert ate_pearson(predicting(equal, of)).mean() < 0.9
 
 
 def test_a_perturbation_with_few_differential_genes_has_no_score_on_them():
@@ -151,8 +169,10 @@ def test_what_knows_nothing_scores_as_the_methods_page_says():
     of = response(differential=10)
     nothing = predicting(np.zeros((5, 12)), of)
     values = {name: score(nothing) for name, score in SCORES.items()}
-    for name in ("pearson", "cosine", "pearson_differential", "cosine_differential", "fidelity", "reach"):
+    of_deltas = ("pearson", "cosine", "pearson_differential", "cosine_differential", "ate_pearson")
+    for name in (*of_deltas, "fidelity", "reach"):
         np.testing.assert_array_equal(values[name], 0)
+    assert values["ate_r2"].mean() <= 0
     np.testing.assert_array_equal(values["discrimination"], 0.5)
     of_mean = mean_response(nothing)
     np.testing.assert_array_equal(pearson_delta_from_mean(of_mean), 0)

@@ -155,11 +155,58 @@ def reach(prediction: Prediction) -> np.ndarray:
     return where_enough(genes, ratio((within * depth).max(axis=1, initial=0), count))
 
 
+@prediction_score(
+    label="Pearson of treatment effects",
+    low=-1,
+    high=1,
+    needs=("control",),
+    citation="Bereket & Karaletsos 2023",
+)
+def ate_pearson(prediction: Prediction) -> np.ndarray:
+    """Pearson correlation of average treatment effects, over all pairs of perturbation and gene at once.
+
+    An effect is a delta. `pearson_delta` correlates the genes of one perturbation at a time, so that weak
+    perturbations count like strong ones, and the size of their deltas not at all. Here all deltas share one
+    mean and one standard deviation. The value of a perturbation is what its genes add to the correlation, the
+    mean product of standardised deltas; the mean of these values is the correlation. 0 for the control.
+
+    Bereket & Karaletsos average log(1 + 10,000 · share) over cells, where a profile is the logarithm of the
+    average, and take all cells, where these are the test cells of held-out perturbations.
+    """
+    predicted, actual = (standardised(delta) for delta in prediction.from_control)
+    return (predicted * actual).mean(axis=1)
+
+
+@prediction_score(
+    label="R² of treatment effects",
+    high=1,
+    needs=("control",),
+    citation="Bereket & Karaletsos 2023",
+)
+def ate_r2(prediction: Prediction) -> np.ndarray:
+    """Share of the variance of average treatment effects that is predicted, over all pairs at once.
+
+    Effects and pairs are those of `ate_pearson`, but their size counts, too. The value of a perturbation is
+    1 less its squared error over the mean variation of a perturbation; the mean of these values is R². At
+    most 0 for the control.
+    """
+    predicted, actual = prediction.from_control
+    missed = ((predicted - actual) ** 2).sum(axis=1)
+    variation = ((actual - actual.mean()) ** 2).sum() / len(actual)
+    return 1 - ratio(missed, np.full(len(actual), variation))
+
+
 def centred(deltas: np.ndarray, genes: np.ndarray | None = None) -> np.ndarray:
     """Take off each row its mean over the chosen `genes` (n × genes, all by default); others become 0."""
     chosen = np.ones(deltas.shape, dtype=bool) if genes is None else genes
     mean = ratio(np.where(chosen, deltas, 0).sum(axis=1), chosen.sum(axis=1))
     return np.where(chosen, deltas - mean[:, None], 0)
+
+
+def standardised(deltas: np.ndarray) -> np.ndarray:
+    """Give a whole table the mean 0 and the variance 1; one that does not vary becomes 0."""
+    differences, deviation = deltas - deltas.mean(), deltas.std()
+    return differences / deviation if deviation > TIE else np.zeros_like(deltas)
 
 
 def unit(deltas: np.ndarray) -> np.ndarray:
