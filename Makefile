@@ -45,7 +45,7 @@ preview: setup  ## report what there is of SCOPE so far; `make retry` makes the 
 	$(MAKE) report ARGS="$(ARGS) --config timeout_minutes=0.0001"
 
 test: setup lint  ## lint, then all tests
-	$(BIN)/python -m pytest -n $(CORES)
+	$(BIN)/python -m pytest -n $(CORES) --durations=20
 
 test-fast: setup  ## the tests that run no workflow
 	$(BIN)/python -m pytest -n $(CORES) -m "not workflow and not slow"

@@ -31,8 +31,8 @@ GRIDS: Mapping[str, Any] = {
 RULE_FILES = [path.stem for path in (ROOT / "rules" / "methods").glob("[!_]*.smk")]
 METHODS = {method: GRIDS.get(method) for method in sorted([*RULE_FILES, *FAMILY])}
 RUN = (
-    *("svae_plus", "svae", "ivae", "ivae_rotated", "beta_vae", "vae", "ica", "pca", "oracle", "random"),
-    *("gsfa", "additive", "mean_response", "technical_duplicate"),
+    *("svae_plus", "ivae_rotated", "vae", "pca", "gsfa", "oracle", "random"),
+    *("additive", "mean_response", "technical_duplicate"),
 )
 """Methods of every kind, for the workflow; tests/contract/test_methods.py runs the program of each method."""
 TINY: Mapping[str, Any] = {

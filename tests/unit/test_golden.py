@@ -13,7 +13,7 @@ from svae.simulation import simulate
 pytestmark = pytest.mark.slow
 
 SIZES = {"perturbations": 60, "latents": 4, "genes": 100, "hidden": 20, "cells_per_perturbation": 100}
-OPTIONS = {"n_latent": 4, "preset": "tuned", "max_epochs": 80, "refit_epochs": 1}
+OPTIONS = {"n_latent": 4, "n_hidden": 64, "preset": "tuned", "max_epochs": 40, "refit_epochs": 1}
 RESTARTS = 2
 
 
@@ -25,12 +25,9 @@ def screen():
     return dataset, truth, parts
 
 
-# Seen with these seeds: sVAE+ .981 and .906, the rotated iVAE .984 and 1.
-@pytest.mark.parametrize(
-    ("method", "options", "least_mcc", "least_f1"),
-    [("svae_plus", {"penalty": 60.0}, 0.94, 0.85), ("ivae_rotated", {}, 0.94, 0.94)],
-)
-def test_a_trained_model_finds_latents_and_targets(screen, method, options, least_mcc, least_f1):
+# Seen with these seeds: sVAE+ .982 and 1, the rotated iVAE .979 and 1.
+@pytest.mark.parametrize(("method", "options"), [("svae_plus", {"penalty": 20.0}), ("ivae_rotated", {})])
+def test_a_trained_model_finds_latents_and_targets(screen, method, options):
     dataset, truth, parts = screen
     settings = [Setting(f"r{seed}", seed, OPTIONS | options, seed) for seed in range(RESTARTS)]
     fits = fit_grid(
@@ -39,8 +36,8 @@ def test_a_trained_model_finds_latents_and_targets(screen, method, options, leas
     # A start can fail; which one did, the likelihood of validation cells tells without the truth.
     chosen = max(fits, key=validation_likelihood)
     metrics = compute_metrics(chosen, parts, truth).set_index("metric")["value"]
-    assert metrics["mcc_pearson"] > least_mcc
-    assert metrics["target_f1"] > least_f1
+    assert metrics["mcc_pearson"] > 0.94
+    assert metrics["target_f1"] > 0.94
 
 
 def validation_likelihood(fit):

@@ -2,6 +2,7 @@
 
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -126,10 +127,11 @@ def test_nothing_is_left_to_do(tiny_run):
 
 def test_same_seed_gives_the_same_bytes(tiny_run, tmp_path):
     again = Checkout.create(tmp_path / "repository")
-    again.write_scope(TINY)
-    name = "results/tiny/metrics.tsv.gz"
-    again.snakemake("tiny", "--cores", "2", name)
-    assert (again.path / name).read_bytes() == (tiny_run.path / name).read_bytes()
+    again.write_scope({**TINY, "replicates": 1})
+    results = Path("results/tiny/metrics/simulated/random/rep0")
+    names = [results / f"{method}.tsv" for method in RUN]
+    again.snakemake("tiny", "--cores", "2", *map(str, names))
+    assert all((again.path / name).read_bytes() == (tiny_run.path / name).read_bytes() for name in names)
 
 
 class Loaded(HTMLParser):
