@@ -55,6 +55,7 @@ from svae.contracts.fit_parts import (
     checked_selection,
 )
 from svae.contracts.run import Run, checked_run
+from svae.contracts.setting import Setting
 from svae.errors import BenchmarkError, one_line, sentence
 from svae.files import read_anndata, write_anndata
 from svae.words import Basis, Status
@@ -81,6 +82,11 @@ class Fit:
     def failed(cls, cells: pd.Index, status: Status, message: str, **run) -> "Fit":
         """Build a fit that says why there is none."""
         return cls(cells=cells, run=Run(status=status, message=one_line(message), **run))
+
+    @classmethod
+    def missing(cls, cells: pd.Index, setting: Setting, status: Status, message: str) -> "Fit":
+        """Build a fit that says why a method has none with this setting."""
+        return cls.failed(cells, status, message, setting=setting.name, seed=setting.seed)
 
 
 def write(fit: Fit, path: str | Path) -> None:

@@ -1,7 +1,5 @@
 """Additive effects: a combination does what its parts do, one on top of the other."""
 
-from dataclasses import replace
-
 import anndata as ad
 import pandas as pd
 
@@ -46,12 +44,12 @@ def fit_additive(dataset: ad.AnnData, split: pd.DataFrame, setting: Setting) -> 
     checked(AdditiveOptions, options, f"method 'additive', setting '{setting.name}'")
     seen, combinations = seen_cells(split), combinations_of_trained(split)
     problem = nothing_to_add_up(split)
-    run = Run(setting=setting.name, seed=setting.seed)
     if problem is not None:
-        return Fit(dataset.obs_names, run=replace(run, status="not_applicable", message=problem))
+        return Fit.missing(dataset.obs_names, setting, "not_applicable", problem)
     profiles = profile(pseudobulk(dataset, seen))
     control, parts = profiles.loc[CONTROL], multi_hot(combinations)
     predicted = control + parts @ (profiles - control).loc[parts.columns]
+    run = Run(setting=setting.name, seed=setting.seed)
     return Fit(dataset.obs_names, predictions={"combination": predicted.clip(lower=0)}, run=run)
 
 

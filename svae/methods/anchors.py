@@ -92,9 +92,7 @@ def fit_oracle(
             where = f"method 'oracle', setting '{setting.name}'"
             raise BenchmarkError(f"{where}: there is no option '{option}', because the oracle has no options")
     if truth is None:
-        message = "a real dataset has no truth"
-        run = {"setting": setting.name, "seed": setting.seed}
-        return Fit.failed(dataset.obs_names, "not_applicable", message, **run)
+        return Fit.missing(dataset.obs_names, setting, "not_applicable", "a real dataset has no truth")
     rng = np.random.default_rng(setting.seed)
     rows = locate_cells(dataset.obs_names, truth.obs_names, "the truth")
     latents = np.asarray(truth.obsm["latents"])[rows]

@@ -66,10 +66,9 @@ def fit_control(method: str, dataset: ad.AnnData, split: pd.DataFrame, setting: 
             raise BenchmarkError(f"{where}: there is no option '{option}', because {method} has no options")
     problem = _why_not(method, split)
     if problem is not None:
-        run = {"setting": setting.name, "seed": setting.seed}
-        return Fit.failed(dataset.obs_names, "not_applicable", problem, **run)
-    run_of = Run(setting=setting.name, seed=setting.seed)
-    return Fit(dataset.obs_names, predictions=PREDICT[method](dataset, split), run=run_of)
+        return Fit.missing(dataset.obs_names, setting, "not_applicable", problem)
+    run = Run(setting=setting.name, seed=setting.seed)
+    return Fit(dataset.obs_names, predictions=PREDICT[method](dataset, split), run=run)
 
 
 def _why_not(method: str, split: pd.DataFrame) -> str | None:

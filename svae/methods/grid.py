@@ -218,7 +218,7 @@ def fit_of(model: PerturbationModel, dataset: ad.AnnData, setting: Setting, trai
     """
     if training.diverged:
         problem = f"the loss became NaN in epoch {len(training.history)}"
-        return Fit.failed(dataset.obs_names, "diverged", problem, setting=setting.name, seed=setting.seed)
+        return Fit.missing(dataset.obs_names, setting, "diverged", problem)
     seed = seed_from(setting.seed, "elbo")
     latents, shifts = model.get_latent_representation(dataset), model.get_shifts()
     modes = model.get_posterior_modes(dataset)
@@ -228,7 +228,7 @@ def fit_of(model: PerturbationModel, dataset: ad.AnnData, setting: Setting, trai
     found = (latents, modes, shifts.to_numpy(), *selection.values())
     if not all(np.isfinite(values).all() for values in found):
         problem = "latents, shifts or the validation likelihood are not finite"
-        return Fit.failed(dataset.obs_names, "diverged", problem, setting=setting.name, seed=setting.seed)
+        return Fit.missing(dataset.obs_names, setting, "diverged", problem)
     masked = isinstance(model.module.prior, MaskedShift)
     return Fit(
         cells=dataset.obs_names,

@@ -1,7 +1,7 @@
 """The latent additive model: an embedding of the perturbation is added to the latents of control cells."""
 
 import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 
 import anndata as ad
@@ -51,10 +51,9 @@ def fit_latent_additive(dataset: ad.AnnData, split: pd.DataFrame, setting: Setti
     """
     where = f"method 'latent_additive', setting '{setting.name}'"
     options = checked(LatentAdditiveOptions, setting.options, where)
-    run = Run(setting=setting.name, seed=setting.seed)
     problem = nothing_to_add_up(split)
     if problem is not None:
-        return Fit(dataset.obs_names, run=replace(run, status="not_applicable", message=problem))
+        return Fit.missing(dataset.obs_names, setting, "not_applicable", problem)
     seen, combinations = seen_cells(split), combinations_of_trained(split)
     parts = multi_hot([CONTROL, *seen, *combinations])
     training = Cells.of(dataset, cells_of(split, "train"), parts)
@@ -69,10 +68,9 @@ def fit_latent_additive(dataset: ad.AnnData, split: pd.DataFrame, setting: Setti
     control = profile(pseudobulk(dataset, seen)).loc[CONTROL].to_numpy()
     predicted = np.maximum(control + expected[1:] - expected[0], 0)
     if not np.isfinite(predicted).all():
-        return Fit(
-            dataset.obs_names, run=replace(run, status="diverged", message="predictions are not finite")
-        )
+        return Fit.missing(dataset.obs_names, setting, "diverged", "predictions are not finite")
     table = pd.DataFrame(predicted, combinations, dataset.var_names)
+    run = Run(setting=setting.name, seed=setting.seed)
     return Fit(dataset.obs_names, predictions={"combination": table}, run=run)
 
 

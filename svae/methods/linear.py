@@ -66,7 +66,7 @@ def fit_linear(method: str, dataset: ad.AnnData, split: pd.DataFrame, setting: S
         problem = (
             f"{n_latent} latents of {n_cells} cells to fit and {n_genes} genes; there are fewer components"
         )
-        return Fit.failed(dataset.obs_names, "failed", problem, setting=setting.name, seed=setting.seed)
+        return Fit.missing(dataset.obs_names, setting, "failed", problem)
     if method == "pca":
         arguments["svd_solver"] = arguments.get("svd_solver") or pca_solver(n_latent, n_cells, n_genes)
     model = METHODS[method](n_components=n_latent, random_state=setting.seed % 2**32, **arguments)

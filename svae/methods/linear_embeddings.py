@@ -1,7 +1,5 @@
 """Linear embeddings: genes and perturbations are points, and effects are linear in both."""
 
-from dataclasses import replace
-
 import anndata as ad
 import numpy as np
 import pandas as pd
@@ -50,7 +48,6 @@ def fit_linear_embeddings(dataset: ad.AnnData, split: pd.DataFrame, setting: Set
     """
     given = {name: value for name, value in setting.options.items() if name != "n_latent"}
     options = checked(EmbeddingsOptions, given, f"method 'linear_embeddings', setting '{setting.name}'")
-    run = Run(setting=setting.name, seed=setting.seed)
     trained, held_out = trained_perturbations(split).sort_values(), sorted(held_out_cells(split).unique())
     measured = {name: _is_measured(name, dataset.var_names) for name in [*trained, *held_out]}
     known = [name for name in trained if measured[name]]
@@ -60,7 +57,7 @@ def fit_linear_embeddings(dataset: ad.AnnData, split: pd.DataFrame, setting: Set
     elif not any(measured[name] for name in held_out):
         problem = "no held-out perturbation is called after a measured gene"
     if problem is not None:
-        return Fit(dataset.obs_names, run=replace(run, status="not_applicable", message=problem))
+        return Fit.missing(dataset.obs_names, setting, "not_applicable", problem)
 
     seen = seen_cells(split)
     profiles = profile(pseudobulk(dataset, seen[seen.isin(trained)]))
@@ -71,6 +68,7 @@ def fit_linear_embeddings(dataset: ad.AnnData, split: pd.DataFrame, setting: Set
     K = _ridge(A, options.ridge) @ A.T @ Y[known] @ B @ _ridge(B, options.ridge)
     changes = perturbation_embeddings(held_out, A) @ K.T.to_numpy() @ A.T.to_numpy()
     predicted = (changes.set_axis(dataset.var_names, axis=1) + mean).clip(lower=0)
+    run = Run(setting=setting.name, seed=setting.seed)
     return Fit(dataset.obs_names, predictions={"zero_shot": predicted}, run=run)
 
 

@@ -1,7 +1,5 @@
 """Nearest perturbations: a perturbation does what those of the same gene sets do."""
 
-from dataclasses import replace
-
 import anndata as ad
 import numpy as np
 import pandas as pd
@@ -48,18 +46,18 @@ def fit_nearest(dataset: ad.AnnData, split: pd.DataFrame, setting: Setting) -> F
     options = checked(NearestOptions, given, f"method 'nearest_perturbations', setting '{setting.name}'")
     trained = trained_perturbations(split).sort_values()
     held_out = pd.Index(sorted(held_out_cells(split).unique()))
-    run = Run(setting=setting.name, seed=setting.seed)
     if options.gene_sets is None:
         problem = "no gene sets are given; the option 'gene_sets' names a file of them"
-        return Fit(dataset.obs_names, run=replace(run, status="not_applicable", message=problem))
+        return Fit.missing(dataset.obs_names, setting, "not_applicable", problem)
     members = memberships([*trained, *held_out], read_pathways(options.gene_sets))
     nearness = cosines(members.loc[held_out], members.loc[trained])
     if not (nearness > 0).any(axis=None):
         problem = f"no held-out perturbation shares a gene set of {options.gene_sets} with a trained one"
-        return Fit(dataset.obs_names, run=replace(run, status="not_applicable", message=problem))
+        return Fit.missing(dataset.obs_names, setting, "not_applicable", problem)
     seen = seen_cells(split)
     profiles = profile(pseudobulk(dataset, seen[seen.isin(trained)]))
     predicted = weights_of_nearest(nearness, options.neighbours) @ profiles.loc[trained]
+    run = Run(setting=setting.name, seed=setting.seed)
     return Fit(dataset.obs_names, predictions={"zero_shot": predicted}, run=run)
 
 

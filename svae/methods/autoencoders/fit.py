@@ -66,10 +66,9 @@ def fit_autoencoder(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_from(setting.seed, "weights"))
         network = NETWORKS[method](counts_of(dataset[is_training]), options)
-    labels, run = seen_cells(split), Run(setting=setting.name, seed=setting.seed)
+    labels = seen_cells(split)
     if network.without_control is not None and CONTROL not in set(labels):
-        message = network.without_control
-        return Fit.failed(dataset.obs_names, "not_applicable", message, setting=run.setting, seed=run.seed)
+        return Fit.missing(dataset.obs_names, setting, "not_applicable", network.without_control)
     # It stops early and keeps its best weights, as the originals do.
     plan = TrainingPlan(
         max_epochs=options.max_epochs,
@@ -82,7 +81,7 @@ def fit_autoencoder(
     done = train(network, dataset, split, plan, setting.seed, accelerator)
     if done.diverged:
         message = f"the loss became NaN in epoch {len(done.history)}"
-        return Fit.failed(dataset.obs_names, "diverged", message, setting=run.setting, seed=run.seed)
+        return Fit.missing(dataset.obs_names, setting, "diverged", message)
     latents = network.latents(dataset)
     return Fit(
         cells=dataset.obs_names,
@@ -90,7 +89,7 @@ def fit_autoencoder(
         shifts=network.shifts(latents, labels),
         predictions=network.predictions(latents, dataset, split),
         history=done.table(),
-        run=run,
+        run=Run(setting=setting.name, seed=setting.seed),
     )
 
 

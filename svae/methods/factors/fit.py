@@ -61,7 +61,7 @@ def fit_factors(method: str, dataset: ad.AnnData, split: pd.DataFrame, setting: 
         problem = (
             f"{options.n_latent} latents of {seen.n_obs} cells to fit and {seen.n_vars} genes; at most {most}"
         )
-        return Fit.failed(dataset.obs_names, "failed", problem, setting=setting.name, seed=setting.seed)
+        return Fit.missing(dataset.obs_names, setting, "failed", problem)
     scale = Standardisation.of(seen)
     expression = scale.apply(dataset)
     of_seen = expression[dataset.obs_names.get_indexer(design.index)]
