@@ -11,7 +11,7 @@ SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --configfile config/$(SCOPE).yaml
 export OMP_NUM_THREADS := 1
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help setup check report retry preview test test-fast draws lint format docs fidelity tuned small-screens limits coverage bench lock \
+.PHONY: help setup check report retry preview test test-fast draws lint format docs fidelity tuned small-screens limits factor-package coverage bench lock \
   envs clean
 
 help:  ## what can be made
@@ -81,6 +81,10 @@ small-screens: setup  ## does preset `tuned` overfit on few cells of SCREEN, an 
 
 limits: setup  ## how well the true latents can be recovered at all (about 3 minutes)
 	$(BIN)/python -W ignore benchmarks/limits.py reports/reference/limits.tsv
+
+factor-package: setup  ## our perturbVI beside the package of its authors, installed apart (about a minute)
+	$(BIN)/pip install --quiet --target resources/perturbvi perturbvi==0.3.2
+	PYTHONPATH=resources/perturbvi $(BIN)/python -W ignore benchmarks/factor_package.py reports/reference/factor_package.tsv
 
 coverage: setup  ## how often intervals over few replicates hold the truth (about a minute)
 	$(BIN)/python -W ignore benchmarks/interval_coverage.py reports/reference/coverage.tsv

@@ -17,6 +17,7 @@ WRITERS = {
     "fidelity": results.fidelity,
     "presets": results.presets,
     "small screens": results.small_screens,
+    "package of perturbVI": results.factor_package,
     "speed": results.speed,
     "exact likelihood": results.exact_likelihood,
     "where to change what": guides.where_to_change_what,

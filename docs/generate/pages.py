@@ -19,7 +19,7 @@ BLOCK = re.compile(r"<!-- generated: (?P<name>[^\n]+?) -->\n(?P<text>.*?)<!-- en
 
 def pages() -> list[Path]:
     """Return every page that may hold generated blocks."""
-    return [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    return [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def names_in(page: Path) -> list[str]:

@@ -7,7 +7,7 @@ import pandas as pd
 from tabulate import tabulate
 
 from docs.generate.pages import ROOT
-from svae.evaluation.metrics import METRICS
+from svae.evaluation.metrics import METRICS, within_range
 from svae.evaluation.statistics import t_interval
 from svae.files import read_table
 from svae.report.methods_table import read_methods
@@ -173,6 +173,30 @@ def small_screens() -> str:
         )
     headers = ["cells", "share of counts", "worst rise before", "worst rise today", "I-NLL, today − before"]
     return markdown(rows, headers)
+
+
+def factor_package() -> str:
+    """Tabulate what the package of perturbVI finds beside ours: means over the draws with t-intervals."""
+    table = read_table(REFERENCE / "factor_package.tsv")
+    bounds = table.pivot_table(index="seed", columns="implementation", values="bound")
+    rows = []
+    for implementation, found in table.groupby("implementation", sort=False):
+        behind = (bounds["ours"] - bounds[implementation]).mean()
+        cells = [
+            mean_and_interval("target_f1", found["target_f1"]),
+            mean_and_interval("mcc_pearson", found["mcc_pearson"]),
+        ]
+        least = found["correlation"].min()
+        rows.append([implementation, str(len(found)), f"{behind:.3f}", *cells, f"{least:.4f}"])
+    headers = ["", "n", "bound below ours (nats/cell)", *headings(["target_f1", "mcc_pearson"])]
+    return markdown(rows, [*headers, "least correlation of a latent with ours"])
+
+
+def mean_and_interval(metric: str, values: pd.Series) -> str:
+    """Write the mean of draws with its t-interval, cut to the range of the metric."""
+    low, high = t_interval(values.to_numpy())
+    [interval] = within_range(pd.DataFrame([{"metric": metric, "low": low, "high": high}])).itertuples()
+    return estimate(metric, float(values.mean()), interval.low, interval.high)
 
 
 def presets() -> str:
