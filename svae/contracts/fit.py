@@ -26,6 +26,9 @@ A fit is an h5ad file without ``X`` whose ``obs_names`` are the cells of the dat
                                 ``adapted`` (its cells of part ``adapt``), ``combination`` (its parts alone).
                                 Genes (the dataset's, in order) are rows and perturbations columns, as HDF5
                                 stores every column on its own; :class:`Fit` has perturbation × gene
+``uns["generated"]``            optional; by basis of the predictions, cells as the method draws them:
+                                ``counts``, cells × genes (dense or CSR, not below 0), and ``perturbation``,
+                                a text per cell. Of each predicted perturbation there are 1 to 100 cells
 ``uns["history"]``              optional table, one row per epoch: epoch, train, validation (nats per cell)
 ``uns["selection"]``            optional, label-free scores of this setting; higher is better
 ``uns["run"]``                  status, message, setting, seed, seconds, peak memory, device, versions,
@@ -54,6 +57,7 @@ from svae.contracts.fit_parts import (
     checked_scores,
     checked_selection,
 )
+from svae.contracts.generated import GeneratedCells, checked_generated
 from svae.contracts.run import Run, checked_run
 from svae.contracts.setting import Setting
 from svae.errors import BenchmarkError, one_line, sentence
@@ -77,6 +81,7 @@ class Fit:
     run: Run = field(default_factory=Run)
     latent_modes: np.ndarray | None = None
     predictions: Mapping[Basis, pd.DataFrame] | None = None
+    generated: Mapping[Basis, GeneratedCells] | None = None
 
     @classmethod
     def failed(cls, cells: pd.Index, status: Status, message: str, **run) -> "Fit":
@@ -107,6 +112,8 @@ def write(fit: Fit, path: str | Path) -> None:
             adata.uns[name] = table
     if fit.predictions:
         adata.uns["predictions"] = {basis: table.T for basis, table in fit.predictions.items()}
+    if fit.generated:
+        adata.uns["generated"] = {basis: vars(cells) for basis, cells in fit.generated.items()}
     adata.uns["selection"] = dict(fit.selection)
     adata.uns["run"] = asdict(fit.run)
     write_anndata(adata, path)
@@ -126,6 +133,7 @@ def read(path: str | Path, cells: pd.Index | None = None, genes: pd.Index | None
         history=adata.uns.get("history"),
         selection=adata.uns.get("selection", {}),
         predictions=_by_perturbation(adata.uns.get("predictions")),
+        generated=adata.uns.get("generated"),
         run=checked_run(adata.uns.get("run"), f'{path}: uns["run"]'),
     )
     return validate(fit, path, cells, genes)
@@ -185,6 +193,9 @@ def validate(fit: Fit, path: str | Path, cells: pd.Index | None = None, genes: p
             f'{path}: obsm["latents"] and uns["predictions"] are both missing though the status is ok'
         )
     sound.latents = _optional(checked_latents, fit.latents, len(fit.cells), f'{path}: obsm["latents"]')
+    sound.generated = _optional(
+        checked_generated, fit.generated, f'{path}: uns["generated"]', sound.predictions
+    )
     n_latents = 0 if sound.latents is None else sound.latents.shape[1]
     for name in ("targets", "shifts"):
         place = f'{path}: uns["{name}"]'

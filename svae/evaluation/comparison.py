@@ -81,6 +81,7 @@ class Comparison:
         scores = pd.DataFrame() if self.fit.scores is None else self.fit.scores.dropna(axis=1, how="all")
         found = {name for name, table in tables.items() if table is not None} | set(scores.columns)
         found |= {f"prediction_{basis}" for basis in self.fit.predictions or ()}
+        found |= {f"generated_{basis}" for basis in self.fit.generated or ()}
         if self.response is not None and len(self.response.test):
             found |= {"response", "control"} if self.response.has_control else {"response"}
         return found
@@ -160,6 +161,16 @@ class Comparison:
         if not table.columns.equals(self.response.genes):
             raise BenchmarkError(f"{place}: the genes are not those of the dataset, in its order")
         return table.loc[wanted]
+
+    def generated_cells(self, basis: Basis) -> pd.DataFrame | None:
+        """Generated cells in the space of the response, cell × component, indexed by perturbation.
+
+        None if the fit has none on this basis. The contract of the fit sees to it that each predicted
+        perturbation has some.
+        """
+        assert self.response is not None
+        cells = (self.fit.generated or {}).get(basis)
+        return None if cells is None else self.response.space.place(cells)
 
     def check_rows(self) -> None:
         """Raise if the fit's targets or shifts lack a trained perturbation, or name one that there is not."""

@@ -20,7 +20,7 @@ Question = Literal["latents", "targets", "likelihood", "prediction"]
 Direction = Literal["higher", "lower"]
 """Which values of a metric are better."""
 
-PREDICTIONS = tuple(f"prediction_{basis}" for basis in BASES)
+PREDICTIONS = tuple(f"{part}_{basis}" for part in ("prediction", "generated") for basis in BASES)
 
 NEEDS = (
     *("truth", "response", "control"),
@@ -99,9 +99,9 @@ def metric(
     needs
         What it is computed from: ``truth``, what held-out cells really do (``response``), unperturbed cells
         to compare them with (``control``), or parts of a fit (``latents``, ``latent_modes``, ``targets``,
-        ``shifts``, one of its columns per cell, such as ``log_likelihood_clean``, or predictions, such as
-        ``prediction_adapted``). ``"targets|shifts"`` is met by either. Where a need is not met, the metric is
-        not applicable.
+        ``shifts``, one of its columns per cell, such as ``log_likelihood_clean``, predictions, such as
+        ``prediction_adapted``, or generated cells, such as ``generated_adapted``). ``"targets|shifts"`` is
+        met by either. Where a need is not met, the metric is not applicable.
     low, high
         Its range; left out where it is unbounded.
     decimals

@@ -59,10 +59,14 @@ class Prediction:
         Held-out perturbation × gene, log1p of expected counts.
     response
         Of the same genes, and of these perturbations among others.
+    cells
+        Generated cells in the space of the response, cell × component, indexed by perturbation; None if there
+        are none.
     """
 
     profiles: pd.DataFrame
     response: Response
+    cells: pd.DataFrame | None = None
 
     @property
     def perturbations(self) -> pd.Index:
@@ -112,15 +116,16 @@ Score = Callable[[Prediction], np.ndarray]
 
 
 def mean_response(prediction: Prediction) -> Prediction:
-    """Predict every one of the same perturbations by the mean response."""
+    """Predict every one of the same perturbations by the mean response, cells by those it is the mean of."""
     profiles = np.tile(prediction.response.mean.to_numpy(), (len(prediction.perturbations), 1))
     table = pd.DataFrame(profiles, prediction.perturbations, prediction.profiles.columns)
-    return Prediction(table, prediction.response)
+    return Prediction(table, prediction.response, prediction.response.space.mean)
 
 
 def technical_duplicate(prediction: Prediction) -> Prediction:
     """Predict each of the same perturbations by its cells of part ``adapt``."""
-    return Prediction(prediction.response.adapt.loc[prediction.perturbations], prediction.response)
+    response = prediction.response
+    return Prediction(response.adapt.loc[prediction.perturbations], response, response.space.adapt)
 
 
 def calibrated(score: Score, prediction: Prediction, direction: Direction) -> np.ndarray:
@@ -160,6 +165,7 @@ def prediction_score(
     low: float = float("nan"),
     high: float = float("nan"),
     needs: tuple[str, ...] = (),
+    generated: bool = False,
     headline: bool = False,
     decimals: int = 3,
     citation: str = "",
@@ -175,6 +181,8 @@ def prediction_score(
         As in :func:`svae.evaluation.metric.metric`; the range is that of the score's own scale.
     needs
         What the score takes beside the prediction and the response: ``control``, if anything.
+    generated
+        Whether the score is of generated cells.
     headline
         Whether the first page shows its calibrated values, for zero-shot and adapted predictions.
     """
@@ -185,7 +193,7 @@ def prediction_score(
             described = partial(
                 metric,
                 question="prediction",
-                needs=(f"prediction_{basis}", "response", *needs),
+                needs=(f"{'generated' if generated else 'prediction'}_{basis}", "response", *needs),
                 decimals=decimals,
             )
             name, named = f"{score.__name__}_{basis}", f"{label}, {BASIS_LABELS[basis]}"
@@ -219,7 +227,9 @@ def prediction_score(
 def _prediction_on(basis: Basis) -> Callable[[Comparison], Prediction]:
     def prediction(comparison: Comparison) -> Prediction:
         assert comparison.response is not None  # promised by the needs of the metrics
-        return Prediction(comparison.prediction(basis), comparison.response)
+        return Prediction(
+            comparison.prediction(basis), comparison.response, comparison.generated_cells(basis)
+        )
 
     return prediction
 

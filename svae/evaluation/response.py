@@ -14,6 +14,7 @@ import pandas as pd
 from svae.contracts.split import cells_of, seen_cells, trained_perturbations
 from svae.differential import Moments, adjusted, welch_p
 from svae.errors import BenchmarkError
+from svae.evaluation.space import CELLS, Space
 from svae.expression import profile, pseudobulk
 from svae.files import read_anndata, write_anndata
 from svae.words import CONTROL
@@ -43,6 +44,8 @@ class Response:
         where t compares the cells of part ``test`` with those of all other perturbations.
     cells
         Number of cells of each held-out perturbation, perturbation × (``test``, ``adapt``).
+    space
+        Principal components, and single cells in them.
     """
 
     control: pd.Series
@@ -52,6 +55,7 @@ class Response:
     p_adjusted: pd.DataFrame
     weights: pd.DataFrame
     cells: pd.DataFrame
+    space: Space
 
     @property
     def genes(self) -> pd.Index:
@@ -93,6 +97,7 @@ def summarise_responses(dataset: ad.AnnData, split: pd.DataFrame) -> Response:
         p_adjusted=pd.DataFrame(p, held_out, dataset.var_names),
         weights=pd.DataFrame(weights, held_out, dataset.var_names),
         cells=pd.DataFrame({"test": test.value_counts(), "adapt": adapt.value_counts()}).loc[held_out],
+        space=Space.of(dataset, split),
     )
 
 
@@ -109,11 +114,16 @@ def _weights(few: Moments, others: Moments) -> np.ndarray:
 
 
 def write_response(response: Response, path: str | Path) -> None:
-    """Write `response` to `path` in one piece: perturbations × genes, the tables as layers."""
+    """Write `response` to `path` in one piece: perturbations × genes, the tables as layers.
+
+    Single cells are in ``uns["cells"]``, and the axes of their space in ``varm["axes"]``.
+    """
     adata = ad.AnnData(obs=response.cells, var=pd.DataFrame(index=response.genes))
     adata.var["control"], adata.var["mean"] = response.control, response.mean
     for layer in LAYERS:
         adata.layers[layer] = getattr(response, layer).to_numpy()
+    adata.var["centre"], adata.varm["axes"] = response.space.centre, response.space.axes
+    adata.uns["cells"] = {name: getattr(response.space, name) for name in CELLS}
     write_anndata(adata, path)
 
 
@@ -129,5 +139,10 @@ def read_response(path: str | Path) -> Response:
     for layer in LAYERS:
         if layer not in adata.layers:
             raise BenchmarkError(f'{path}: layers["{layer}"] is missing, so this is no file of responses')
-    tables = {name: adata.to_df(layer=name) for name in LAYERS}
-    return Response(control=adata.var["control"], mean=adata.var["mean"], cells=adata.obs, **tables)
+    return Response(
+        control=adata.var["control"],
+        mean=adata.var["mean"],
+        cells=adata.obs,
+        space=Space(centre=adata.var["centre"], axes=adata.varm["axes"], **adata.uns["cells"]),
+        **{name: adata.to_df(layer=name) for name in LAYERS},
+    )

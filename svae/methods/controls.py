@@ -11,7 +11,8 @@ interpolated_duplicate both                          the duplicate where a gene 
 ====================== ============================= ======================================================
 
 None of them has latents. The first two look at nothing of a held-out perturbation, and so may stand beside
-the methods of every basis.
+the methods of every basis. All but the last let the cells that they look at stand for cells of the
+perturbation.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,6 +21,7 @@ import anndata as ad
 import pandas as pd
 
 from svae.contracts.fit import Fit, Run
+from svae.contracts.generated import GeneratedCells, stand_ins
 from svae.contracts.setting import Setting
 from svae.contracts.split import (
     cells_of,
@@ -51,7 +53,8 @@ def fit_control(method: str, dataset: ad.AnnData, split: pd.DataFrame, setting: 
     Returns
     -------
     Fit
-        With predictions alone; `not_applicable` if the split has no cells of a kind that the control takes.
+        With predictions and, but for the interpolated duplicate, generated cells; `not_applicable` if the
+        split has no cells of a kind that the control takes.
 
     Raises
     ------
@@ -68,7 +71,9 @@ def fit_control(method: str, dataset: ad.AnnData, split: pd.DataFrame, setting: 
     if problem is not None:
         return Fit.missing(dataset.obs_names, setting, "not_applicable", problem)
     run = Run(setting=setting.name, seed=setting.seed)
-    return Fit(dataset.obs_names, predictions=PREDICT[method](dataset, split), run=run)
+    predictions = PREDICT[method](dataset, split)
+    generated = _generated(method, dataset, split, predictions)
+    return Fit(dataset.obs_names, predictions=predictions, generated=generated, run=run)
 
 
 def _why_not(method: str, split: pd.DataFrame) -> str | None:
@@ -132,6 +137,32 @@ def interpolated_duplicate(dataset: ad.AnnData, split: pd.DataFrame) -> dict[Bas
     of_trained, _ = Moments.of(dataset, pd.Series("trained", trained.index))
     p, duplicate = adjusted(welch_p(of_adapt, of_trained)), profiles_of(dataset, adapt)
     return {"adapted": (1 - p) * duplicate + p * mean_of_trained(dataset, split).to_numpy()}
+
+
+def _generated(
+    method: str, dataset: ad.AnnData, split: pd.DataFrame, predictions: Mapping[Basis, pd.DataFrame]
+) -> dict[Basis, GeneratedCells] | None:
+    """Draw cells of what the control looks at, on every basis that it predicts on; None if there are none.
+
+    They are those that the calibrated scale is made of, whatever the seed of the setting.
+    """
+    pools = _pools(method, split)
+    if pools is None:
+        return None
+    return {
+        basis: GeneratedCells.of(dataset, stand_ins({name: pools[name] for name in table.index}))
+        for basis, table in predictions.items()
+    }
+
+
+def _pools(method: str, split: pd.DataFrame) -> dict[str, pd.Series] | None:
+    """Return, for each held-out perturbation, the cells that stand for its own; None if there are none."""
+    seen, adapt = seen_cells(split), cells_of(split, "adapt")
+    if method == "technical_duplicate":
+        return dict(iter(adapt.groupby(adapt)))
+    if method == "no_change":
+        return dict.fromkeys(adapt.unique(), seen[seen == CONTROL])
+    return dict.fromkeys(adapt.unique(), _trained_cells(split)) if method == "mean_response" else None
 
 
 def _trained_cells(split: pd.DataFrame) -> pd.Series:

@@ -1,17 +1,22 @@
 """Predictions of models that can say what they expect of a cell they are shown, but have no shifts."""
 
 from collections.abc import Callable
+from typing import Any
 
 import anndata as ad
 import numpy as np
 import pandas as pd
 
+from svae.contracts.generated import GeneratedCells, stand_ins
 from svae.contracts.split import cells_of, seen_cells
 from svae.expression import profile, pseudobulk
 from svae.words import CONTROL, Basis
 
 Shares = Callable[[ad.AnnData], np.ndarray]
 """Expected share of each gene in the counts of each cell, cells × genes."""
+
+Draw = Callable[[ad.AnnData], Any]
+"""Counts of cells like these, cells × genes, drawn anew."""
 
 
 def expected_of_shown_cells(
@@ -39,6 +44,37 @@ def expected_of_shown_cells(
     adapted = _expected_profiles(shares, dataset, adapt)
     zero_shot = pd.concat([of_any] * len(adapted)).set_axis(adapted.index)
     return {"zero_shot": zero_shot, "adapted": adapted}
+
+
+def drawn_like_shown_cells(
+    draw: Draw, dataset: ad.AnnData, split: pd.DataFrame
+) -> dict[Basis, GeneratedCells] | None:
+    """Draw cells of held-out perturbations; None if nothing is held out.
+
+    Each is drawn from what the model makes of one real cell, which are those of
+    :func:`expected_of_shown_cells`: perturbed cells that it was trained on, and cells of the part ``adapt``.
+
+    Parameters
+    ----------
+    draw
+        Draws from the trained model.
+    dataset, split
+        As in :func:`expected_of_shown_cells`.
+    """
+    adapt, seen = cells_of(split, "adapt"), seen_cells(split)
+    if adapt.empty:
+        return None
+    shown: dict[Basis, pd.Series] = {
+        "zero_shot": stand_ins(dict.fromkeys(adapt.unique(), seen[seen != CONTROL])),
+        "adapted": stand_ins(dict(iter(adapt.groupby(adapt)))),
+    }
+    generated: dict[Basis, GeneratedCells] = {}
+    for basis, labels in shown.items():
+        rows = dataset.obs_names.get_indexer(labels.index)
+        obs = dataset.obs.iloc[rows].reset_index(drop=True)  # a cell is shown several times
+        cells = ad.AnnData(dataset.X[rows], obs.set_index(obs.index.astype(str)), dataset.var)
+        generated[basis] = GeneratedCells(draw(cells), labels.to_numpy(dtype=str))
+    return generated
 
 
 def _expected_profiles(shares: Shares, dataset: ad.AnnData, labels: pd.Series) -> pd.DataFrame:

@@ -158,12 +158,13 @@ class _Grid:
             logger.info("likelihood of setting %s", setting.name)
             seed = seed_from(setting.seed, "likelihood")
             scores = score_held_out(model, self.held_out, self.may_adapt, n_samples, seed)
-            predictions = predict_held_out(model, self.held_out, self.may_adapt, setting.seed)
+            predictions, cells = predict_held_out(model, self.held_out, self.may_adapt, setting.seed)
             problem = what_is_impossible(scores, predictions)
             if problem:
                 _mark_diverged(fit, problem)
             else:
-                fit.scores, fit.predictions = scores.reindex(self.dataset.obs_names), predictions
+                fit.scores = scores.reindex(self.dataset.obs_names)
+                fit.predictions, fit.generated = predictions, cells
 
 
 def build(model_class: type[PerturbationModel], adata: ad.AnnData, setting: Setting) -> PerturbationModel:

@@ -1,13 +1,15 @@
 """Held-out perturbations under a trained model: how likely their cells are, and what it expects of them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import anndata as ad
 import numpy as np
 import pandas as pd
 
 from svae.contracts.fit_parts import impossible_scores
+from svae.contracts.generated import MOST_CELLS, GeneratedCells
 from svae.models import transfer
+from svae.models.generation import draw_counts
 from svae.models.model import PerturbationModel
 from svae.seeds import seed_from
 from svae.words import PROTOCOLS, Basis
@@ -78,8 +80,8 @@ def score_held_out(
 
 def predict_held_out(
     model: PerturbationModel, held_out: ad.AnnData, may_adapt: np.ndarray, seed: int
-) -> dict[Basis, pd.DataFrame]:
-    """Predict the profiles of held-out perturbations: without a shift, and with all shifts that there are.
+) -> tuple[dict[Basis, pd.DataFrame], dict[Basis, GeneratedCells]]:
+    """Predict held-out perturbations: without a shift, and with all shifts that there are.
 
     Parameters
     ----------
@@ -92,20 +94,38 @@ def predict_held_out(
 
     Returns
     -------
-    Held-out perturbation × gene, from :data:`PROFILE_SAMPLES` samples of the latents: ``zero_shot``,
-    ``adapted`` and, of those whose parts add up in the model, ``combination``.
+    Profiles, held-out perturbation × gene, from :data:`PROFILE_SAMPLES` samples of the latents, and
+    :data:`svae.contracts.generated.MOST_CELLS` generated cells of each perturbation: ``zero_shot``,
+    ``adapted`` and, of perturbations whose parts add up in the model, ``combination``.
+    """
+    profiles: dict[Basis, pd.DataFrame] = {}
+    cells: dict[Basis, GeneratedCells] = {}
+    for basis, known_by in _by_basis(model, held_out, may_adapt):
+        labels, names = list(known_by.values()), pd.Index(known_by, name="perturbation")
+        of_labels = model.get_profiles(sorted(set(labels)), PROFILE_SAMPLES, seed_from(seed, "profiles"))
+        profiles[basis] = of_labels.loc[labels].set_axis(names)
+        if not np.isfinite(profiles[basis]).all(axis=None):
+            continue  # the model has diverged, and there is nothing to draw from
+        counts = draw_counts(model, labels, MOST_CELLS, seed_from(seed, "generated"))
+        cells[basis] = GeneratedCells(counts, np.repeat(names.to_numpy(dtype=str), MOST_CELLS))
+    return profiles, cells
+
+
+def _by_basis(
+    model: PerturbationModel, held_out: ad.AnnData, may_adapt: np.ndarray
+) -> Iterator[tuple[Basis, dict[str, str]]]:
+    """Yield every basis with the perturbations that are predicted on it, and the label of each for the model.
+
+    Meanwhile the model knows of held-out cells what it may know on this basis.
     """
     names = sorted(held_out.obs["perturbation"].astype(str).unique())
-    seed = seed_from(seed, "profiles")
     model.forget_adaptation()
-    of_any = model.get_profiles([UNKNOWN], PROFILE_SAMPLES, seed)
-    zero_shot = pd.concat([of_any] * len(names)).set_axis(pd.Index(names, name="perturbation"))
-    predictions: dict[Basis, pd.DataFrame] = {"zero_shot": zero_shot}
+    yield "zero_shot", dict.fromkeys(names, UNKNOWN)
     combinations = [name for name in names if model.adds_up(name)]
     if combinations:
-        predictions["combination"] = model.get_profiles(combinations, PROFILE_SAMPLES, seed)
+        yield "combination", {name: name for name in combinations}
     model.adapt(held_out, np.flatnonzero(may_adapt))
-    return predictions | {"adapted": model.get_profiles(names, PROFILE_SAMPLES, seed)}
+    yield "adapted", {name: name for name in names}
 
 
 def what_is_impossible(scores: pd.DataFrame, predictions: Mapping[Basis, pd.DataFrame]) -> str | None:
@@ -119,7 +139,7 @@ def what_is_impossible(scores: pd.DataFrame, predictions: Mapping[Basis, pd.Data
     scores
         As returned by :func:`score_held_out`.
     predictions
-        As returned by :func:`predict_held_out`.
+        Profiles, as returned by :func:`predict_held_out`.
     """
     if not all(np.isfinite(table).all(axis=None) for table in predictions.values()):
         return "a predicted profile is not finite"

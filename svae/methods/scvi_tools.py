@@ -10,6 +10,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 import scvi
+from scipy import sparse
 from scvi.external import ContrastiveVI
 from scvi.model import SCANVI, SCVI
 
@@ -18,7 +19,7 @@ from svae.contracts.run import Run
 from svae.contracts.setting import Setting
 from svae.contracts.split import cells_of, held_out_cells, seen_cells
 from svae.errors import unknown
-from svae.methods.expected import expected_of_shown_cells
+from svae.methods.expected import drawn_like_shown_cells, expected_of_shown_cells
 from svae.methods.linear import mean_shifts
 from svae.methods.options import OPTIONS
 from svae.options import checked
@@ -83,6 +84,8 @@ class Trained(ABC):
     model: Any
     cells_per_loss = 1
     """Of how many cells the library's loss is the sum."""
+    draws = True
+    """Whether the library draws cells from the model."""
 
     @abstractmethod
     def latents(self, cells: ad.AnnData) -> np.ndarray:
@@ -92,6 +95,10 @@ class Trained(ABC):
         """Expected share of each gene in the counts of each cell, cells × genes."""
         # At one sample of the latents of each cell.
         return self.model.get_normalized_expression(cells, library_size=1, return_numpy=True)
+
+    def draw(self, cells: ad.AnnData) -> sparse.csr_matrix:
+        """Counts drawn from the posterior predictive distribution of each cell, cells × genes."""
+        return self.model.posterior_predictive_sample(cells, n_samples=1).to_scipy_sparse().tocsr()
 
     def log_likelihood(self, cells: ad.AnnData, n_samples: int) -> np.ndarray | None:
         """Log p(x) of each cell in nats, by samples of the encoder's posterior; None if there is none."""
@@ -145,11 +152,16 @@ class TrainedSCANVI(Trained):
         """Expected share of each gene in the counts of each cell, whose label it is not told."""
         return super().shares(_unlabelled(cells))
 
+    def draw(self, cells: ad.AnnData) -> sparse.csr_matrix:
+        """Counts drawn from the posterior predictive distribution of each cell, which has no label."""
+        return super().draw(_unlabelled(cells))
+
 
 class TrainedContrastiveVI(Trained):
     """contrastiveVI (Weinberger et al. 2023): latents that all cells share, and salient ones of targets."""
 
     cells_per_loss = 2  # each step takes pairs of a control cell and a perturbed one
+    draws = False
 
     def __init__(self, screen: Screen, options: Mapping[str, Any], accelerator: str):
         ContrastiveVI.setup_anndata(screen.seen, batch_key=screen.batch_key)
@@ -241,6 +253,7 @@ def fit_scvi_tools(
         latents=latents,
         scores=_scores(trained, cells, split, likelihood_samples),
         predictions=expected_of_shown_cells(trained.shares, cells, split),
+        generated=drawn_like_shown_cells(trained.draw, cells, split) if trained.draws else None,
         shifts=mean_shifts(latents[is_seen], dataset.obs["perturbation"].astype(str)[is_seen]),
         history=history,
         selection=selection if len(screen.validation) else {},

@@ -4,9 +4,11 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import sparse
 
 from svae.contracts import fit as fits
 from svae.contracts.fit import Fit, Run
+from svae.contracts.generated import MOST_CELLS, GeneratedCells
 from svae.contracts.run import STATUSES
 from svae.errors import BenchmarkError
 
@@ -15,6 +17,9 @@ TARGETS = pd.DataFrame([[1.0, 0.0], [0.5, 0.25]], index=["control", "p1"], colum
 
 GENES = pd.Index(["g1", "g2", "g3"])
 PROFILES = pd.DataFrame([[0.0, 7.5, 8.5], [1.5, 8.0, 8.0]], ["p2", "p3"], GENES)
+COUNTS = np.array([[0, 3, 1], [2, 0, 0], [0, 0, 0]])
+"""A method may draw a cell without counts."""
+DRAWN = ["p3", "p2", "p3"]
 
 
 def good_fit() -> Fit:
@@ -36,6 +41,7 @@ def good_fit() -> Fit:
             timeout_minutes=60.0,
         ),
         predictions={"zero_shot": PROFILES, "adapted": PROFILES + 0.5},
+        generated={"adapted": GeneratedCells(sparse.csr_matrix(COUNTS), np.array(DRAWN))},
     )
 
 
@@ -72,6 +78,10 @@ def test_read_gives_what_was_written(written):
     assert set(fit.predictions) == {"zero_shot", "adapted"}
     for basis in fit.predictions:
         pd.testing.assert_frame_equal(fit.predictions[basis], good.predictions[basis], check_names=False)
+    [(basis, cells)] = fit.generated.items()
+    assert basis == "adapted"
+    np.testing.assert_array_equal(cells.counts.toarray(), COUNTS)
+    assert cells.perturbation.tolist() == DRAWN
     assert fit.selection == good.selection
     assert fit.run == good.run
 
@@ -115,6 +125,48 @@ def test_predictions_that_are_none_are_told_in_one_sentence(said, predictions):
     with pytest.raises(BenchmarkError) as error:
         fits.validate(fit, "f.h5ad", CELLS, GENES)
     assert str(error.value).startswith('f.h5ad: uns["predictions"]')
+    assert said in str(error.value)
+
+
+def group(counts=COUNTS, perturbation=DRAWN):
+    """Generated cells as another program may write them."""
+    return {"counts": counts, "perturbation": perturbation}
+
+
+@pytest.mark.parametrize("counts", [COUNTS, COUNTS / 2, sparse.csc_matrix(COUNTS), sparse.coo_array(COUNTS)])
+def test_generated_cells_are_of_any_kind_of_table(counts):
+    fit = Fit(CELLS, predictions={"adapted": PROFILES}, generated={"adapted": group(counts)})
+    found = fits.validate(fit, "f.h5ad").generated["adapted"].counts
+    assert (found.format, found.dtype, found.nnz) == ("csr", np.float32, 3)
+    np.testing.assert_array_equal(found.toarray(), counts.toarray() if sparse.issparse(counts) else counts)
+
+
+WRONG_CELLS = {
+    "not a group of named values": [group()],
+    "unknown basis 'adaptive', did you mean 'adapted'?": {"adaptive": group()},
+    '["zero_shot"] has no predictions beside it': {"zero_shot": group()},
+    '["adapted"] is not a group of': {"adapted": COUNTS},
+    '["adapted"]["perturbation"] is missing': {"adapted": {"counts": COUNTS}},
+    '["counts"] has shape (3,), not cells × genes': {"adapted": group(COUNTS[0])},
+    '["counts"] holds text': {"adapted": group(COUNTS.astype(str))},
+    '["counts"] holds NaN or infinite': {"adapted": group(COUNTS + np.nan)},
+    '["counts"] holds values below 0': {"adapted": group(-COUNTS)},
+    '["counts"] has 2 genes, not the 3 of the predictions': {"adapted": group(COUNTS[:, :2])},
+    '["perturbation"] has shape (2,), but there are 3 cells': {"adapted": group(perturbation=["p2", "p3"])},
+    "unknown perturbation 'p4', did you mean": {"adapted": group(perturbation=["p2", "p3", "p4"])},
+    "has no cell of perturbation 'p2', which is predicted": {"adapted": group(perturbation=["p3"] * 3)},
+    "has 101 cells of perturbation 'p3', but 100 are the most": {
+        "adapted": group(np.ones((102, 3)), ["p2", *["p3"] * (MOST_CELLS + 1)])
+    },
+}
+
+
+@pytest.mark.parametrize(("said", "generated"), WRONG_CELLS.items(), ids=range(len(WRONG_CELLS)))
+def test_generated_cells_that_are_none_are_told_in_one_sentence(said, generated):
+    fit = Fit(CELLS, predictions={"adapted": PROFILES}, generated=generated)
+    with pytest.raises(BenchmarkError) as error:
+        fits.validate(fit, "f.h5ad", CELLS, GENES)
+    assert str(error.value).startswith('f.h5ad: uns["generated"]')
     assert said in str(error.value)
 
 

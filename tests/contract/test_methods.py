@@ -129,6 +129,8 @@ def parts_of(fit: Fit) -> dict[str, pd.DataFrame]:
         "selection": pd.Series(fit.selection, dtype=float).to_frame(),
         **{f"predictions {basis}": table for basis, table in (fit.predictions or {}).items()},
     }
+    for basis, cells in (fit.generated or {}).items():
+        tables[f"generated {basis}"] = pd.DataFrame(cells.counts.toarray(), cells.perturbation)
     return {name: table for name, table in tables.items() if table is not None}
 
 

@@ -21,6 +21,7 @@ from scipy import sparse
 from svae.contracts import fit as fits
 from svae.contracts.fit import Fit, Run
 from svae.contracts.fit_parts import CELL_COLUMNS
+from svae.contracts.generated import GeneratedCells
 from svae.contracts.run import STATUSES
 from svae.contracts.tables import (
     HISTORY_COLUMNS,
@@ -80,6 +81,7 @@ def good_fit(setting: str) -> Fit:
         selection={"validation_likelihood": -1.5, "own": 3.0},
         run=Run(setting=setting, seed=7, seconds=1.5, peak_memory_mb=80.0),
         predictions={"adapted": RESPONSE.adapt},
+        generated={"adapted": GeneratedCells(DATASET.X[-3:], np.repeat("p2", 3))},
     )
 
 
@@ -196,6 +198,9 @@ GROUPS = ("obs", "obsm", "uns", "uns/history", "uns/run", "uns/run/versions", "u
 GROUPS += (
     "uns/predictions",
     "uns/predictions/adapted",
+    "uns/generated",
+    "uns/generated/adapted",
+    "uns/generated/adapted/counts",
     "uns/targets",
     "layers",
     "obsp",
@@ -207,6 +212,8 @@ ARRAYS = ("obs/_index", *(f"obs/{column}" for column in CELL_COLUMNS), "obsm/lat
 ARRAYS += tuple(f"uns/history/{column}" for column in ("_index", "epoch", "train", "validation"))
 ARRAYS += tuple(f"uns/{table}/{column}" for table in ("shifts", "targets") for column in ("_index", *LATENTS))
 ARRAYS += ("uns/predictions/adapted/_index", "uns/predictions/adapted/p2")
+ARRAYS += tuple(f"uns/generated/adapted/counts/{name}" for name in ("data", "indices", "indptr"))
+ARRAYS += ("uns/generated/adapted/perturbation",)
 VALUES = tuple(f"uns/run/{name}" for name in vars(Run()) if name != "versions")
 VALUES += ("uns/selection/own", "uns/selection/validation_likelihood")
 

@@ -3,9 +3,12 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import sparse
 
 from svae.contracts import fit as fits
+from svae.contracts.generated import GeneratedCells
 from svae.contracts.setting import Setting
+from svae.contracts.split import cells_of
 from svae.datasets.split_plan import SplitPlan
 from svae.datasets.splits import split_dataset
 from svae.errors import BenchmarkError
@@ -52,6 +55,9 @@ def test_a_control_keeps_the_contract_and_does_not_see_test_cells(screen, method
     for basis, table in fit.predictions.items():
         assert table.index.tolist() == held_out
         pd.testing.assert_frame_equal(again.predictions[basis], table, check_names=False)
+    assert (fit.generated is None) == (method == "interpolated_duplicate")
+    for basis, cells in (fit.generated or {}).items():
+        assert (again.generated[basis].counts != cells.counts).nnz == 0
 
 
 def test_the_ends_of_the_scale_are_the_controls(screen):
@@ -65,6 +71,7 @@ def test_the_ends_of_the_scale_are_the_controls(screen):
     }
     scale = [name for name in values["technical_duplicate"].index if name.endswith("_adapted_calibrated")]
     assert len(scale) >= 8
+    assert "energy_distance_adapted_calibrated" in scale
     np.testing.assert_allclose(values["technical_duplicate"][scale], 1)
     np.testing.assert_allclose(values["mean_response"][scale], 0, atol=1e-9)
     assert values["no_change"]["discrimination_zero_shot"] == 0.5
@@ -87,6 +94,31 @@ def test_the_generators_own_profiles_are_at_least_as_good_as_the_duplicate(simul
     assert scale.min() > 0.95
     assert scale["weighted_mse_adapted_calibrated"] > 1
     assert scale["pearson_delta_adapted_calibrated"] > 1
+
+
+def test_fresh_cells_of_the_generator_are_as_good_as_the_duplicate(screen):
+    """Half of the cells of part ``adapt`` are taken out: who knows the truth draws such cells."""
+    dataset, split = screen
+    adapt = cells_of(split, "adapt")
+    fresh = adapt.iloc[::2]
+    split = split.assign(part=split["part"].mask(split["cell"].isin(fresh.index), "unused"))
+    response = summarise_responses(dataset, split)
+    same = np.repeat(response.test.index, 10)  # the right profile, in cells that do not differ
+    cells = {
+        "fresh": GeneratedCells.of(dataset, fresh),
+        "another perturbation": GeneratedCells.of(dataset, pd.Series(np.roll(fresh, 10), fresh.index)),
+        "no spread": GeneratedCells(sparse.csr_matrix(np.expm1(response.test.loc[same])), same),
+    }
+    values = {}
+    for name, generated in cells.items():
+        fit = fits.Fit(
+            dataset.obs_names, predictions={"adapted": response.adapt}, generated={"adapted": generated}
+        )
+        values[name] = compute_metrics(fit, split, response=response).set_index("metric")["value"]
+    found = {name: table["energy_distance_adapted_calibrated"] for name, table in values.items()}
+    assert found["fresh"] == pytest.approx(1, abs=0.1)
+    assert found["another perturbation"] < 0.5
+    assert found["no spread"] < 0.9
 
 
 def test_what_a_simulator_expects_is_the_mean_of_many_cells():

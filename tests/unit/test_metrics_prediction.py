@@ -5,9 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import sparse
 from sklearn.metrics import r2_score
 
 from svae.contracts.fit import Fit
+from svae.contracts.generated import GeneratedCells
 from svae.evaluation.comparison import Comparison
 from svae.evaluation.evaluate import compute_metrics, evaluate_fit
 from svae.evaluation.metrics import METRICS
@@ -18,6 +20,7 @@ from svae.evaluation.metrics.prediction import (
     cosine_delta_differential,
     direction_fidelity,
     discrimination,
+    energy_distance,
     pearson_delta,
     pearson_delta_differential,
     pearson_delta_from_mean,
@@ -27,6 +30,7 @@ from svae.evaluation.metrics.prediction import (
 )
 from svae.evaluation.prediction import Prediction, calibrated, mean_response, technical_duplicate
 from svae.evaluation.response import Response
+from svae.evaluation.space import Space
 
 GENES = pd.Index([f"g{g}" for g in range(12)])
 NAMES = pd.Index(["a", "b", "c", "d", "e"])
@@ -36,7 +40,23 @@ SCORES = {
     **{"pearson_differential": pearson_delta_differential, "cosine_differential": cosine_delta_differential},
     **{"mse": weighted_mse, "r2": weighted_r2, "discrimination": discrimination},
     **{"fidelity": direction_fidelity, "reach": reach, "ate_pearson": ate_pearson, "ate_r2": ate_r2},
+    **{"energy": energy_distance},
 }
+LOWER = ("mse", "energy")
+CELLS_OF_EACH = 8
+
+
+def space() -> Space:
+    """Two components; cells of each perturbation in a place of its own, and those of the mean elsewhere."""
+    random = np.random.default_rng(2)
+    names = np.repeat(NAMES, CELLS_OF_EACH)
+    places = np.repeat(5 * np.arange(len(NAMES)), CELLS_OF_EACH)[:, None]
+    cells = {
+        kind: pd.DataFrame(start + random.normal(size=(len(names), 2)), names, ["c1", "c2"])
+        for kind, start in (("test", places), ("adapt", places), ("mean", -10))
+    }
+    axes = pd.DataFrame(np.eye(12, 2), GENES, ["c1", "c2"])
+    return Space(centre=pd.Series(0.0, GENES), axes=axes, **cells)
 
 
 def response(noise=0.1, differential=12, weights=None) -> Response:
@@ -53,11 +73,13 @@ def response(noise=0.1, differential=12, weights=None) -> Response:
         p_adjusted=pd.DataFrame(p, NAMES, GENES),
         weights=pd.DataFrame(np.ones((5, 12)) if weights is None else weights, NAMES, GENES),
         cells=pd.DataFrame(20, NAMES, ["test", "adapt"]),
+        space=space(),
     )
 
 
 def predicting(deltas, of: Response) -> Prediction:
-    return Prediction(pd.DataFrame(5 + np.asarray(deltas, dtype=float), NAMES, GENES), of)
+    """Predict these deltas, and the very cells that there are."""
+    return Prediction(pd.DataFrame(5 + np.asarray(deltas, dtype=float), NAMES, GENES), of, of.space.test)
 
 
 def actual(of: Response) -> np.ndarray:
@@ -136,7 +158,7 @@ def test_genes_that_are_perturbed_give_nothing_away():
     deltas[:, 5] = 1.0
     test = pd.DataFrame(5 + deltas, names, GENES)
     part = response()
-    of = Response(CONTROL, part.mean, test, test, test, test, part.cells)
+    of = Response(CONTROL, part.mean, test, test, test, test, part.cells, part.space)
     np.testing.assert_array_equal(discrimination(Prediction(test, of)), [0.5, 0.5])
 
 
@@ -165,6 +187,16 @@ def test_reach_ends_where_fewer_than_nine_in_ten_directions_are_right():
     np.testing.assert_allclose(found, [1, 5 / 12, 0, 1, 1])
 
 
+def test_the_energy_distance_is_of_the_cells_of_each_perturbation():
+    of = response()
+    far = Prediction(of.test, of, of.space.test.set_axis(np.repeat(NAMES[::-1], CELLS_OF_EACH)))
+    found = energy_distance(far)
+    assert found.shape == (5,)
+    assert abs(found[2]) < 2, "the middle one has changed places with itself"
+    np.testing.assert_allclose(found[:2], found[:2:-1])
+    assert found[0] > found[1] > 10
+
+
 def test_what_knows_nothing_scores_as_the_methods_page_says():
     of = response(differential=10)
     nothing = predicting(np.zeros((5, 12)), of)
@@ -189,7 +221,7 @@ def test_rounding_of_a_file_in_single_precision_is_no_prediction():
 @pytest.mark.parametrize("name", SCORES)
 def test_the_mean_is_0_and_the_duplicate_1_on_the_calibrated_scale(name):
     of, score = response(), SCORES[name]
-    direction = "lower" if name == "mse" else "higher"
+    direction = "lower" if name in LOWER else "higher"
     duplicate = technical_duplicate(predicting(np.zeros((5, 12)), of))
     np.testing.assert_allclose(calibrated(score, mean_response(duplicate), direction), 0, atol=1e-12)
     assert calibrated(score, duplicate, direction).mean() == pytest.approx(1)
@@ -199,10 +231,11 @@ def test_the_mean_is_0_and_the_duplicate_1_on_the_calibrated_scale(name):
 
 def test_a_score_that_does_not_separate_the_ends_is_no_evidence():
     of = response()
-    of = replace(of, adapt=mean_response(predicting(np.zeros((5, 12)), of)).profiles)
+    same_cells = replace(of.space, adapt=of.space.mean)
+    of = replace(of, adapt=mean_response(predicting(np.zeros((5, 12)), of)).profiles, space=same_cells)
     guess = predicting(actual(of), of)
     for name, score in SCORES.items():
-        direction = "lower" if name == "mse" else "higher"
+        direction = "lower" if name in LOWER else "higher"
         assert np.isnan(calibrated(score, guess, direction)).all(), name
 
 
@@ -216,7 +249,9 @@ SPLIT = pd.DataFrame({"cell": CELLS, "perturbation": LABELS, "part": PARTS})
 
 def fit_predicting(basis="adapted", **changes) -> Fit:
     table = predicting(actual(response()), response()).profiles
-    return Fit(CELLS, predictions={basis: changes.get("table", table)})
+    counts = np.random.default_rng(3).poisson(3, size=(3 * len(NAMES), len(GENES)))
+    generated = GeneratedCells(sparse.csr_matrix(counts), np.repeat(NAMES, 3))
+    return Fit(CELLS, predictions={basis: changes.get("table", table)}, generated={basis: generated})
 
 
 def test_metrics_of_predictions_apply_to_the_bases_that_a_fit_has():
@@ -233,7 +268,15 @@ def test_without_a_control_what_is_measured_from_it_is_not_applicable():
     of = replace(response(), control=pd.Series(np.nan, GENES))
     values = compute_metrics(fit_predicting(), SPLIT, response=of).dropna()
     names = {name.removesuffix("_calibrated") for name in values["metric"]}
-    assert names == {"pearson_delta_from_mean_adapted", "weighted_mse_adapted", "weighted_r2_adapted"}
+    kept = ("energy_distance", "pearson_delta_from_mean", "weighted_mse", "weighted_r2")
+    assert names == {f"{name}_adapted" for name in kept}
+
+
+def test_without_generated_cells_their_distance_is_not_applicable():
+    fit = replace(fit_predicting(), generated=None)
+    known = compute_metrics(fit, SPLIT, response=response()).dropna()["metric"]
+    assert len(known) == 2 * (len(SCORES) - 1)
+    assert not known.str.startswith("energy_distance").any()
 
 
 def test_real_data_have_a_value_for_each_held_out_perturbation():
@@ -280,7 +323,7 @@ def test_on_basis_of_parts_only_combinations_of_trained_perturbations_are_scored
         name: getattr(full, name).iloc[:2].set_axis(names)
         for name in ("test", "adapt", "p_adjusted", "weights", "cells")
     }
-    of = Response(control=full.control, mean=full.mean, **two)
+    of = Response(control=full.control, mean=full.mean, space=full.space, **two)
     fit = Fit(CELLS[:12], predictions={"combination": of.test.iloc[:1]})
     comparison = Comparison(fit, split, None, 0, of)
     assert comparison.prediction("combination").index.tolist() == ["x+y"]

@@ -15,6 +15,7 @@ from svae.simulation import simulate
 
 SIZES = {"perturbations": 10, "cells_per_perturbation": 30, "latents": 3, "hidden": 8, "genes": 15}
 PARTS = ("control", "mean", "test", "adapt", "p_adjusted", "weights", "cells")
+OF_SPACE = ("centre", "axes", "test", "adapt", "mean")
 
 
 def screen(control_cells=50):
@@ -80,8 +81,9 @@ def test_it_is_read_as_it_was_written(tmp_path):
     response = summarise_responses(*screen())
     write_response(response, tmp_path / "response.h5ad")
     read = read_response(tmp_path / "response.h5ad")
-    for part in PARTS:
-        found, expected = getattr(read, part), getattr(response, part)
+    pairs = [(getattr(read, part), getattr(response, part)) for part in PARTS]
+    pairs += [(getattr(read.space, part), getattr(response.space, part)) for part in OF_SPACE]
+    for found, expected in pairs:
         same = pd.testing.assert_series_equal if expected.ndim == 1 else pd.testing.assert_frame_equal
         same(found, expected, check_names=False)
 

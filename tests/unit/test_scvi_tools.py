@@ -1,6 +1,8 @@
 """Models of scvi-tools: trained as the library does it, on the cells that the split allows."""
 
+import anndata as ad
 import numpy as np
+import pandas as pd
 import pytest
 import scvi
 from scvi.model import SCVI
@@ -34,6 +36,7 @@ def test_a_fit_keeps_the_contract_and_follows_from_its_seed(method, screen):
     first = validate(fit(method, screen), "fit.h5ad", screen[0].obs_names)
     np.testing.assert_array_equal(first.latents, fit(method, screen).latents)
     assert first.run.status == "ok"
+    assert set(first.generated or ()) == ({"zero_shot", "adapted"} if MODELS[method].draws else set())
     assert first.history["validation"].notna().all()
     assert first.selection["validation_likelihood"] == -first.history["validation"].iloc[-1]
 
@@ -77,13 +80,18 @@ def test_all_protocols_score_cells_alike_because_no_shift_can_adapt(screen):
 @pytest.mark.parametrize("method", MODELS)
 def test_what_a_model_expects_is_nearer_to_the_cells_that_it_was_shown(method, screen):
     dataset, parts = screen
-    predictions = fit(method, screen, max_epochs=60, batch_size=16).predictions
+    made = fit(method, screen, max_epochs=60, batch_size=16)
+    predictions = made.predictions
     adapt = cells_of(parts, "adapt")
     real = profile(pseudobulk(dataset, adapt))
     assert list(predictions["adapted"].index) == list(real.index)
     error = {basis: np.abs(table - real).to_numpy().mean() for basis, table in predictions.items()}
     assert error["adapted"] < 0.8 * error["zero_shot"]
     assert (predictions["zero_shot"].nunique() == 1).all(), "nothing is known of an unseen perturbation"
+    if made.generated is not None:
+        cells = made.generated["zero_shot"]  # of which there are enough for a mean
+        drawn = profile(pseudobulk(ad.AnnData(cells.counts), pd.Series(cells.perturbation).rename(str)))
+        assert np.abs(drawn.to_numpy() - predictions["zero_shot"].to_numpy()).mean() < 0.3
 
 
 def test_without_control_cells_contrastive_vi_does_not_apply(screen):

@@ -8,6 +8,7 @@ from that of the *real* control, whatever a method believes of unperturbed cells
 import numpy as np
 
 from svae.contracts.combinations import parts_of
+from svae.evaluation.energy import unbiased_energy_distance
 from svae.evaluation.prediction import Prediction, prediction_score
 
 FEWEST_GENES = 10
@@ -194,6 +195,28 @@ def ate_r2(prediction: Prediction) -> np.ndarray:
     missed = ((predicted - actual) ** 2).sum(axis=1)
     variation = ((actual - actual.mean()) ** 2).sum() / len(actual)
     return 1 - ratio(missed, np.full(len(actual), variation))
+
+
+@prediction_score(
+    label="Energy distance of generated cells",
+    direction="lower",
+    generated=True,
+    citation="Peidli et al. 2024",
+)
+def energy_distance(prediction: Prediction) -> np.ndarray:
+    """Energy distance of generated and real cells, in 50 principal components of log-normalised expression.
+
+    Beside the mean of cells it asks how they vary. At most 100 generated cells are compared with at most 100
+    cells of part ``test``, by :func:`svae.evaluation.energy.unbiased_energy_distance`.
+    """
+    assert prediction.cells is not None  # promised by the needs of the metric
+    generated, real = prediction.cells, prediction.response.space.test
+    return np.array(
+        [
+            unbiased_energy_distance(generated.loc[[name]].to_numpy(), real.loc[[name]].to_numpy())
+            for name in prediction.perturbations
+        ]
+    )
 
 
 def centred(deltas: np.ndarray, genes: np.ndarray | None = None) -> np.ndarray:
