@@ -5,6 +5,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from pydantic import create_model
+
 from svae.errors import BenchmarkError, unknown, written_out
 from svae.methods.options import OPTIONS, refuse_useless
 from svae.models import FAMILY
@@ -129,7 +131,11 @@ def _option(method: str, name: str, value: Any, place: str) -> Any:
 
 def _value(known: type[Options], name: str, value: Any, place: str) -> Any:
     """Return the value of an option, read as its type has it; a whole number stays as it was written."""
-    read = checked(known, {name: value}, place).model_dump(exclude_unset=True)[name]
+    field = known.model_fields[name]
+    # Alone: an option that is required beside it, such as n_latent, can come from elsewhere in the scope.
+    alone: dict[str, Any] = {name: (field.annotation, field)}
+    option = create_model("Option", __base__=Options, **alone)
+    read = checked(option, {name: value}, place).model_dump(exclude_unset=True)[name]
     return value if type(value) is int else read
 
 

@@ -164,6 +164,12 @@ def test_whole_numbers_keep_their_names():
     assert [setting.name for setting in scope.settings("svae")] == ["penalty=1", "penalty=2.5"]
 
 
+@pytest.mark.parametrize(("name", "options"), [("gsfa", {"sweeps": 100}), ("perturbvi", {"effects": 5})])
+def test_options_can_be_given_without_the_number_of_latents_which_the_scope_has(name, options):
+    scope = Scope.check(method(name, options=options))
+    assert [setting.options for setting in scope.settings(name)] == [options]
+
+
 @pytest.mark.parametrize("name", FAMILY)
 def test_options_of_a_model_are_those_of_its_class(name):
     """The signature that is read without torch is the one that Python sees."""
