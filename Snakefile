@@ -42,6 +42,7 @@ include: "rules/models.smk"
 include: "rules/methods/_autoencoder.smk"
 include: "rules/methods/_factors.smk"
 include: "rules/methods/_linear.smk"
+include: "rules/methods/_moved_control.smk"
 include: "rules/methods/_predictor.smk"
 include: "rules/methods/_scvi_tools.smk"
 

@@ -105,7 +105,7 @@ def row(
 def of_model(model: PerturbationModel, cells: ad.AnnData, samples: list[int], repeats: int) -> list[dict]:
     """Measure both estimators on a trained model."""
     observed, names = model.read_cells(cells)
-    means = model.prior_means(names)
+    means = model.known_of(names)
 
     def encoder() -> Likelihood:
         estimate = transfer.estimate_by_encoder(model.module, observed, means, ENCODER_SAMPLES)

@@ -236,7 +236,7 @@ def fit_of(model: PerturbationModel, dataset: ad.AnnData, setting: Setting, trai
         latents=latents,
         latent_modes=modes,
         targets=model.get_targets() if masked else None,
-        shifts=shifts,
+        shifts=shifts if model.moves_latents else None,
         history=training.table(),
         selection=selection,
         run=Run(setting=setting.name, seed=setting.seed),

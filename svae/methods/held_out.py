@@ -56,20 +56,20 @@ def score_held_out(
     """
     cells, names = model.read_cells(held_out)
     model.forget_adaptation()
-    means = {"zero_shot": model.prior_means(names)}
+    known = {"zero_shot": model.known_of(names)}
     model.adapt(held_out, np.flatnonzero(may_adapt))
-    means["clean"] = model.prior_means(names)
+    known["clean"] = model.known_of(names)
     model.forget_adaptation()
     model.adapt(held_out)
-    means["same_cells"] = model.prior_means(names)
-    exact = transfer.marginal_log_likelihood(model.module, cells, means, n_samples, seed)
-    encoder = transfer.estimate_by_encoder(model.module, cells, means["same_cells"], ENCODER_SAMPLES, seed)
+    known["same_cells"] = model.known_of(names)
+    exact = transfer.marginal_log_likelihood(model.module, cells, known, n_samples, seed)
+    encoder = transfer.estimate_by_encoder(model.module, cells, known["same_cells"], ENCODER_SAMPLES, seed)
     columns = {f"log_likelihood_{protocol}": exact[protocol].log_likelihood for protocol in PROTOCOLS}
     columns["log_likelihood_same_cells_original"] = encoder.log_likelihood
     columns["reconstruction"] = encoder.reconstruction
     columns["elbo"] = encoder.elbo
     columns["best_elbo"] = transfer.independent_elbo(
-        model.module, cells, means["same_cells"], ENCODER_SAMPLES, seed
+        model.module, cells, known["same_cells"], ENCODER_SAMPLES, seed
     )
     columns["effective_samples"] = exact["same_cells"].effective_samples
     values = {name: column.cpu().numpy() for name, column in columns.items()}

@@ -158,6 +158,26 @@ class LatentAdditiveOptions(Options):
     learning_rate: Positive = 1e-3
 
 
+class DiscrepancyVAEOptions(Options):
+    """Networks, loss and training of the discrepancy-VAE; the defaults are those of Zhang et al. (2023)."""
+
+    n_latent: Count
+    n_hidden: Count = 128
+    discrepancy_weight: NonNegative = 10.0
+    """Weight α of the maximum mean discrepancy, when it is largest."""
+    kl_weight: NonNegative = 2.0
+    """Weight β of the KL divergence, when it is largest."""
+    graph_penalty: NonNegative = 1e-3
+    """Weight λ of the sizes of the edges."""
+    temperature: Positive = 5.0
+    """Factor τ of the logits of target probabilities, when it is largest."""
+    kernel_width: Positive = 1000.0
+    """Scale of the kernels' widths, a squared distance of two cells."""
+    max_epochs: Count = 100
+    batch_size: BatchSize = 32
+    learning_rate: Positive = 1e-3
+
+
 class NearestOptions(Options):
     """Which perturbations are near one another, and how many of them predict."""
 
@@ -199,6 +219,7 @@ OPTIONS: dict[str, type[Options]] = {
     "nearest_perturbations": NearestOptions,
     "linear_embeddings": EmbeddingsOptions,
     "latent_additive": LatentAdditiveOptions,
+    "discrepancy_vae": DiscrepancyVAEOptions,
     **dict.fromkeys(CONTROLS, ControlOptions),
 }
 """Options by method."""

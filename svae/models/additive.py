@@ -25,7 +25,7 @@ class AdditiveModel(PerturbationModel):
         return {"parts": [np.flatnonzero(row).tolist() for row in self._design().to_numpy()]}
 
     @torch.no_grad()
-    def prior_means(self, names: np.ndarray) -> Tensor:
+    def known_of(self, names: np.ndarray) -> Tensor:
         """Mean of p(z | perturbation) of each cell, that of an unseen combination from its parts.
 
         Parameters
@@ -37,7 +37,7 @@ class AdditiveModel(PerturbationModel):
         -------
         Cells × latents; 0 for a perturbation neither trained nor adapted, unless it adds up.
         """
-        means, prior = super().prior_means(names), self.module.prior
+        means, prior = super().known_of(names), self.module.prior
         assert isinstance(prior, DenseShift)
         of_parts = dict(zip(self._design().columns, prior.shifts_of_parts(), strict=True))
         for name in set(names) - set(self.trained_) - set(self.adapted_):

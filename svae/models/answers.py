@@ -62,8 +62,8 @@ class AnswersMixin:
         Cells × latents.
         """
         self._check_if_trained(warn=False)
-        cells, _ = self.read_cells(adata, indices)
-        return transfer.posterior_means(self.module, cells).cpu().numpy()
+        cells, names = self.read_cells(adata, indices)
+        return transfer.posterior_means(self.module, cells, self.known_of(names)).cpu().numpy()
 
     @torch.no_grad()
     def get_posterior_modes(self, adata: AnnData | None = None, indices: Indices = None) -> np.ndarray:
@@ -83,7 +83,7 @@ class AnswersMixin:
         """
         self._check_if_trained(warn=False)
         cells, names = self.read_cells(adata, indices)
-        return transfer.posterior_modes(self.module, cells, self.prior_means(names)).cpu().numpy()
+        return transfer.posterior_modes(self.module, cells, self.known_of(names)).cpu().numpy()
 
     @torch.no_grad()
     def get_elbo(
@@ -107,7 +107,7 @@ class AnswersMixin:
         self._check_if_trained(warn=False)
         cells, names = self.read_cells(adata, indices)
         seed = checked_seed(seed, "get_elbo")
-        values = transfer.elbo(self.module, cells, self.prior_means(names), seed)
+        values = transfer.elbo(self.module, cells, self.known_of(names), seed)
         return self._of_cells(values, "elbo", adata, indices, return_mean)
 
     @torch.no_grad()
@@ -140,9 +140,9 @@ class AnswersMixin:
         self._check_if_trained(warn=False)
         n_mc_samples = _samples(n_mc_samples, "get_marginal_ll")
         cells, names = self.read_cells(adata, indices)
-        means = {"all": self.prior_means(names)}
+        known = {"all": self.known_of(names)}
         seed = checked_seed(seed, "get_marginal_ll")
-        estimates = transfer.marginal_log_likelihood(self.module, cells, means, n_mc_samples, seed)
+        estimates = transfer.marginal_log_likelihood(self.module, cells, known, n_mc_samples, seed)
         values = estimates["all"].log_likelihood
         return self._of_cells(values, "log_likelihood", adata, indices, return_mean)
 
@@ -167,8 +167,9 @@ class AnswersMixin:
         is_number = isinstance(library_size, int | float | np.number) and not isinstance(library_size, bool)
         if not is_number or not 0 < library_size < np.inf:
             raise BenchmarkError(f"get_normalized_expression: library_size is {library_size!r}, not above 0")
-        cells, _ = self.read_cells(adata, indices)
-        logit = self.module.decode(self.module.encode(cells.x)[0], cells.batch)
+        cells, names = self.read_cells(adata, indices)
+        known = self.known_of(names)
+        logit = self.module.decode(transfer.posterior_means(self.module, cells, known), cells.batch, known)
         values = (torch.softmax(logit, -1) * library_size).cpu().numpy()
         return pd.DataFrame(values, self._cell_names(adata, indices), self.adata.var_names)
 
@@ -199,8 +200,8 @@ class AnswersMixin:
         n_mc_samples, seed = _samples(n_mc_samples, "get_profiles"), checked_seed(seed, "get_profiles")
         index = pd.Index(perturbations, name="perturbation")
         batches = torch.bincount(self.read_cells()[0].batch)
-        means = self.prior_means(index.to_numpy())
-        shares = transfer.expected_shares(self.module, means, batches, n_mc_samples, seed)
+        known = self.known_of(index.to_numpy())
+        shares = transfer.expected_shares(self.module, known, batches, n_mc_samples, seed)
         return pd.DataFrame(profile(shares.cpu().numpy()), index, self.adata.var_names)
 
     @torch.no_grad()
@@ -262,8 +263,10 @@ class AnswersMixin:
         cells = self.reader.cells(adata, indices).to(self.module.device)
         return cells, self.reader.perturbation(adata, indices)
 
-    def prior_means(self, names: np.ndarray) -> Tensor:
-        """Mean of p(z | perturbation) of each cell; 0 for a perturbation neither trained nor adapted.
+    def known_of(self, names: np.ndarray) -> Tensor:
+        """What the model knows of the perturbation of each cell: the mean of p(z | perturbation).
+
+        It is 0 for a perturbation neither trained nor adapted.
 
         Parameters
         ----------

@@ -1,7 +1,7 @@
 """A model's decoder as it answers in evaluation mode, in the form that posteriors are computed from."""
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from svae.models.module import SMALLEST_LIBRARY, Hidden, PerturbationVAE
 from svae.posterior.network import Affine, CountNetwork
@@ -10,28 +10,52 @@ from svae.training.cells import Cells
 
 
 @torch.no_grad()
-def observe(module: PerturbationVAE, cells: Cells) -> ObservedCells:
-    """Put `cells` and the decoder of `module` together; their libraries are what was counted."""
+def observe(module: PerturbationVAE, cells: Cells, known: Tensor | None = None) -> ObservedCells:
+    """Put `cells` and the decoder of `module` together; their libraries are what was counted.
+
+    Parameters
+    ----------
+    module
+        Decoder and likelihood.
+    cells
+        Counts and batches.
+    known
+        What is known of the perturbation of each cell, for a module that has a code.
+    """
     library = cells.x.sum(-1).clamp(min=SMALLEST_LIBRARY)
-    return ObservedCells.of(count_network(module), cells.x, cells.batch, library)
+    if not module.n_code:
+        return ObservedCells.of(count_network(module), cells.x, cells.batch, library)
+    # Cells of one batch and one perturbation have a network of their own, as those of one batch have above.
+    contexts, context = torch.unique(module.covariates(cells.batch, known), dim=0, return_inverse=True)
+    return ObservedCells.of(count_network(module, contexts), cells.x, context, library)
 
 
 @torch.no_grad()
-def count_network(module: PerturbationVAE) -> CountNetwork:
-    """Fold normalisation and batch into the weights of the decoder of `module`."""
+def count_network(module: PerturbationVAE, contexts: Tensor | None = None) -> CountNetwork:
+    """Fold normalisation and covariates into the weights of the decoder of `module`.
+
+    Parameters
+    ----------
+    module
+        Decoder and likelihood.
+    contexts
+        Values that covariates have together, contexts × covariates; by default each batch.
+    """
+    if contexts is None:
+        contexts = torch.eye(module.n_batch, device=module.expression_logit.weight.device)
     return CountNetwork(
-        layers=[*_folded(module.decoder, module.n_batch), _affine(module.expression_logit)],
+        layers=[*_folded(module.decoder, contexts), _affine(module.expression_logit, contexts[:, :0])],
         slope=module.decoder.slope,
         dispersion=module.bounded_log_dispersion().exp(),
         within_cells=True,
     )
 
 
-def _folded(hidden: Hidden, n_batch: int) -> list[Affine]:
+def _folded(hidden: Hidden, contexts: Tensor) -> list[Affine]:
     layers = []
     for linear, norm in zip(hidden.linear, hidden.norm, strict=True):
         assert isinstance(linear, nn.Linear)
-        layer = _affine(linear, n_batch)
+        layer = _affine(linear, contexts)
         if isinstance(norm, nn.BatchNorm1d):
             assert norm.running_mean is not None
             assert norm.running_var is not None
@@ -41,8 +65,9 @@ def _folded(hidden: Hidden, n_batch: int) -> list[Affine]:
     return layers
 
 
-def _affine(linear: nn.Linear, n_batch: int = 0) -> Affine:
-    """Turn the last `n_batch` inputs of a linear layer, which are the batch one-hot, into its biases."""
-    weight, of_batch = linear.weight.T.split([linear.in_features - n_batch, n_batch])
+def _affine(linear: nn.Linear, contexts: Tensor) -> Affine:
+    """Turn the last inputs of a linear layer, which are covariates, into one bias for each context."""
+    n_covariates = contexts.shape[1]
+    weight, of_covariates = linear.weight.T.split([linear.in_features - n_covariates, n_covariates])
     bias = weight.new_zeros(linear.out_features) if linear.bias is None else linear.bias
-    return Affine(weight.contiguous(), bias + of_batch if n_batch else bias[None])
+    return Affine(weight.contiguous(), bias + contexts @ of_covariates if n_covariates else bias[None])

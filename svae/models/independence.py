@@ -35,9 +35,13 @@ def _kernel(points: Tensor) -> Tensor:
     """Gaussian kernel of all pairs of points, cells × cells."""
     d = points.shape[1]
     width = math.sqrt(2) * math.exp(math.lgamma((d + 1) / 2) - math.lgamma(d / 2))
+    return torch.exp(-squared_distances(points) / (2 * width**2))
+
+
+def squared_distances(points: Tensor) -> Tensor:
+    """Squared Euclidean distances of all pairs of points, cells × cells, from points, cells × dimensions."""
     squares = points.square().sum(1)
-    distances = squares[:, None] + squares[None, :] - 2 * points @ points.T
-    return torch.exp(-distances.clamp(min=0) / (2 * width**2))
+    return (squares[:, None] + squares[None, :] - 2 * points @ points.T).clamp(min=0)
 
 
 class IndependentVAE(PerturbationVAE):

@@ -19,6 +19,7 @@ from scvi import REGISTRY_KEYS
 from scvi.data import AnnDataManager
 from scvi.data.fields import CategoricalObsField, LayerField
 from scvi.model.base import BaseModelClass, UnsupervisedTrainingMixin
+from torch import Tensor
 
 from svae.errors import unknown
 from svae.models import transfer
@@ -36,6 +37,7 @@ from svae.models.module import PerturbationVAE
 from svae.models.priors import DenseShift, MaskedShift, StandardNormal
 from svae.models.screen import Indices, check_screen, refuse_other_genes
 from svae.models.together import device_of, refit_together, refuse_divergence, train_together
+from svae.training.cells import Cells
 from svae.training.plan import OF_FIRST_STAGE, OF_SECOND_STAGE, TrainingPlan
 from svae.training.presets import DEFAULT_PRESET, PresetName, named_preset, plan_with
 from svae.values import Count, NonNegative, Number, ProperFraction
@@ -82,12 +84,15 @@ class PerturbationModel(AnswersMixin, UnsupervisedTrainingMixin, BaseModelClass)
         The prior of the latents, in which the classes differ.
     original_objective
         Whether the released code minimises the loss per cell (``mean``) or that of all cells (``sum``).
+    moves_latents
+        Whether latents show what a perturbation does, as they do unless the decoder is told it.
     """
 
     module: PerturbationVAE
     module_class: ClassVar[type[PerturbationVAE]] = PerturbationVAE
     prior_class: ClassVar[type[StandardNormal]]
     original_objective: ClassVar[Literal["mean", "sum"]] = "mean"
+    moves_latents: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -341,14 +346,19 @@ class PerturbationModel(AnswersMixin, UnsupervisedTrainingMixin, BaseModelClass)
             Cells of held-out perturbations; all of `adata` where `indices` is ``None``.
         """
         self._check_if_trained(warn=False)
-        if not isinstance(self.module.prior, DenseShift):
-            return
         cells, names = self.read_cells(adata, indices)
         held_out = sorted(set(names) - set(self.trained_))
         chosen = np.flatnonzero(np.isin(names, held_out))
         groups = torch.as_tensor(np.searchsorted(held_out, names[chosen]), device=self.module.device)
-        shifts = transfer.adapted_shifts(self.module, cells[torch.as_tensor(chosen)], groups, len(held_out))
-        self.adapted_ |= dict(zip(held_out, shifts.tolist(), strict=True))
+        found = self.adapted_to(cells[torch.as_tensor(chosen)], groups, len(held_out))
+        if found is not None:
+            self.adapted_ |= dict(zip(held_out, found.tolist(), strict=True))
+
+    def adapted_to(self, cells: Cells, groups: Tensor, n_groups: int) -> Tensor | None:
+        """Shift of each group of held-out cells, groups × latents; None if the model has no shifts."""
+        if not isinstance(self.module.prior, DenseShift):
+            return None
+        return transfer.adapted_shifts(self.module, cells, groups, n_groups)
 
     def forget_adaptation(self) -> None:
         """Take back all :meth:`adapt` did: held-out perturbations have no shift again."""

@@ -26,17 +26,17 @@ SMALLEST_LIBRARY = 1e-6
 class Hidden(nn.Module):
     """Fully connected layers, as in ``scvi.nn.FCLayers``: linear, BatchNorm where asked for, LeakyReLU.
 
-    Two things differ: dropout takes its noise as an argument (see the module's docstring), and the
-    batch covariate arrives one-hot, concatenated to the input of every layer.
+    Two things differ: dropout takes its noise as an argument (see the module's docstring), and covariates,
+    such as the batch one-hot, are concatenated to the input of every layer.
 
     Parameters
     ----------
     n_in
-        Inputs, without the batch.
+        Inputs, without the covariates.
     n_hidden, n_layers
         Width and depth.
-    n_batch
-        Number of batches; 0 means none.
+    n_covariates
+        Number of covariates; 0 means none.
     dropout_rate
         Share of the units that are dropped in training.
     batch_norm
@@ -50,7 +50,7 @@ class Hidden(nn.Module):
         n_in: int,
         n_hidden: int,
         n_layers: int,
-        n_batch: int = 0,
+        n_covariates: int = 0,
         dropout_rate: float = 0.0,
         batch_norm: bool = True,
         slope: float = 0.0,
@@ -59,7 +59,7 @@ class Hidden(nn.Module):
         widths = [n_in] + [n_hidden] * n_layers
         # No bias before BatchNorm, which takes the mean away: it would only drift on rounding errors.
         self.linear = nn.ModuleList(
-            nn.Linear(width + n_batch, n_hidden, bias=not batch_norm) for width in widths[:-1]
+            nn.Linear(width + n_covariates, n_hidden, bias=not batch_norm) for width in widths[:-1]
         )
         self.norm = nn.ModuleList(
             nn.BatchNorm1d(n_hidden, momentum=0.01, eps=1e-3) if batch_norm else nn.Identity()
@@ -68,20 +68,20 @@ class Hidden(nn.Module):
         self.dropout_rate = dropout_rate
         self.slope = slope
 
-    def forward(self, h: Tensor, batch: Tensor | None = None, keep: Tensor | None = None) -> Tensor:
+    def forward(self, h: Tensor, covariates: Tensor | None = None, keep: Tensor | None = None) -> Tensor:
         """Map cells × n_in to cells × n_hidden; `keep` is uniform noise, cells × layers × n_hidden."""
         for i, (linear, norm) in enumerate(zip(self.linear, self.norm, strict=True)):
-            h = norm(linear(h if batch is None else torch.cat([h, batch], dim=-1)))
+            h = norm(linear(h if covariates is None else torch.cat([h, covariates], dim=-1)))
             h = F.leaky_relu(h, self.slope)
             if keep is not None:
                 h = h * (keep[:, i] > self.dropout_rate) / (1 - self.dropout_rate)
         return h
 
     def rotate_input(self, rotation: Tensor, origin: Tensor) -> None:
-        """Take Qᵀh − c for input from now on, and answer as before; the batch covariate is left alone."""
+        """Take Qᵀh − c for input from now on, and answer as before; covariates are left alone."""
         first, norm = self.linear[0], self.norm[0]
         assert isinstance(first, nn.Linear)
-        weight = first.weight[:, : len(rotation)]  # the batch comes after it
+        weight = first.weight[:, : len(rotation)]  # covariates come after it
         weight.copy_(weight @ rotation)
         if first.bias is not None:
             first.bias.add_(weight @ origin)
@@ -100,7 +100,9 @@ class PerturbationVAE(BaseModuleClass):
     """Variational auto-encoder of counts whose prior depends on the perturbation.
 
     The encoder sees log(1 + x) only, never the perturbation or the batch; the decoder sees the
-    latents and the batch, never the perturbation (Lopez et al. 2023, and its released code).
+    latents and the batch, never the perturbation (Lopez et al. 2023, and its released code). What is known
+    of a perturbation is the mean of its prior. A class for which it is something else overrides
+    :meth:`known`, :meth:`prior_mean` and :meth:`code`.
 
     Parameters
     ----------
@@ -120,6 +122,8 @@ class PerturbationVAE(BaseModuleClass):
         Slope of the LeakyReLU below zero; 0 is the ReLU.
     batch_norm
         Whether encoder and decoder have BatchNorm.
+    n_code
+        Numbers of the code that encoder and decoder are told of a perturbation; 0: they are told nothing.
     """
 
     prior: StandardNormal
@@ -136,15 +140,17 @@ class PerturbationVAE(BaseModuleClass):
         beta: float = 1.0,
         slope: float = 0.0,
         batch_norm: bool = True,
+        n_code: int = 0,
     ):
         super().__init__()
+        self.n_code = n_code
         self.n_batch = n_batch if n_batch > 1 else 0
         self.dropout_rate = dropout_rate
         self.prior = prior
         layers = partial(Hidden, n_hidden=n_hidden, n_layers=n_layers, batch_norm=batch_norm, slope=slope)
-        self.encoder = layers(n_genes, dropout_rate=dropout_rate)
+        self.encoder = layers(n_genes, n_covariates=n_code, dropout_rate=dropout_rate)
         self.posterior = nn.Linear(n_hidden, 2 * prior.n_latent)  # means, then log variances
-        self.decoder = layers(prior.n_latent, n_batch=self.n_batch)
+        self.decoder = layers(prior.n_latent, n_covariates=self.n_batch + n_code)
         self.expression_logit = nn.Linear(n_hidden, n_genes)
         self.log_dispersion = nn.Parameter(torch.randn(n_genes))
         self.register_buffer("beta", torch.tensor(float(beta)))
@@ -183,15 +189,47 @@ class PerturbationVAE(BaseModuleClass):
             noise["keep"] = torch.rand(shape, generator=generator, device=device)
         return noise
 
-    def encode(self, x: Tensor, keep: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Mean and standard deviation of q(z | x), both cells × latents, of counts `x`."""
-        mean, log_variance = self.posterior(self.encoder(torch.log1p(x), keep=keep)).chunk(2, dim=-1)
+    def known(self, perturbation: Tensor, mask_noise: Tensor | None = None) -> Tensor:
+        """What is known of trained perturbations, cells × latents; masks are drawn from `mask_noise`."""
+        return self.prior.mean(perturbation, mask_noise)
+
+    def prior_mean(self, known: Tensor) -> Tensor:
+        """Mean of p(z | perturbation), ... × latents, from what is known of perturbations."""
+        return known
+
+    def code(self, known: Tensor | None) -> Tensor | None:
+        """What encoder and decoder are told of perturbations, ... × n_code; nothing by default."""
+        return None
+
+    def encode(
+        self, x: Tensor, keep: Tensor | None = None, known: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation of the posterior of the latents, both cells × latents.
+
+        Parameters
+        ----------
+        x
+            Counts, cells × genes.
+        keep
+            Noise of the dropout; None: nothing is dropped.
+        known
+            What is known of the perturbation of each cell, which matters to modules with a code alone.
+        """
+        h = self.encoder(torch.log1p(x), self.code(known), keep)
+        mean, log_variance = self.posterior(h).chunk(2, dim=-1)
         return mean, (torch.exp(log_variance) + 1e-4).sqrt()
 
-    def decode(self, z: Tensor, batch: Tensor) -> Tensor:
+    def decode(self, z: Tensor, batch: Tensor, known: Tensor | None = None) -> Tensor:
         """Logits of the expected share of each gene, cells × genes; `batch` holds integer codes."""
-        one_hot = F.one_hot(batch, self.n_batch).to(z.dtype) if self.n_batch else None
-        return self.expression_logit(self.decoder(z, batch=one_hot))
+        return self.expression_logit(self.decoder(z, self.covariates(batch, known)))
+
+    def covariates(self, batch: Tensor, known: Tensor | None = None) -> Tensor | None:
+        """What the decoder is told beside the latents: the batch, one-hot, then the code; None if nothing."""
+        code, dtype = self.code(known), self.expression_logit.weight.dtype
+        if not self.n_batch:
+            return code
+        one_hot = F.one_hot(batch, self.n_batch).to(dtype)
+        return one_hot if code is None else torch.cat([one_hot, code], dim=-1)
 
     def log_probability(self, x: Tensor, logit: Tensor) -> Tensor:
         """Log p(x | z) of each cell in nats: negative binomial with mean library · softmax(logit).
@@ -219,27 +257,27 @@ class PerturbationVAE(BaseModuleClass):
         """The log θ of each gene, held where the density is known to be right."""
         return self.log_dispersion.clamp(*LOG_DISPERSION_RANGE)
 
-    def elbo_terms(self, x: Tensor, batch: Tensor, prior_mean: Tensor, noise: Noise) -> tuple[Tensor, Tensor]:
-        """Reconstruction error −log p(x | z) and KL(q(z | x) ‖ Normal(prior_mean, I)), nats, one per cell.
+    def elbo_terms(self, x: Tensor, batch: Tensor, known: Tensor, noise: Noise) -> tuple[Tensor, Tensor]:
+        """Reconstruction error −log p(x | z) and KL(q(z | x) ‖ p(z | perturbation)), nats, one per cell.
 
         ELBO = −(reconstruction + KL); z = mean + sd · noise["z"].
         """
-        mean, sd = self.encode(x, noise.get("keep"))
-        logit = self.decode(mean + sd * noise["z"], batch)
+        mean, sd = self.encode(x, noise.get("keep"), known)
+        logit = self.decode(mean + sd * noise["z"], batch, known)
         reconstruction = -self.log_probability(x, logit)
-        return reconstruction, kl_to_prior(mean, sd, prior_mean)
+        return reconstruction, kl_to_prior(mean, sd, self.prior_mean(known))
 
     def objective(
         self, x: Tensor, perturbation: Tensor, batch: Tensor, noise: Noise, kl_weight: float, n_cells: int
     ) -> Tensor:
         """Loss per cell of a batch: reconstruction + kl_weight · β · KL + penalty; a scalar in nats."""
-        prior_mean = self.prior.mean(perturbation, noise.get("mask"))
-        reconstruction, kl = self.elbo_terms(x, batch, prior_mean, noise)
+        known = self.known(perturbation, noise.get("mask"))
+        reconstruction, kl = self.elbo_terms(x, batch, known, noise)
         return (reconstruction + kl_weight * self.beta * kl).mean() + self.prior.penalty(n_cells, kl_weight)
 
     def negative_elbo(self, x: Tensor, perturbation: Tensor, batch: Tensor, noise: Noise) -> Tensor:
         """Mean −ELBO of a batch in nats per cell, with masks at their more probable values."""
-        reconstruction, kl = self.elbo_terms(x, batch, self.prior.mean(perturbation), noise)
+        reconstruction, kl = self.elbo_terms(x, batch, self.known(perturbation), noise)
         return (reconstruction + kl).mean()
 
     @torch.no_grad()
@@ -265,7 +303,8 @@ class PerturbationVAE(BaseModuleClass):
     # What follows is the interface that the Lightning trainer of scvi-tools calls.
 
     def _get_inference_input(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-        return {"x": tensors[REGISTRY_KEYS.X_KEY]}
+        perturbation = tensors[REGISTRY_KEYS.LABELS_KEY][:, 0].long()
+        return {"x": tensors[REGISTRY_KEYS.X_KEY], "perturbation": perturbation}
 
     def _get_generative_input(
         self, tensors: dict[str, Tensor], inference_outputs: dict[str, Tensor]
@@ -277,10 +316,10 @@ class PerturbationVAE(BaseModuleClass):
         }
 
     @auto_move_data
-    def inference(self, x: Tensor) -> dict[str, Tensor | Normal]:
+    def inference(self, x: Tensor, perturbation: Tensor) -> dict[str, Tensor | Normal]:
         """Encode cells with noise from torch's global generator."""
         noise = self.draw_noise(len(x), torch.default_generator) if self.training else {}
-        mean, sd = self.encode(x, noise.get("keep"))
+        mean, sd = self.encode(x, noise.get("keep"), self.known(perturbation))
         return {"qz": Normal(mean, sd, validate_args=False), "z": mean + sd * torch.randn_like(sd)}
 
     @auto_move_data
@@ -289,9 +328,10 @@ class PerturbationVAE(BaseModuleClass):
         mask_noise = None
         if self.training and isinstance(self.prior, MaskedShift):
             mask_noise = torch.rand(len(z), self.prior.most_parts, self.prior.n_latent, device=z.device)
-        mean = self.prior.mean(perturbation, mask_noise)
+        known = self.known(perturbation, mask_noise)
+        mean = self.prior_mean(known)
         return {
-            "logit": self.decode(z, batch),
+            "logit": self.decode(z, batch, known),
             "pz": Normal(mean, torch.ones_like(mean), validate_args=False),
         }
 

@@ -28,7 +28,7 @@ from svae.models.rotation import sparse_rotation
 
 
 class StandardNormal(nn.Module):
-    """z ~ Normal(0, I) whatever the perturbation: VAE and β-VAE.
+    """z ~ Normal(0, I) whatever the perturbation: VAE, β-VAE and conditional VAE.
 
     Parameters
     ----------

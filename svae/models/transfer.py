@@ -47,14 +47,25 @@ class EncoderEstimate:
 
 
 @torch.no_grad()
-def posterior_means(module: PerturbationVAE, cells: Cells, chunk: int = 8192) -> Tensor:
-    """Mean of q(z | x) of every cell, cells × latents; `chunk` cells are encoded at a time."""
+def posterior_means(module: PerturbationVAE, cells: Cells, known: Tensor, chunk: int = 8192) -> Tensor:
+    """Mean of the encoder's posterior of every cell, cells × latents.
+
+    Parameters
+    ----------
+    module
+        The encoder.
+    cells
+        Cells to encode, `chunk` at a time.
+    known
+        What is known of the perturbation of each cell, as the module takes it.
+    """
     module.eval()
-    return torch.cat([module.encode(x)[0] for x in cells.x.split(chunk)])
+    pieces = zip(cells.x.split(chunk), known.split(chunk), strict=True)
+    return torch.cat([module.encode(x, known=of_these)[0] for x, of_these in pieces])
 
 
 @torch.no_grad()
-def elbo(module: PerturbationVAE, cells: Cells, prior_means: Tensor, seed: int = 0) -> Tensor:
+def elbo(module: PerturbationVAE, cells: Cells, known: Tensor, seed: int = 0) -> Tensor:
     """Evidence lower bound of each cell in nats, from one draw of its latents.
 
     Parameters
@@ -63,15 +74,15 @@ def elbo(module: PerturbationVAE, cells: Cells, prior_means: Tensor, seed: int =
         Encoder, decoder and likelihood.
     cells
         Cells to score.
-    prior_means
-        Mean of each cell's prior, cells × latents.
+    known
+        What is known of the perturbation of each cell.
     seed
         Seed of the draw.
     """
     module.eval()
     generator = torch.Generator(cells.x.device).manual_seed(seed)
     noise = module.draw_validation_noise(len(cells), generator)
-    reconstruction, kl = module.elbo_terms(cells.x, cells.batch, prior_means, noise)
+    reconstruction, kl = module.elbo_terms(cells.x, cells.batch, known, noise)
     return -(reconstruction + kl)
 
 
@@ -89,14 +100,15 @@ def adapted_shifts(module: PerturbationVAE, cells: Cells, groups: Tensor, n_grou
     n_groups
         Number of held-out perturbations.
     """
-    means = posterior_means(module, cells)
+    unknown = torch.zeros(len(cells), module.prior.n_latent, device=cells.x.device)
+    means = posterior_means(module, cells, unknown)
     sums = torch.zeros(n_groups, means.shape[1], device=means.device).index_add_(0, groups, means)
     counts = torch.bincount(groups, minlength=n_groups).clamp(min=1)
     return sums / counts[:, None]
 
 
 @torch.no_grad()
-def posterior_modes(module: PerturbationVAE, cells: Cells, prior_means: Tensor) -> Tensor:
+def posterior_modes(module: PerturbationVAE, cells: Cells, known: Tensor) -> Tensor:
     """Mode of p(z | x, perturbation) of each cell, cells × latents, found from the encoder's mean.
 
     Parameters
@@ -105,19 +117,19 @@ def posterior_modes(module: PerturbationVAE, cells: Cells, prior_means: Tensor) 
         Encoder, decoder and likelihood.
     cells
         Counts and batches.
-    prior_means
-        Mean of each cell's prior, cells × latents.
+    known
+        What is known of the perturbation of each cell.
     """
-    start = posterior_means(module, cells)
-    observed, prior = observe(module, cells), NormalPrior(prior_means)
+    start = posterior_means(module, cells, known)
+    observed, prior = observe(module, cells, known), NormalPrior(module.prior_mean(known))
     return modes.posterior_modes(observed, prior, start, max_steps=MODE_STEPS, tolerance=MODE_TOLERANCE)
 
 
 @torch.no_grad()
 def expected_shares(
-    module: PerturbationVAE, prior_means: Tensor, batches: Tensor, n_samples: int, seed: int = 0
+    module: PerturbationVAE, known: Tensor, batches: Tensor, n_samples: int, seed: int = 0
 ) -> Tensor:
-    """Share of each gene in the counts that are expected under z ~ Normal(m, I), perturbations × genes.
+    """Share of each gene in the counts that are expected under p(z | perturbation), perturbations × genes.
 
     Samples are the same for all perturbations, so that what they differ by has less noise than they have.
 
@@ -125,8 +137,8 @@ def expected_shares(
     ----------
     module
         Decoder, as trained.
-    prior_means
-        Mean m of each perturbation's prior, perturbations × latents.
+    known
+        What is known of each perturbation, one row for each.
     batches
         Number of cells of each batch; the samples belong to batches in these proportions.
     n_samples
@@ -135,22 +147,26 @@ def expected_shares(
         Seed of the samples.
     """
     module.eval()
-    generator = torch.Generator(prior_means.device).manual_seed(seed)
-    noise = torch.randn(n_samples, prior_means.shape[1], generator=generator, device=prior_means.device)
+    generator = torch.Generator(known.device).manual_seed(seed)
+    noise = torch.randn(n_samples, module.prior.n_latent, generator=generator, device=known.device)
     places = (torch.arange(n_samples, device=batches.device) + 0.5) / n_samples * batches.sum()
     batch = torch.searchsorted(batches.cumsum(0).to(places.dtype), places)
-    shares = [torch.softmax(module.decode(mean + noise, batch).double(), -1).mean(0) for mean in prior_means]
+    shares = []
+    for of_one in known.unbind():
+        of_samples = of_one.expand(n_samples, -1)
+        logit = module.decode(module.prior_mean(of_samples) + noise, batch, of_samples)
+        shares.append(torch.softmax(logit.double(), -1).mean(0))
     return torch.stack(shares)
 
 
 def marginal_log_likelihood(
     module: PerturbationVAE,
     cells: Cells,
-    prior_means: Mapping[str, Tensor],
+    known: Mapping[str, Tensor],
     n_samples: int,
     seed: int = 0,
 ) -> dict[str, Likelihood]:
-    """Log p(x | perturbation) of cells under one or several priors at once.
+    """Log p(x | perturbation) of cells, with one or several states of what is known at once.
 
     Importance sampling around each cell's own posterior (:mod:`svae.posterior.likelihood`), which is
     searched for from the encoder's mean.
@@ -161,20 +177,24 @@ def marginal_log_likelihood(
         Encoder, decoder and likelihood.
     cells
         Cells to score.
-    prior_means
-        For each name, the mean of every cell's prior, cells × latents.
+    known
+        By name, what is known of the perturbation of each cell.
     n_samples
-        Samples per cell, which all priors share.
+        Samples per cell, which all share whose decoder is told the same.
     seed
         Seed of the samples.
     """
-    priors = {name: NormalPrior(means) for name, means in prior_means.items()}
-    start = posterior_means(module, cells)
-    return likelihood.marginal_log_likelihood(observe(module, cells), priors, start, n_samples, seed)
+    if module.n_code and len(known) > 1:
+        alone = (marginal_log_likelihood(module, cells, {k: v}, n_samples, seed) for k, v in known.items())
+        return {name: estimate for one in alone for name, estimate in one.items()}
+    priors = {name: NormalPrior(module.prior_mean(of_cells)) for name, of_cells in known.items()}
+    told = next(iter(known.values()))
+    start, observed = posterior_means(module, cells, told), observe(module, cells, told)
+    return likelihood.marginal_log_likelihood(observed, priors, start, n_samples, seed)
 
 
 def independent_elbo(
-    module: PerturbationVAE, cells: Cells, prior_means: Tensor, n_samples: int, seed: int = 0
+    module: PerturbationVAE, cells: Cells, known: Tensor, n_samples: int, seed: int = 0
 ) -> Tensor:
     """ELBO of each cell at its own best posterior of the encoder's form, in nats (Cremer et al. 2018).
 
@@ -184,20 +204,20 @@ def independent_elbo(
         Encoder, decoder and likelihood.
     cells
         Cells to score.
-    prior_means
-        Mean of every cell's prior, cells × latents.
+    known
+        What is known of the perturbation of each cell.
     n_samples
         Samples per cell.
     seed
         Seed of the samples.
     """
-    start = posterior_means(module, cells)
-    return elbo_at_best(observe(module, cells), NormalPrior(prior_means), start, n_samples, seed)
+    start, prior = posterior_means(module, cells, known), NormalPrior(module.prior_mean(known))
+    return elbo_at_best(observe(module, cells, known), prior, start, n_samples, seed)
 
 
 @torch.no_grad()
 def estimate_by_encoder(
-    module: PerturbationVAE, cells: Cells, prior_means: Tensor, n_samples: int, seed: int = 0
+    module: PerturbationVAE, cells: Cells, known: Tensor, n_samples: int, seed: int = 0
 ) -> EncoderEstimate:
     """Estimate with samples of the encoder's posterior, as the released code of Lopez et al. (2023) does.
 
@@ -210,8 +230,8 @@ def estimate_by_encoder(
         Encoder, decoder and likelihood.
     cells
         Cells to score.
-    prior_means
-        Mean m of every cell's prior, cells × latents.
+    known
+        What is known of the perturbation of each cell; m is the mean of its prior.
     n_samples
         Samples S per cell; 1000 in the paper.
     seed
@@ -222,17 +242,19 @@ def estimate_by_encoder(
     chunk = max(1, ROWS.get(cells.x.device.type, ROWS["cpu"]) // n_samples)
     parts = []
     for index in torch.arange(len(cells), device=cells.x.device).split(chunk):
-        part = cells[index]
-        mean, sd = module.encode(part.x)
+        part, of_these = cells[index], known[index]
+        prior_mean = module.prior_mean(of_these)
+        mean, sd = module.encode(part.x, known=of_these)
         shape = (n_samples, *mean.shape)
         noise = torch.randn(shape, generator=generator, device=mean.device)
         z = mean + sd * noise
-        logit = module.decode(z.flatten(0, 1), part.batch.repeat(n_samples)).view(*shape[:2], -1)
+        repeated = part.batch.repeat(n_samples), of_these.repeat(n_samples, 1)
+        logit = module.decode(z.flatten(0, 1), *repeated).view(*shape[:2], -1)
         log_p = module.log_probability_constant(part.x) + module.log_probability_kernel(part.x, logit)
         log_q = -0.5 * noise.square().sum(-1) - sd.log().sum(-1)  # the constants −½ log 2π cancel
-        log_prior = -0.5 * (z - prior_means[index]).square().sum(-1)
+        log_prior = -0.5 * (z - prior_mean).square().sum(-1)
         log_mean_weight = torch.logsumexp(log_p + log_prior - log_q, 0) - math.log(n_samples)
         reconstruction = -log_p.mean(0)
-        elbo = -reconstruction - kl_to_prior(mean, sd, prior_means[index])
+        elbo = -reconstruction - kl_to_prior(mean, sd, prior_mean)
         parts.append((log_mean_weight, reconstruction, elbo))
     return EncoderEstimate(*(torch.cat(column) for column in zip(*parts, strict=True)))

@@ -84,13 +84,13 @@ def test_an_unseen_combination_has_a_shift_before_it_is_adapted_to(model_class):
     model = model_class(seen, n_latent=3)
     model.train(max_epochs=3, accelerator="cpu", seed=0)
     shifts = model.get_shifts()
-    means = model.prior_means(np.array(["A+B", "A", "A+D"]))
+    means = model.known_of(np.array(["A+B", "A", "A+D"]))
     assert [model.adds_up(name) for name in ("A+B", "A", "A+D", "control")] == [True, False, False, False]
     np.testing.assert_allclose(means[0], shifts.loc["A"] + shifts.loc["B"], rtol=1e-5)
     np.testing.assert_allclose(means[1], shifts.loc["A"], rtol=1e-5)
     np.testing.assert_array_equal(means[2], np.zeros(3))
     model.adapt(cells[cells.obs["perturbation"] == "A+B"])
-    assert not np.allclose(model.prior_means(np.array(["A+B"]))[0], means[0])
+    assert not np.allclose(model.known_of(np.array(["A+B"]))[0], means[0])
 
 
 def test_parts_and_shares_are_those_of_the_cells():

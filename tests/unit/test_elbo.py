@@ -64,4 +64,4 @@ def test_modes_are_the_model_s_own(model):
     nudges = 0.3 * torch.randn(20, 30, 2, generator=torch.Generator().manual_seed(0))
     nearby = torch.stack([log_joint(modes + nudge) for nudge in nudges]).amax(0)
     assert (nearby <= log_joint(modes) + 0.2).double().mean() > 0.9
-    assert (log_joint(modes) > log_joint(transfer.posterior_means(module, cells))).all()
+    assert (log_joint(modes) > log_joint(transfer.posterior_means(module, cells, means))).all()

@@ -10,11 +10,9 @@ import torch
 from scipy import sparse
 from torch import Tensor, nn
 
+from svae.methods.steps import CELLS_AT_ONCE
 from svae.training.module import Noise
 from svae.words import Basis
-
-CELLS_AT_ONCE = 4096
-"""Cells that a trained network is applied to at a time, for memory."""
 
 
 class Autoencoder(nn.Module, ABC):

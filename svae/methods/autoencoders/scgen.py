@@ -1,16 +1,16 @@
 """scGen: a perturbation is a step in latent space, the same for all cells (Lotfollahi et al. 2019)."""
 
 import anndata as ad
-import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
 
 from svae.contracts.combinations import parts_of
 from svae.contracts.split import cells_of, combinations_of_trained, seen_cells
-from svae.expression import TARGET_SUM, profile, pseudobulk
-from svae.methods.autoencoders.network import CELLS_AT_ONCE, Autoencoder
+from svae.expression import TARGET_SUM
+from svae.methods.autoencoders.network import Autoencoder
 from svae.methods.options import ScGenOptions
+from svae.methods.steps import profiles_after_steps
 from svae.models.module import Hidden, kl_to_prior
 from svae.training.module import Noise
 from svae.words import CONTROL, Basis
@@ -80,11 +80,7 @@ class ScGen(Autoencoder):
     def predictions(
         self, latents: pd.DataFrame, dataset: ad.AnnData, split: pd.DataFrame
     ) -> dict[Basis, pd.DataFrame] | None:
-        """Profiles after the steps of held-out perturbations: adapted, and of combinations.
-
-        The decoder gives means of logarithms, and a profile is the logarithm of a mean. What a step changes
-        is nearly the same in both, so the change is predicted.
-        """
+        """Profiles after the steps of held-out perturbations: adapted, and of combinations."""
         adapt, seen = cells_of(split, "adapt"), seen_cells(split)
         if adapt.empty:
             return None
@@ -97,22 +93,7 @@ class ScGen(Autoencoder):
             sums = [of_trained.loc[list(parts_of(name))].sum() for name in combinations]
             bases["combination"] = pd.DataFrame(sums, combinations)
         of_control = latents.loc[controls.index].to_numpy()
-        real = profile(pseudobulk(dataset, controls)).loc[CONTROL].to_numpy()
-        before = self.profile_after(np.zeros(latents.shape[1]), of_control)
-        predictions = {}
-        for basis, table in bases.items():
-            after = np.array([self.profile_after(step, of_control) for step in table.to_numpy()])
-            predicted = np.maximum(real + after - before, 0)
-            predictions[basis] = pd.DataFrame(predicted, table.index, dataset.var_names)
-        return predictions
-
-    @torch.no_grad()
-    def profile_after(self, step: np.ndarray, latents: np.ndarray) -> np.ndarray:
-        """Profile of cells with these latents after a step, one value per gene."""
-        moved = torch.as_tensor(latents + step, dtype=torch.float32)
-        decoded = torch.cat([self.decode(z) for z in moved.split(CELLS_AT_ONCE)]).double()
-        expected = torch.expm1(decoded.clamp(min=0)).mean(0, keepdim=True).clamp(min=1e-12)
-        return profile(expected.numpy())[0]
+        return profiles_after_steps(self.decode, of_control, bases, dataset, controls)
 
 
 def log_expression(x: Tensor) -> Tensor:

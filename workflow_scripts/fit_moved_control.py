@@ -1,4 +1,4 @@
-"""Train the latent additive model for each setting."""
+"""Train a network that turns control cells into perturbed ones, for each setting."""
 
 from svae.contracts.dataset import read_dataset
 from svae.contracts.split import read_split
@@ -13,12 +13,14 @@ def train(settings):
     """Runs in a child process, which alone pays for importing torch."""
     import torch
 
+    from svae.methods.discrepancy_vae import fit_discrepancy_vae
     from svae.methods.latent_additive import fit_latent_additive
 
+    fits = {"discrepancy_vae": fit_discrepancy_vae, "latent_additive": fit_latent_additive}
     torch.set_num_threads(snakemake.threads)
     split = read_split(snakemake.input.split, dataset.obs["perturbation"])
     for setting in settings:
-        yield fit_latent_additive(dataset, split, setting)
+        yield fits[snakemake.params.method](dataset, split, setting)
 
 
 make_fits(snakemake, dataset.obs_names, train)
