@@ -15,14 +15,14 @@ def draw_counts(
 ) -> sparse.csr_matrix:
     """Draw counts of cells of some perturbations.
 
-    z ~ Normal(shift, I), and x ~ negative binomial with mean library · softmax(f(z, batch)). Library and
+    z ~ p(z | perturbation), and x ~ negative binomial with mean library · softmax(f(z, batch)). Library and
     batch of each cell are those of an unperturbed cell of the data that the model was built on, drawn with
     replacement; of any cell, if none is unperturbed.
 
     Parameters
     ----------
     model
-        Trained. A perturbation neither trained nor adapted to has no shift.
+        Trained. A perturbation neither trained nor adapted to has no shift, and no code.
     perturbations
         Labels, one label any number of times.
     n_cells
@@ -42,11 +42,12 @@ def draw_counts(
     model.module.eval()
     random = np.random.default_rng(seed)
     counts = []
-    for shift in model.prior_means(np.asarray(perturbations)):
-        like = torch.as_tensor(random.integers(len(cells), size=n_cells), device=shift.device)
+    for of_one in model.known_of(np.asarray(perturbations)):
+        known = of_one.expand(n_cells, -1)
+        like = torch.as_tensor(random.integers(len(cells), size=n_cells), device=known.device)
         noise = random.standard_normal((n_cells, model.n_latent), dtype=np.float32)
-        z = shift + torch.as_tensor(noise, device=shift.device)
-        mean = libraries[like] * torch.softmax(model.module.decode(z, cells.batch[like]), -1)
+        z = model.module.prior_mean(known) + torch.as_tensor(noise, device=known.device)
+        mean = libraries[like] * torch.softmax(model.module.decode(z, cells.batch[like], known), -1)
         rates = random.gamma(dispersion, mean.double().cpu().numpy() / dispersion)
         counts.append(sparse.csr_matrix(random.poisson(rates).astype(np.float32)))
     return sparse.vstack(counts, format="csr")

@@ -9,6 +9,7 @@ import svae
 from svae.expression import profile, pseudobulk
 from svae.models.coded import CodedVAE
 from svae.models.folded import observe
+from svae.models.generation import draw_counts
 from svae.models.priors import StandardNormal
 from svae.training.cells import Cells
 
@@ -77,6 +78,14 @@ def test_codes_that_add_up_predict_an_unseen_combination(trained):
     others = [error(real_profiles().loc[name], "A+B") for name in ("control", "A", "B")]
     assert error(predicted.loc["A+B"], "A+B") < 0.8 * min(others)
     assert error(predicted.loc["control"], "control") < 0.3 * others[0]
+
+
+def test_cells_that_it_draws_have_the_profile_of_their_code(trained):
+    model, _ = trained
+    model.forget_adaptation()
+    counts = draw_counts(model, ["A+B"], 5000, seed=0).toarray()
+    expected = model.get_profiles(["A+B"], 2000).loc["A+B"]
+    np.testing.assert_allclose(profile(counts.sum(axis=0, keepdims=True))[0], expected, atol=0.06)
 
 
 def test_a_code_is_fitted_to_cells_of_an_unseen_perturbation_with_all_else_frozen(trained):

@@ -56,7 +56,7 @@ def test_libraries_are_those_of_unperturbed_cells(model, data):
 def test_counts_vary_as_the_negative_binomial_does(model, monkeypatch):
     """With the decoder at one place, variance = mean + mean² / dispersion."""
     module, one = model.module, model.read_cells(indices=[0])
-    monkeypatch.setattr(module, "decode", lambda z, batch: z.new_zeros(len(z), 12))
+    monkeypatch.setattr(module, "decode", lambda z, batch, known: z.new_zeros(len(z), 12))
     monkeypatch.setattr(type(model), "read_cells", lambda *_, **__: one)
     counts = draw_counts(model, ["p4"], 40_000, seed=0).toarray().astype(float)
     mean = one[0].x.sum().item() / 12
