@@ -11,7 +11,7 @@ SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --configfile config/$(SCOPE).yaml
 export OMP_NUM_THREADS := 1
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help setup check report retry preview test test-fast draws lint format docs fidelity tuned small-screens limits factor-package coverage bench lock \
+.PHONY: help setup check report retry preview test test-fast draws lint format docs fidelity tuned small-screens limits factor-package coverage differential bench lock \
   envs clean
 
 help:  ## what can be made
@@ -88,6 +88,9 @@ factor-package: setup  ## our perturbVI beside the package of its authors, insta
 
 coverage: setup  ## how often intervals over few replicates hold the truth (about a minute)
 	$(BIN)/python -W ignore benchmarks/interval_coverage.py reports/reference/coverage.tsv
+
+differential: setup  ## how many genes that are called moved are not, by several models (about 5 minutes)
+	$(BIN)/python -W ignore benchmarks/differential.py reports/reference/differential.tsv
 
 bench: setup  ## what fleets, likelihoods and solvers of PCA cost, and how exact likelihoods are
 	$(BIN)/python -W ignore benchmarks/speed.py reports/reference/benchmarks.tsv

@@ -1,4 +1,4 @@
-"""The command line of the package: ``svae score`` scores a fit that was computed elsewhere."""
+"""The command line of the package: ``svae score`` scores a fit, ``svae genes`` lists its moved genes."""
 
 import argparse
 import sys
@@ -27,6 +27,17 @@ def score(arguments: argparse.Namespace) -> None:
     print(as_text(scores))
 
 
+def genes(arguments: argparse.Namespace) -> None:
+    """Print the genes that each perturbation moves, and write all genes to a file if one is named."""
+    from svae.evaluation.genes import as_text, genes_of_fit
+    from svae.files import write_table
+
+    table = genes_of_fit(arguments.fit, arguments.fdr)
+    if arguments.output is not None:
+        write_table(table, arguments.output)
+    print(as_text(table))
+
+
 def parser() -> argparse.ArgumentParser:
     """Return what reads the command line."""
     commands = argparse.ArgumentParser(
@@ -46,6 +57,15 @@ def parser() -> argparse.ArgumentParser:
     scoring.add_argument("--seed", type=int, default=0, help="seed of what metrics draw (default: 0)")
     scoring.add_argument("--output", metavar="TSV", help="table to write the scores to")
     scoring.set_defaults(run=score)
+    listing = command.add_parser(
+        "genes", help="list the genes that each perturbation moves", description=genes.__doc__
+    )
+    listing.add_argument("fit", help="h5ad file of a fit that says which genes perturbations move")
+    listing.add_argument(
+        "--fdr", type=float, default=0.05, help="expected share of false calls, at most (default: 0.05)"
+    )
+    listing.add_argument("--output", metavar="TSV", help="table to write all genes to, called or not")
+    listing.set_defaults(run=genes)
     return commands
 
 

@@ -13,7 +13,7 @@ def train(settings):
     """Runs in a child process, which alone pays for importing torch."""
     import torch
 
-    from svae.methods.scvi_tools import fit_scvi_tools
+    from svae.methods.scvi_tools.fit import fit_scvi_tools
 
     torch.set_num_threads(snakemake.threads)
     params = snakemake.params

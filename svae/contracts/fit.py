@@ -29,6 +29,10 @@ A fit is an h5ad file without ``X`` whose ``obs_names`` are the cells of the dat
 ``uns["generated"]``            optional; by basis of the predictions, cells as the method draws them:
                                 ``counts``, cells × genes (dense or CSR, not below 0), and ``perturbation``,
                                 a text per cell. Of each predicted perturbation there are 1 to 100 cells
+``uns["differential"]``         optional; which genes a perturbation moves, against the control: tables
+                                ``probability`` (that the log2 fold change of the gene is larger than 0.25, up
+                                or down; in [0, 1]) and ``log2_fold_change`` (its posterior median); genes are
+                                rows and perturbations columns, as in predictions
 ``uns["history"]``              optional table, one row per epoch: epoch, train, validation (nats per cell)
 ``uns["selection"]``            optional, label-free scores of this setting; higher is better
 ``uns["run"]``                  status, message, setting, seed, seconds, peak memory, device, versions,
@@ -50,6 +54,7 @@ import pandas as pd
 from svae.contracts.fit_parts import (
     CELL_COLUMNS,
     checked_by_latent,
+    checked_differential,
     checked_history,
     checked_latents,
     checked_modes,
@@ -65,6 +70,9 @@ from svae.files import read_anndata, write_anndata
 from svae.words import Basis, Status
 
 Part = TypeVar("Part")
+
+BY_GENE = ("predictions", "differential")
+"""Parts that are tables of perturbation × gene, by name; in the file, genes are rows."""
 
 
 @dataclass
@@ -82,6 +90,7 @@ class Fit:
     latent_modes: np.ndarray | None = None
     predictions: Mapping[Basis, pd.DataFrame] | None = None
     generated: Mapping[Basis, GeneratedCells] | None = None
+    differential: Mapping[str, pd.DataFrame] | None = None
 
     @classmethod
     def failed(cls, cells: pd.Index, status: Status, message: str, **run) -> "Fit":
@@ -110,8 +119,10 @@ def write(fit: Fit, path: str | Path) -> None:
         table = getattr(fit, name)
         if table is not None:
             adata.uns[name] = table
-    if fit.predictions:
-        adata.uns["predictions"] = {basis: table.T for basis, table in fit.predictions.items()}
+    for name in BY_GENE:
+        tables = getattr(fit, name)
+        if tables:
+            adata.uns[name] = {key: table.T for key, table in tables.items()}
     if fit.generated:
         adata.uns["generated"] = {basis: vars(cells) for basis, cells in fit.generated.items()}
     adata.uns["selection"] = dict(fit.selection)
@@ -132,7 +143,7 @@ def read(path: str | Path, cells: pd.Index | None = None, genes: pd.Index | None
         shifts=adata.uns.get("shifts"),
         history=adata.uns.get("history"),
         selection=adata.uns.get("selection", {}),
-        predictions=_by_perturbation(adata.uns.get("predictions")),
+        **{name: _by_perturbation(adata.uns.get(name)) for name in BY_GENE},
         generated=adata.uns.get("generated"),
         run=checked_run(adata.uns.get("run"), f'{path}: uns["run"]'),
     )
@@ -188,6 +199,9 @@ def validate(fit: Fit, path: str | Path, cells: pd.Index | None = None, genes: p
     if run.status != "ok":
         return sound
     sound.predictions = _optional(checked_predictions, fit.predictions, f'{path}: uns["predictions"]', genes)
+    sound.differential = _optional(
+        checked_differential, fit.differential, f'{path}: uns["differential"]', genes
+    )
     if fit.latents is None and not sound.predictions:
         raise BenchmarkError(
             f'{path}: obsm["latents"] and uns["predictions"] are both missing though the status is ok'

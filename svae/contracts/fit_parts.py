@@ -24,6 +24,7 @@ LIKELIHOODS = tuple(f"log_likelihood_{protocol}" for protocol in PROTOCOLS)
 NEVER_ABOVE_0 = (*LIKELIHOODS, "log_likelihood_same_cells_original", "elbo", "best_elbo")
 CELL_COLUMNS = (*NEVER_ABOVE_0, "reconstruction", "effective_samples")
 BASES: tuple[Basis, ...] = get_args(Basis)
+CHANGES = ("probability", "log2_fold_change")
 COMPUTED_COLUMNS = (*STATUS_COLUMNS, "udr")  # beside these, the table of statuses holds the scores of fits
 ROUNDING = 0.01  # nats by which single precision may miss a probability of 1
 
@@ -149,7 +150,51 @@ def checked_predictions(tables: Any, place: str, genes: pd.Index | None = None) 
     return found
 
 
+def checked_differential(tables: Any, place: str, genes: pd.Index | None = None) -> dict[str, pd.DataFrame]:
+    """Check which genes perturbations move: how probably, and by how much.
+
+    Parameters
+    ----------
+    tables
+        Perturbation × gene for each of :data:`CHANGES`.
+    place
+        File and key, as the sentence begins.
+    genes
+        Genes of the dataset in its order, where known.
+
+    Raises
+    ------
+    BenchmarkError
+        If a table is missing, unknown, empty, repeats a name or holds what is no probability, or the tables
+        have other perturbations or genes than each other, or other genes than the dataset.
+    """
+    for name in mapping(tables, place):
+        if name not in CHANGES:
+            raise unknown("table", name, CHANGES, place)
+    for name in CHANGES:
+        if name not in tables:
+            raise BenchmarkError(f'{place}["{name}"] is missing')
+    found = {name: _by_gene(tables[name], f'{place}["{name}"]') for name in CHANGES}
+    probability, change = (found[name] for name in CHANGES)
+    for name, table in found.items():
+        expected = probability.columns if genes is None else pd.Index(genes)
+        _refuse_other_genes(table.columns, expected, f'{place}["{name}"]')
+    if not change.index.equals(probability.index):
+        raise BenchmarkError(f"{place}: the tables name different perturbations")
+    if not probability.stack().between(0, 1).all():
+        raise BenchmarkError(f'{place}["probability"] holds values outside [0, 1]')
+    return found
+
+
 def _profiles(table: Any, place: str) -> pd.DataFrame:
+    """Check one table of profiles, perturbation × gene."""
+    values = _by_gene(table, place)
+    if (values < 0).any(axis=None):
+        raise BenchmarkError(f"{place} holds values below 0, but a profile is log(1 + x) of expected counts")
+    return values
+
+
+def _by_gene(table: Any, place: str) -> pd.DataFrame:
     """Check one table of perturbation × gene."""
     values = table_of_numbers(table, place, "perturbation × gene")
     values = values.set_axis(values.index.astype(str), axis=0)
@@ -157,8 +202,6 @@ def _profiles(table: Any, place: str) -> pd.DataFrame:
     if values.empty:
         raise BenchmarkError(f"{place} is empty ({len(values)} perturbations × {values.shape[1]} genes)")
     refuse_unbounded(values, place)
-    if (values < 0).any(axis=None):
-        raise BenchmarkError(f"{place} holds values below 0, but a profile is log(1 + x) of expected counts")
     return values.astype(float)
 
 

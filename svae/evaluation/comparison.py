@@ -77,7 +77,7 @@ class Comparison:
         if self.fit.run.status != "ok":
             return set()
         tables = {"truth": self.truth, "latents": self.fit.latents, "latent_modes": self.fit.latent_modes}
-        tables |= {"targets": self.fit.targets, "shifts": self.fit.shifts}
+        tables |= {name: getattr(self.fit, name) for name in ("targets", "shifts", "differential")}
         scores = pd.DataFrame() if self.fit.scores is None else self.fit.scores.dropna(axis=1, how="all")
         found = {name for name, table in tables.items() if table is not None} | set(scores.columns)
         found |= {f"prediction_{basis}" for basis in self.fit.predictions or ()}
@@ -141,6 +141,14 @@ class Comparison:
             return self.of_trained("targets")
         return targets_from_shifts(self.of_trained("shifts"), self.latents, self.trained_cells)
 
+    @cached_property
+    def moved(self) -> pd.DataFrame:
+        """Probability that a trained perturbation moves a gene, perturbation × gene."""
+        assert self.fit.differential is not None
+        table = self.fit.differential["probability"]
+        _check_rows(table, self.trained, 'the fit, uns["differential"]')
+        return table.loc[self.trained]
+
     def prediction(self, basis: Basis) -> pd.DataFrame:
         """Predicted profiles of the held-out perturbations, or on basis of parts the combinations among them.
 
@@ -173,8 +181,10 @@ class Comparison:
         return None if cells is None else self.response.space.place(cells)
 
     def check_rows(self) -> None:
-        """Raise if the fit's targets or shifts lack a trained perturbation, or name one that there is not."""
-        for name, table in (("targets", self.fit.targets), ("shifts", self.fit.shifts)):
+        """Raise if what the fit says of perturbations lacks a trained one, or names one that there is not."""
+        moved = (self.fit.differential or {}).get("probability")
+        tables = {"targets": self.fit.targets, "shifts": self.fit.shifts, "differential": moved}
+        for name, table in tables.items():
             if table is not None:
                 place = f'the fit, uns["{name}"]'
                 _check_rows(table, self.trained, place)

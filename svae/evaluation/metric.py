@@ -24,7 +24,7 @@ PREDICTIONS = tuple(f"{part}_{basis}" for part in ("prediction", "generated") fo
 
 NEEDS = (
     *("truth", "response", "control"),
-    *("latents", "latent_modes", "targets", "shifts", *CELL_COLUMNS, *PREDICTIONS),
+    *("latents", "latent_modes", "targets", "shifts", "differential", *CELL_COLUMNS, *PREDICTIONS),
 )
 """What a metric can need: the truth, the response of held-out cells, a control, or a part of a fit."""
 
@@ -99,9 +99,9 @@ def metric(
     needs
         What it is computed from: ``truth``, what held-out cells really do (``response``), unperturbed cells
         to compare them with (``control``), or parts of a fit (``latents``, ``latent_modes``, ``targets``,
-        ``shifts``, one of its columns per cell, such as ``log_likelihood_clean``, predictions, such as
-        ``prediction_adapted``, or generated cells, such as ``generated_adapted``). ``"targets|shifts"`` is
-        met by either. Where a need is not met, the metric is not applicable.
+        ``shifts``, ``differential``, one of its columns per cell, such as ``log_likelihood_clean``,
+        predictions, such as ``prediction_adapted``, or generated cells, such as ``generated_adapted``).
+        ``"targets|shifts"`` is met by either. Where a need is not met, the metric is not applicable.
     low, high
         Its range; left out where it is unbounded.
     decimals

@@ -116,7 +116,7 @@ def _note(metric: Metric, value: float, comparison: Comparison) -> str:
 
 def _parts_of(fit: Fit) -> str:
     """Name the parts that a fit has."""
-    parts = ("latents", "targets", "shifts", "scores", "predictions")
+    parts = ("latents", "targets", "shifts", "scores", "predictions", "differential")
     return f"a fit that holds {', '.join(part for part in parts if getattr(fit, part) is not None)} alone"
 
 

@@ -6,14 +6,15 @@ import pandas as pd
 
 from svae.contracts.cells import locate_cells
 from svae.contracts.fit import Fit, Run
-from svae.contracts.fit_parts import LIKELIHOODS
+from svae.contracts.fit_parts import CHANGES, LIKELIHOODS
 from svae.contracts.setting import Setting
 from svae.contracts.split import cells_of, held_out_cells, trained_perturbations
+from svae.differential import DELTA
 from svae.errors import BenchmarkError, unknown
 from svae.expression import profile
 from svae.methods.controls import for_every_basis
 from svae.seeds import seed_from
-from svae.simulation.likelihood import expected_counts, score_cells
+from svae.simulation.likelihood import expected_counts, score_cells, true_changes
 from svae.words import Basis
 
 JITTER = 0.01
@@ -104,6 +105,7 @@ def fit_oracle(
         shifts=truth.uns["shifts"],
         run=Run(setting=setting.name, seed=setting.seed),
         predictions=_predictions(dataset, split, truth, setting.seed),
+        differential=_differential(dataset, split, truth),
     )
 
 
@@ -119,6 +121,21 @@ def _predictions(
     if counts is None:
         return None
     return for_every_basis(profile(pd.DataFrame(counts, held_out, dataset.var_names)), split)
+
+
+def _differential(
+    dataset: ad.AnnData, split: pd.DataFrame, truth: ad.AnnData
+) -> dict[str, pd.DataFrame] | None:
+    """Which genes the trained perturbations really move, None if the simulator does not tell."""
+    names = trained_perturbations(split).sort_values()
+    changes = true_changes(truth, list(names)) if len(names) else None
+    if changes is None:
+        return None
+    tables = (np.abs(changes) > DELTA).astype(float), changes
+    return {
+        name: pd.DataFrame(table, names, dataset.var_names)
+        for name, table in zip(CHANGES, tables, strict=True)
+    }
 
 
 def _scores(

@@ -40,8 +40,8 @@ def expected_of_shown_cells(
     if adapt.empty:
         return None
     perturbed = seen[seen != CONTROL]
-    of_any = _expected_profiles(shares, dataset, pd.Series("any", perturbed.index))
-    adapted = _expected_profiles(shares, dataset, adapt)
+    of_any = expected_profiles(shares, dataset, pd.Series("any", perturbed.index))
+    adapted = expected_profiles(shares, dataset, adapt)
     zero_shot = pd.concat([of_any] * len(adapted)).set_axis(adapted.index)
     return {"zero_shot": zero_shot, "adapted": adapted}
 
@@ -77,8 +77,22 @@ def drawn_like_shown_cells(
     return generated
 
 
-def _expected_profiles(shares: Shares, dataset: ad.AnnData, labels: pd.Series) -> pd.DataFrame:
-    """Profiles of the counts that a model expects of groups of cells, group × gene."""
+def expected_profiles(shares: Shares, dataset: ad.AnnData, labels: pd.Series) -> pd.DataFrame:
+    """Profiles of the counts that a model expects of groups of cells.
+
+    Parameters
+    ----------
+    shares
+        What the trained model expects of cells.
+    dataset
+        Counts of all cells, cells × genes.
+    labels
+        Group of each cell that counts, indexed by cell.
+
+    Returns
+    -------
+    Group × gene, groups in the order of their names.
+    """
     cells = dataset[labels.index].copy()
     library = np.asarray(cells.X.sum(axis=1)).reshape(-1, 1)
     expected = ad.AnnData(shares(cells) * library, cells.obs, cells.var)

@@ -12,6 +12,7 @@ import pandas as pd
 import torch
 
 from svae.contracts.fit import Fit, Run
+from svae.contracts.fit_parts import CHANGES
 from svae.contracts.setting import Setting
 from svae.contracts.split import cells_of, held_out_cells, seen_cells
 from svae.errors import unknown
@@ -231,6 +232,10 @@ def fit_of(model: PerturbationModel, dataset: ad.AnnData, setting: Setting, trai
         problem = "latents, shifts or the validation likelihood are not finite"
         return Fit.missing(dataset.obs_names, setting, "diverged", problem)
     masked = isinstance(model.module.prior, MaskedShift)
+    differential = None
+    if model.control_ in model.trained_ and len(model.trained_) > 1:
+        changes = model.get_gene_changes(seed=seed_from(setting.seed, "differential"))
+        differential = dict(zip(CHANGES, changes, strict=True))
     return Fit(
         cells=dataset.obs_names,
         latents=latents,
@@ -240,6 +245,7 @@ def fit_of(model: PerturbationModel, dataset: ad.AnnData, setting: Setting, trai
         history=training.table(),
         selection=selection,
         run=Run(setting=setting.name, seed=setting.seed),
+        differential=differential,
     )
 
 

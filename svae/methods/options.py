@@ -76,6 +76,16 @@ class SCVIOptions(ScviToolsOptions):
     dispersion: Literal["gene", "gene-batch"] = LIBRARYS
 
 
+class ScArchesOptions(ScviToolsOptions):
+    """Arguments of :class:`scvi.model.SCVI`, with the defaults that scvi-tools recommends before surgery."""
+
+    n_layers: Count = 2
+    dropout_rate: ProperFraction = 0.2
+    gene_likelihood: Literal["zinb", "nb", "poisson"] = LIBRARYS
+    surgery_epochs: Count = LIBRARYS
+    """Epochs in which the weights of held-out perturbations are trained."""
+
+
 class ContrastiveVIOptions(ScviToolsOptions):
     """Arguments of :class:`scvi.external.ContrastiveVI`; `n_latent` is its number of salient latents."""
 
@@ -211,6 +221,7 @@ OPTIONS: dict[str, type[Options]] = {
     "scvi": SCVIOptions,
     "scanvi": SCVIOptions,
     "contrastive_vi": ContrastiveVIOptions,
+    "scarches": ScArchesOptions,
     "gsfa": GSFAOptions,
     "perturbvi": PerturbVIOptions,
     "random": RandomOptions,

@@ -24,6 +24,7 @@ from torch import Tensor
 from svae.errors import unknown
 from svae.models import transfer
 from svae.models.answers import AnswersMixin
+from svae.models.differential import DifferentialMixin
 from svae.models.given import (
     cells_to_train_on,
     checked_arguments,
@@ -46,7 +47,7 @@ from svae.words import CONTROL
 TRAINERS = ("fleet", "lightning")
 
 
-class PerturbationModel(AnswersMixin, UnsupervisedTrainingMixin, BaseModelClass):
+class PerturbationModel(AnswersMixin, DifferentialMixin, UnsupervisedTrainingMixin, BaseModelClass):
     """Base of the model classes: everything that users can do with any of them.
 
     Parameters

@@ -6,9 +6,11 @@ import anndata as ad
 import numpy as np
 
 from svae.contracts.cells import locate_cells
+from svae.differential import log2_fold_changes
 from svae.errors import unknown
 from svae.simulation.registry import SIMULATORS
 from svae.simulation.simulator import CellScores, SimulatorWithLikelihood
+from svae.words import CONTROL
 
 
 def score_cells(
@@ -76,6 +78,41 @@ def expected_counts(
         return None
     _refuse_unknown(perturbations, truth)
     return _simulator_of(truth).expected_counts(truth, perturbations, n_samples, seed)
+
+
+def true_changes(
+    truth: ad.AnnData, perturbations: Sequence[str], n_samples: int = 2000, seed: int = 0
+) -> np.ndarray | None:
+    """Tell by how much perturbations change genes, against the control.
+
+    Parameters
+    ----------
+    truth
+        As for :func:`score_cells`.
+    perturbations
+        Their labels.
+    n_samples
+        Monte-Carlo samples, the same ones for every perturbation and the control.
+    seed
+        Of these samples.
+
+    Returns
+    -------
+    Log2 fold changes of shares, perturbation × gene; None if the simulator does not tell what it expects, or
+    there is no control.
+
+    Raises
+    ------
+    BenchmarkError
+        If a perturbation is not in the truth, or the truth lacks what its simulator needs.
+    """
+    if "likelihood" not in truth.uns or CONTROL not in truth.uns["shifts"].index:
+        return None
+    counts = expected_counts(truth, [CONTROL, *perturbations], n_samples, seed)
+    if counts is None:
+        return None
+    shares = counts / counts.sum(axis=1, keepdims=True)
+    return log2_fold_changes(shares[1:], shares[:1])
 
 
 def _refuse_unknown(perturbations: Iterable[str], truth: ad.AnnData) -> None:

@@ -20,6 +20,8 @@ PROFILES = pd.DataFrame([[0.0, 7.5, 8.5], [1.5, 8.0, 8.0]], ["p2", "p3"], GENES)
 COUNTS = np.array([[0, 3, 1], [2, 0, 0], [0, 0, 0]])
 """A method may draw a cell without counts."""
 DRAWN = ["p3", "p2", "p3"]
+PROBABILITY = pd.DataFrame([[0.0, 1.0, 0.5]], ["p1"], GENES)
+CHANGES = {"probability": PROBABILITY, "log2_fold_change": PROBABILITY - 2.5}
 
 
 def good_fit() -> Fit:
@@ -42,6 +44,7 @@ def good_fit() -> Fit:
         ),
         predictions={"zero_shot": PROFILES, "adapted": PROFILES + 0.5},
         generated={"adapted": GeneratedCells(sparse.csr_matrix(COUNTS), np.array(DRAWN))},
+        differential=CHANGES,
     )
 
 
@@ -82,6 +85,9 @@ def test_read_gives_what_was_written(written):
     assert basis == "adapted"
     np.testing.assert_array_equal(cells.counts.toarray(), COUNTS)
     assert cells.perturbation.tolist() == DRAWN
+    assert set(fit.differential) == set(CHANGES)
+    for name, table in CHANGES.items():
+        pd.testing.assert_frame_equal(fit.differential[name], table, check_names=False)
     assert fit.selection == good.selection
     assert fit.run == good.run
 
@@ -167,6 +173,25 @@ def test_generated_cells_that_are_none_are_told_in_one_sentence(said, generated)
     with pytest.raises(BenchmarkError) as error:
         fits.validate(fit, "f.h5ad", CELLS, GENES)
     assert str(error.value).startswith('f.h5ad: uns["generated"]')
+    assert said in str(error.value)
+
+
+WRONG_CHANGES = {
+    "not a group of named values": PROBABILITY,
+    "unknown table 'probabilities', did you mean 'probability'?": {"probabilities": PROBABILITY},
+    '["log2_fold_change"] is missing': {"probability": PROBABILITY},
+    '["probability"] holds values outside [0, 1]': CHANGES | {"probability": PROBABILITY + 0.5},
+    "the tables name different perturbations": CHANGES | {"probability": PROBABILITY.rename({"p1": "p2"})},
+    "the genes are not in the order of the dataset": CHANGES | {"log2_fold_change": PROBABILITY[GENES[::-1]]},
+}
+
+
+@pytest.mark.parametrize(("said", "changes"), WRONG_CHANGES.items(), ids=range(len(WRONG_CHANGES)))
+def test_changes_of_genes_that_are_none_are_told_in_one_sentence(said, changes):
+    fit = Fit(cells=CELLS, latents=np.ones((4, 2)), differential=changes)
+    with pytest.raises(BenchmarkError) as error:
+        fits.validate(fit, "f.h5ad", CELLS, GENES)
+    assert str(error.value).startswith('f.h5ad: uns["differential"]')
     assert said in str(error.value)
 
 

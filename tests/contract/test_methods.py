@@ -128,6 +128,7 @@ def parts_of(fit: Fit) -> dict[str, pd.DataFrame]:
         "history": fit.history,
         "selection": pd.Series(fit.selection, dtype=float).to_frame(),
         **{f"predictions {basis}": table for basis, table in (fit.predictions or {}).items()},
+        **{f"differential {name}": table for name, table in (fit.differential or {}).items()},
     }
     for basis, cells in (fit.generated or {}).items():
         tables[f"generated {basis}"] = pd.DataFrame(cells.counts.toarray(), cells.perturbation)

@@ -20,7 +20,7 @@ from scipy import sparse
 
 from svae.contracts import fit as fits
 from svae.contracts.fit import Fit, Run
-from svae.contracts.fit_parts import CELL_COLUMNS
+from svae.contracts.fit_parts import CELL_COLUMNS, CHANGES
 from svae.contracts.generated import GeneratedCells
 from svae.contracts.run import STATUSES
 from svae.contracts.tables import (
@@ -61,6 +61,7 @@ DATASET = ad.AnnData(
     var=pd.DataFrame(index=[f"gene{g}" for g in range(6)]),
 )
 RESPONSE = summarise_responses(DATASET, SPLIT)
+MOVED = pd.DataFrame(0.5, ["p0", "p1"], DATASET.var_names)
 
 
 def good_fit(setting: str) -> Fit:
@@ -82,6 +83,7 @@ def good_fit(setting: str) -> Fit:
         run=Run(setting=setting, seed=7, seconds=1.5, peak_memory_mb=80.0),
         predictions={"adapted": RESPONSE.adapt},
         generated={"adapted": GeneratedCells(DATASET.X[-3:], np.repeat("p2", 3))},
+        differential=dict.fromkeys(CHANGES, MOVED),
     )
 
 
@@ -201,6 +203,8 @@ GROUPS += (
     "uns/generated",
     "uns/generated/adapted",
     "uns/generated/adapted/counts",
+    "uns/differential",
+    *(f"uns/differential/{table}" for table in CHANGES),
     "uns/targets",
     "layers",
     "obsp",
@@ -214,6 +218,7 @@ ARRAYS += tuple(f"uns/{table}/{column}" for table in ("shifts", "targets") for c
 ARRAYS += ("uns/predictions/adapted/_index", "uns/predictions/adapted/p2")
 ARRAYS += tuple(f"uns/generated/adapted/counts/{name}" for name in ("data", "indices", "indptr"))
 ARRAYS += ("uns/generated/adapted/perturbation",)
+ARRAYS += tuple(f"uns/differential/{table}/{name}" for table in CHANGES for name in ("_index", "p0", "p1"))
 VALUES = tuple(f"uns/run/{name}" for name in vars(Run()) if name != "versions")
 VALUES += ("uns/selection/own", "uns/selection/validation_likelihood")
 

@@ -9,12 +9,16 @@ from scvi.model import SCVI
 
 from svae.contracts.fit import validate
 from svae.contracts.setting import Setting
-from svae.contracts.split import cells_of, seen_cells
+from svae.contracts.split import cells_of, seen_cells, trained_perturbations
 from svae.datasets.split_plan import SplitPlan
 from svae.datasets.splits import split
+from svae.differential import DELTA, called
 from svae.errors import BenchmarkError
 from svae.expression import profile, pseudobulk
-from svae.methods.scvi_tools import MODELS, fit_scvi_tools
+from svae.methods.scvi_tools.fit import MODELS, NEED_CONTROL, fit_scvi_tools
+from svae.methods.scvi_tools.scarches import TrainedScArches
+from svae.methods.scvi_tools.screen import Screen
+from svae.methods.scvi_tools.trained import TrainedSCVI
 from svae.simulation import simulate
 
 
@@ -77,7 +81,7 @@ def test_all_protocols_score_cells_alike_because_no_shift_can_adapt(screen):
     np.testing.assert_array_equal(scores["log_likelihood_zero_shot"], scores["log_likelihood_clean"])
 
 
-@pytest.mark.parametrize("method", MODELS)
+@pytest.mark.parametrize("method", sorted(set(MODELS) - {"scarches"}))
 def test_what_a_model_expects_is_nearer_to_the_cells_that_it_was_shown(method, screen):
     dataset, parts = screen
     made = fit(method, screen, max_epochs=60, batch_size=16)
@@ -94,13 +98,81 @@ def test_what_a_model_expects_is_nearer_to_the_cells_that_it_was_shown(method, s
         assert np.abs(drawn.to_numpy() - predictions["zero_shot"].to_numpy()).mean() < 0.3
 
 
-def test_without_control_cells_contrastive_vi_does_not_apply(screen):
+@pytest.mark.parametrize("method", NEED_CONTROL)
+def test_a_method_that_needs_control_cells_does_not_apply_without_any(method, screen):
     dataset, parts = screen
     perturbed = dataset[dataset.obs["perturbation"] != "control"].copy()
     parts = parts[parts["perturbation"] != "control"]
-    found = fit("contrastive_vi", (perturbed, parts))
+    found = fit(method, (perturbed, parts))
     assert found.run.status == "not_applicable"
     assert "there are no control cells" in found.run.message
+
+
+# --- scArches -------------------------------------------------------------------------------------
+
+ARCHES = {"n_latent": 3, "max_epochs": 60, "batch_size": 16, "surgery_epochs": 300}
+
+
+@pytest.fixture(scope="module")
+def adapted(screen):
+    """scVI after surgery, trained well enough to tell perturbations apart."""
+    scvi.settings.seed = 1
+    return TrainedScArches(Screen.of(*screen), ARCHES, "cpu")
+
+
+def test_surgery_changes_no_weight_but_those_of_new_perturbations(adapted):
+    before, after = adapted.reference.module.state_dict(), adapted.model.module.state_dict()
+    assert before.keys() == after.keys()
+    grown = [name for name in before if before[name].shape != after[name].shape]
+    assert grown, "two perturbations are new"
+    for name, weights in before.items():
+        kept = after[name][..., : weights.shape[-1]] if weights.dim() else after[name]
+        np.testing.assert_array_equal(kept.numpy(), weights.numpy(), err_msg=name)
+
+
+def test_control_cells_are_predicted_to_become_what_the_cells_to_adapt_to_are(adapted, screen):
+    dataset, parts = screen
+    predicted = adapted.predictions(dataset.copy(), parts)
+    assert list(predicted) == ["adapted"]
+    labels = parts.set_index("cell")["perturbation"]
+    control = profile(pseudobulk(dataset, labels[labels == "control"])).to_numpy()
+    real = profile(pseudobulk(dataset, cells_of(parts, "adapt")))
+    assert predicted["adapted"].index.equals(real.index)
+    error = np.abs(predicted["adapted"] - real).mean(axis=1)
+    assert (error < 0.75 * np.abs(control - real).mean(axis=1)).all()
+
+
+def test_a_perturbation_without_cells_to_adapt_to_has_no_prediction(screen):
+    dataset, parts = screen
+    first, second = sorted(cells_of(parts, "adapt").unique())
+    unused = (parts["perturbation"] == second) & (parts["part"] == "adapt")
+    found = fit("scarches", (dataset, parts.assign(part=parts["part"].mask(unused, "unused"))))
+    assert found.predictions["adapted"].index.tolist() == [first]
+    scored = found.scores["log_likelihood_clean"].dropna().index
+    assert set(dataset.obs.loc[scored, "perturbation"]) == {first}
+
+
+def test_only_cells_that_it_did_not_adapt_to_are_scored(screen):
+    scores = fit("scarches", screen).scores
+    assert list(scores) == ["log_likelihood_clean"]
+    assert set(scores.dropna().index) == set(cells_of(screen[1], "test").index)
+
+
+# --- genes ----------------------------------------------------------------------------------------
+
+
+def test_the_library_and_the_benchmark_call_the_same_genes(screen):
+    scvi.settings.seed = 1
+    trained = TrainedSCVI(Screen.of(*screen), {"n_latent": 3, "max_epochs": 30, "batch_size": 16}, "cpu")
+    arguments = {"groupby": "perturbation", "group2": "control", "mode": "change", "delta": DELTA}
+    name = next(iter(trained_perturbations(screen[1])))
+    library = trained.model.differential_expression(**arguments, group1=[name], all_stats=False, silent=True)
+    ours = called(library[["proba_de"]].T, 0.05).loc["proba_de"]
+    np.testing.assert_array_equal(ours, library["is_de_fdr_0.05"])
+    assert 0 < ours.sum() < len(ours)
+    table = trained.differential()["probability"]
+    assert set(table.index) == set(Screen.of(*screen).seen.obs["perturbation"]) - {"control"}
+    np.testing.assert_allclose(table.loc[name], library.loc[table.columns, "proba_de"], atol=0.05)
 
 
 def test_an_option_out_of_range_is_told(screen):
