@@ -89,7 +89,7 @@ factor-package: setup  ## our perturbVI beside the package of its authors, insta
 coverage: setup  ## how often intervals over few replicates hold the truth (about a minute)
 	$(BIN)/python -W ignore benchmarks/interval_coverage.py reports/reference/coverage.tsv
 
-differential: setup  ## how many genes that are called moved are not, by several models (about 5 minutes)
+differential: setup  ## how many genes that are called moved are not, by several models (about 3 minutes)
 	$(BIN)/python -W ignore benchmarks/differential.py reports/reference/differential.tsv
 
 bench: setup  ## what fleets, likelihoods and solvers of PCA cost, and how exact likelihoods are

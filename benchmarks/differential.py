@@ -45,7 +45,7 @@ SCREEN = {
     "shift_mean": 1.0,
     "shift_sd": 0.2,
 }
-SEEDS = range(5)
+SEEDS = range(3)
 NOMINAL = (0.01, 0.05, 0.1, 0.2)
 EPOCHS = 100
 

@@ -20,6 +20,7 @@ WRITERS = {
     "package of perturbVI": results.factor_package,
     "speed": results.speed,
     "exact likelihood": results.exact_likelihood,
+    "differential": results.differential,
     "where to change what": guides.where_to_change_what,
     "rules": drawings.rules,
     "rooms": drawings.rooms,

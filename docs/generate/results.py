@@ -233,3 +233,16 @@ def exact_likelihood() -> str:
         for row in table.itertuples()
     ]
     return markdown(rows, ["", "samples", "−log p(x), nats/cell", "difference", "effective", "cost"])
+
+
+def differential() -> str:
+    """Tabulate the realised false-discovery rate and the power of calls, by the nominal rate."""
+    table = read_table(REFERENCE / "differential.tsv")
+    means = table.groupby(["approach", "nominal"], sort=False)[["realised", "power"]].mean()
+    nominal = table["nominal"].unique()
+    rows = []
+    for approach in table["approach"].unique():
+        of_approach = means.loc[approach].loc[nominal]
+        cells = [f"{100 * row.realised:.1f} % ({100 * row.power:.0f} %)" for row in of_approach.itertuples()]
+        rows.append([approach, *cells])
+    return markdown(rows, ["realised rate (power) at a nominal", *(f"{100 * rate:g} %" for rate in nominal)])

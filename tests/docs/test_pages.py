@@ -132,6 +132,14 @@ def test_the_intervals_that_are_used_cover_as_often_as_the_page_says():
     assert (table.query("interval != 't'")["coverage"] < 0.93).all()
 
 
+def test_calls_keep_their_rate_and_pairs_of_cells_call_nearly_nothing_as_the_page_says():
+    table = pd.read_csv(REFERENCE / "differential.tsv", sep="\t")
+    means = table.groupby(["approach", "nominal"])[["realised", "power"]].mean().reset_index()
+    of_populations = means[means["approach"] != "scvi, pairs of cells"]
+    assert (of_populations["realised"] < 1.3 * of_populations["nominal"] + 0.02).all()
+    assert (means.drop(index=of_populations.index)["power"] < 0.05).all()
+
+
 def test_no_model_reaches_the_generator():
     likelihoods = Chosen(*SIMULATION).of_metric("inll_same_cells").dropna(axis=1)
     for method in likelihoods.columns.drop("oracle"):
