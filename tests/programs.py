@@ -17,7 +17,7 @@ from svae.models import FAMILY
 from svae.models.arguments import model_options
 from svae.workflow import fitting, logs
 
-SHORT: Mapping[str, Any] = {"max_epochs": 2, "refit_epochs": 1, "sweeps": 20}
+SHORT: Mapping[str, Any] = {"max_epochs": 2, "refit_epochs": 1, "surgery_epochs": 2, "sweeps": 20}
 """Options that make a fit short, wherever a method has them."""
 
 

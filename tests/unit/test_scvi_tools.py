@@ -31,7 +31,8 @@ def screen():
 
 
 def fit(method, screen, **options):
-    setting = Setting("s", 1, {"n_latent": 3, "max_epochs": 2} | options)
+    short = {"surgery_epochs": 2} if method == "scarches" else {}
+    setting = Setting("s", 1, {"n_latent": 3, "max_epochs": 2} | short | options)
     return fit_scvi_tools(method, *screen, setting, likelihood_samples=5, accelerator="cpu")
 
 
