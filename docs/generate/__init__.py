@@ -11,6 +11,7 @@ WRITERS = {
     "answers of papalexi": comparisons.of_papalexi,
     "validation likelihood against UDR": comparisons.of_rules,
     "distance to the limits": comparisons.distance_to_the_limits,
+    "modes": comparisons.modes,
     "coverage": comparisons.coverage,
     "margins": comparisons.margins,
     "failed starts": results.failed_starts,

@@ -188,6 +188,23 @@ def distance_to_the_limits() -> str:
     return markdown(rows, ["", *LIMITS.values(), "I-NLL, same cells, above the generator"])
 
 
+def modes() -> str:
+    """Tabulate how well encoders' means and posterior modes recover latents, and what lies between them."""
+    run = Chosen(*SIMULATION)
+    means, of_modes = run.of_metric("mcc_pearson"), run.of_metric("mcc_modes").dropna(axis=1)
+    rows = [
+        [
+            label,
+            f"{means[method].mean():.{METRICS['mcc_pearson'].decimals}f}",
+            f"{of_modes[method].mean():.{METRICS['mcc_modes'].decimals}f}",
+            _gap(of_modes[method] - means[method], "mcc_modes"),
+        ]
+        for method, label in labels().items()
+        if method in of_modes
+    ]
+    return markdown(rows, ["", "MCC of means", "MCC of modes", "modes − means"])
+
+
 def _gap(differences: pd.Series, metric: str) -> str:
     """Write the mean of some differences of a metric with its interval."""
     if differences.isna().all():

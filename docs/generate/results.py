@@ -152,7 +152,8 @@ def failed_starts() -> str:
     rows = []
     for method in ("svae_plus", "svae", "ivae_rotated"):
         values = behind.loc[behind["method"] == method, "value"]
-        spread = f"{values.min():.2f} to {values.max():.2f}" if len(values) else DASH
+        ends = dict.fromkeys(f"{end:.2f}" for end in (values.min(), values.max()))
+        spread = " to ".join(ends) if len(values) else DASH
         rows.append([called[method], str((table["method"] == method).sum()), str(len(values)), spread])
     return markdown(rows, ["", "starts", f"more than {FAR_BEHIND} behind", "their MCC"])
 

@@ -96,7 +96,8 @@ def test_a_folder_from_which_one_module_is_chosen_is_not_followed(tmp_path):
         ("prepare", {"contracts", "datasets", "workflow"}),
         ("split", {"contracts", "datasets", "workflow"}),
         ("fit_linear", {"contracts", "methods", "workflow"}),
-        ("evaluate", {"contracts", "evaluation", "workflow"}),
+        # The simulator says which genes a perturbation moves.
+        ("evaluate", {"contracts", "evaluation", "simulation", "workflow"}),
         ("collect", {"contracts", "workflow"}),
     ],
 )
