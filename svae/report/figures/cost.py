@@ -1,13 +1,15 @@
-"""What a fit costs."""
+"""What a fit costs, and what it scores."""
 
 import pandas as pd
 
 from svae.report.figures.catalogue import Drawn, figure
-from svae.report.figures.dots import Panel, dot_plot
+from svae.report.figures.dots import Panel, dot_plot, metric_panels
 from svae.report.tables import Tables
-from svae.report.values import FACET, RUN, summarise
+from svae.report.values import FACET, RUN, chosen_values, measured, summarise
 
-PANELS = {
+SCORES = ("mcc_pearson", "inll_clean", "pearson_delta_adapted")
+"""One score of latents, one of likelihood and one of predictions; the first two that there are have room."""
+COSTS = {
     "seconds": Panel("Run time (s per fit)", "lower", logarithmic=True),
     "peak_memory_mb": Panel("Peak memory (MB)", "lower", logarithmic=True),
 }
@@ -15,9 +17,13 @@ PANELS = {
 
 @figure(needs="a fit that ended well and noted what it cost")
 def cost(tables: Tables) -> Drawn | None:
-    """Draw the run time of a fit and its peak memory."""
-    table = _costs(tables)
-    return None if table["value"].isna().all() else Drawn(dot_plot(tables, table, PANELS), table)
+    """Draw the run time of a fit and its peak memory beside its scores."""
+    costs = _costs(tables)
+    if costs["value"].isna().all():
+        return None
+    scores = measured(tables, SCORES)[:2]
+    table = pd.concat([chosen_values(tables, scores), costs], ignore_index=True)
+    return Drawn(dot_plot(tables, table, metric_panels(tables, scores) | COSTS), table)
 
 
 def _costs(tables: Tables) -> pd.DataFrame:
@@ -27,7 +33,7 @@ def _costs(tables: Tables) -> pd.DataFrame:
     fits = status[status["status"] == "ok"].groupby(RUN, sort=False)
     costs = fits.agg({"seconds": "mean", "peak_memory_mb": "mean", "device": "first"}).reset_index()
     runs = runs.merge(costs, on=RUN, how="left").assign(rule=tables.rule)
-    table = runs.melt([*RUN, "rule", "outcome", "device"], list(PANELS), "metric")
+    table = runs.melt([*RUN, "rule", "outcome", "device"], list(COSTS), "metric")
     by = [*FACET, "metric", "method"]
     return table.merge(summarise(table, by), on=by)
 
