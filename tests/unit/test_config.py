@@ -141,7 +141,7 @@ def test_seeds_are_those_of_earlier_runs():
     [setting, *_] = scope.settings_of(Job("simulated", "random", 0, "svae_plus"), scope.training)
     assert (setting.name, setting.seed) == ("penalty=10", 644198543)
     assert setting.options == {
-        "n_latent": 5, "preset": "tuned", "max_epochs": 40, "refit_epochs": 8, "penalty": 10
+        "n_latent": 5, "preset": "tuned", "n_hidden": 64, "max_epochs": 40, "refit_epochs": 8, "penalty": 10
     }  # fmt: skip
 
 
