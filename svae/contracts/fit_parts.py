@@ -3,6 +3,7 @@
 The `place` that every function takes is the file and the key, as the sentence begins.
 """
 
+from collections.abc import Sequence
 from typing import Any, get_args
 
 import numpy as np
@@ -140,9 +141,7 @@ def checked_predictions(tables: Any, place: str, genes: pd.Index | None = None) 
         If a basis is unknown, a table is empty, repeats a name or holds what is no profile, or the tables
         have other genes than each other, or than the dataset.
     """
-    for name in mapping(tables, place):
-        if name not in BASES:
-            raise unknown("basis", name, BASES, place)
+    refuse_unknown_names(tables, "basis", BASES, place)
     found = {basis: _profiles(tables[basis], f'{place}["{basis}"]') for basis in BASES if basis in tables}
     for basis, table in found.items():
         genes = table.columns if genes is None else pd.Index(genes)
@@ -168,9 +167,7 @@ def checked_differential(tables: Any, place: str, genes: pd.Index | None = None)
         If a table is missing, unknown, empty, repeats a name or holds what is no probability, or the tables
         have other perturbations or genes than each other, or other genes than the dataset.
     """
-    for name in mapping(tables, place):
-        if name not in CHANGES:
-            raise unknown("table", name, CHANGES, place)
+    refuse_unknown_names(tables, "table", CHANGES, place)
     for name in CHANGES:
         if name not in tables:
             raise BenchmarkError(f'{place}["{name}"] is missing')
@@ -184,6 +181,13 @@ def checked_differential(tables: Any, place: str, genes: pd.Index | None = None)
     if not probability.stack().between(0, 1).all():
         raise BenchmarkError(f'{place}["probability"] holds values outside [0, 1]')
     return found
+
+
+def refuse_unknown_names(group: Any, what: str, known: Sequence[str], place: str) -> None:
+    """Raise if a `group`, at this `place`, is none or holds anything that is not `known`."""
+    for name in mapping(group, place):
+        if name not in known:
+            raise unknown(what, name, known, place)
 
 
 def _profiles(table: Any, place: str) -> pd.DataFrame:

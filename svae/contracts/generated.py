@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from svae.contracts.fit_parts import BASES
+from svae.contracts.fit_parts import BASES, refuse_unknown_names
 from svae.contracts.values import array_of_numbers, mapping, refuse_unbounded
 from svae.errors import BenchmarkError, one_line, unknown
 from svae.seeds import seed_from
@@ -102,9 +102,8 @@ def checked_generated(
         than :data:`MOST_CELLS` cells, or the counts are none.
     """
     predictions = predictions or {}
-    for basis in mapping(groups, place):
-        if basis not in BASES:
-            raise unknown("basis", basis, BASES, place)
+    refuse_unknown_names(groups, "basis", BASES, place)
+    for basis in groups:
         if basis not in predictions:
             raise BenchmarkError(f'{place}["{basis}"] has no predictions beside it, uns["predictions"]')
     return {

@@ -26,7 +26,7 @@ class AdditiveModel(PerturbationModel):
 
     @torch.no_grad()
     def known_of(self, names: np.ndarray) -> Tensor:
-        """Mean of p(z | perturbation) of each cell, that of an unseen combination from its parts.
+        """What is known of the perturbation of each cell, that of an unseen combination from its parts.
 
         Parameters
         ----------
@@ -37,14 +37,18 @@ class AdditiveModel(PerturbationModel):
         -------
         Cells × latents; 0 for a perturbation neither trained nor adapted, unless it adds up.
         """
-        means, prior = super().known_of(names), self.module.prior
-        assert isinstance(prior, DenseShift)
-        of_parts = dict(zip(self._design().columns, prior.shifts_of_parts(), strict=True))
+        known = super().known_of(names)
+        of_parts = dict(zip(self._design().columns, self.known_of_parts(), strict=True))
         for name in set(names) - set(self.trained_) - set(self.adapted_):
             if self.adds_up(name):
-                shift = torch.stack([of_parts[part] for part in parts_of(name)]).sum(0)
-                means[torch.as_tensor(names == name)] = shift
-        return means
+                added = torch.stack([of_parts[part] for part in parts_of(name)]).sum(0)
+                known[torch.as_tensor(names == name)] = added
+        return known
+
+    def known_of_parts(self) -> Tensor:
+        """What each part adds to what is known of a combination: its shift, parts × latents."""
+        assert isinstance(self.module.prior, DenseShift)
+        return self.module.prior.shifts_of_parts()
 
     def adds_up(self, perturbation: str) -> bool:
         """Whether a perturbation is a combination, and the model was trained on each of its parts alone."""

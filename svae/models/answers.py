@@ -277,11 +277,14 @@ class AnswersMixin:
         -------
         Cells × latents.
         """
-        shape = (len(names), self.n_latent)
-        if not isinstance(self.module.prior, DenseShift):
-            return torch.zeros(shape, device=self.module.device)
-        rows = self.get_shifts().reindex(names).fillna(0.0).to_numpy(dtype=np.float32)
+        rows = self.known_table().reindex(names).fillna(0.0).to_numpy(dtype=np.float32)
         return torch.as_tensor(rows, device=self.module.device)
+
+    def known_table(self) -> pd.DataFrame:
+        """What is known of each perturbation that was trained on or adapted to, perturbation × latent."""
+        if isinstance(self.module.prior, DenseShift):
+            return self.get_shifts()
+        return pd.DataFrame(columns=self._latent_names(), dtype=float)
 
     @property
     def reader(self) -> ScreenReader:

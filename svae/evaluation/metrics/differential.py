@@ -1,23 +1,20 @@
 """Moved genes: are the genes called that each perturbation really moves, and few others."""
 
+from functools import partial
+
 import numpy as np
 
 from svae.errors import BenchmarkError
 from svae.evaluation.comparison import Comparison
 from svae.evaluation.metric import metric
 
-NEEDS = ("truth", "differential")
-
-
-@metric(
-    label="Realised FDR of moved genes (nominal 5 %)",
-    question="targets",
-    direction="lower",
-    low=0,
-    high=1,
-    needs=NEEDS,
-    citation="Boyeau et al. 2023",
+of_moved_genes = partial(
+    metric, question="targets", low=0, high=1, needs=("truth", "differential"), citation="Boyeau et al. 2023"
 )
+"""Registers a metric of the calls of moved genes."""
+
+
+@of_moved_genes(label="Realised FDR of moved genes (nominal 5 %)", direction="lower")
 def de_realised_fdr(comparison: Comparison) -> float:
     """Share of the genes called moved at a nominal FDR of 5 % that the perturbation does not move.
 
@@ -26,15 +23,7 @@ def de_realised_fdr(comparison: Comparison) -> float:
     return comparison.shared(_scores)["fdr"]
 
 
-@metric(
-    label="Power on moved genes (nominal FDR 5 %)",
-    question="targets",
-    direction="higher",
-    low=0,
-    high=1,
-    needs=NEEDS,
-    citation="Boyeau et al. 2023",
-)
+@of_moved_genes(label="Power on moved genes (nominal FDR 5 %)", direction="higher")
 def de_power(comparison: Comparison) -> float:
     """Share of the genes that a perturbation moves that are called moved at a nominal FDR of 5 %.
 

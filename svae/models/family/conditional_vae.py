@@ -1,11 +1,9 @@
 """The conditional VAE: its networks are told the perturbation, and its latents are what that leaves."""
 
-import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
 
-from svae.contracts.combinations import parts_of
 from svae.models.additive import AdditiveModel
 from svae.models.coded import CodedVAE, adapted_codes
 from svae.models.priors import StandardNormal
@@ -24,30 +22,14 @@ class ConditionalVAE(AdditiveModel):
     prior_class = StandardNormal
     moves_latents = False
 
-    @torch.no_grad()
-    def known_of(self, names: np.ndarray) -> Tensor:
-        """Code of the perturbation of each cell, that of an unseen combination from its parts.
-
-        Parameters
-        ----------
-        names
-            Perturbation of each cell.
-
-        Returns
-        -------
-        Cells × parts; 0, as for the control, for a perturbation neither trained nor adapted, unless it
-        adds up.
-        """
+    def known_table(self) -> pd.DataFrame:
+        """Code of each perturbation that was trained on or adapted to, perturbation × part."""
         codes = self._design().loc[self.trained_]
-        adapted = pd.DataFrame.from_dict(self.adapted_, "index", columns=codes.columns)
-        sums = {
-            name: codes.loc[list(parts_of(name))].sum()
-            for name in set(names) - set(codes.index) - set(self.adapted_)
-            if self.adds_up(name)
-        }
-        table = pd.concat([codes, adapted, pd.DataFrame.from_dict(sums, "index", columns=codes.columns)])
-        rows = table.reindex(names).fillna(0.0).to_numpy(dtype=np.float32)
-        return torch.as_tensor(rows, device=self.module.device)
+        return pd.concat([codes, pd.DataFrame.from_dict(self.adapted_, "index", columns=codes.columns)])
+
+    def known_of_parts(self) -> Tensor:
+        """What each part adds to the code of a combination: its own 1, parts × parts."""
+        return torch.eye(self.module.n_code, device=self.module.device)
 
     def adapted_to(self, cells: Cells, groups: Tensor, n_groups: int) -> Tensor:
         """Code of each group of held-out cells, found by gradient steps, groups × parts."""
