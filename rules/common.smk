@@ -299,7 +299,10 @@ def split_plan(wildcards):
 
 def run_of(wildcards):
     """Columns that name a job in the tables."""
-    return {name: getattr(wildcards, name) for name in Job._fields}
+    job = Job(
+        wildcards.dataset, wildcards.split, int(wildcards.replicate), wildcards.method
+    )
+    return scope.in_tables(job)._asdict()
 
 
 def evaluations(suffix):

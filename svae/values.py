@@ -76,6 +76,7 @@ Whole = Annotated[int, BeforeValidator(_whole_number_in)]
 Count = Annotated[int, Field(gt=0, le=MANY), BeforeValidator(_whole_number_in)]
 BatchSize = Annotated[int, Field(ge=2, le=MANY), BeforeValidator(_whole_number_in)]
 """BatchNorm has no statistics of a single cell."""
+Folds = Annotated[int, Field(ge=2, le=1000), BeforeValidator(_whole_number_in)]
 WholeNonNegative = Annotated[int, Field(ge=0, le=MANY), BeforeValidator(_whole_number_in)]
 Repetitions = Annotated[int, Field(gt=0, le=1000), BeforeValidator(_whole_number_in)]
 Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED), BeforeValidator(_whole_number_in)]

@@ -1,5 +1,7 @@
 """Which perturbations a split holds out."""
 
+import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
@@ -7,7 +9,7 @@ import pandas as pd
 
 from svae.contracts.combinations import is_combination, parts_of
 from svae.contracts.pathways import read_pathways
-from svae.datasets.split_plan import SplitPlan
+from svae.datasets.split_plan import Fold, SplitPlan
 from svae.errors import BenchmarkError, unknown
 from svae.seeds import seed_from
 from svae.words import CONTROL
@@ -28,11 +30,12 @@ def choose_held_out(
     Parameters
     ----------
     labels
-        Perturbations of a dataset; repetitions and the control do no harm.
+        Perturbations of a dataset, among which the control may be. Where cells are named (by repetitions),
+        folds get about equal numbers of them.
     plan
         What to hold out.
     seed
-        Of the draw (``random``, ``combinations``).
+        Of the draw (``random``, ``combinations``); folds have a seed of their own.
     effects
         Effect size per perturbation (``largest_effect``), from :func:`svae.datasets.effects.effect_sizes`.
     where
@@ -44,8 +47,14 @@ def choose_held_out(
         For a perturbation or pathway that does not exist, or a number that cannot be held out; or if no
         perturbation would be left to train on.
     """
-    known = _without_control(labels)
-    held_out = _chosen(known, plan, seed, effects, where)
+    if plan.is_several:
+        raise BenchmarkError(f"{where}: the plan stands for several splits; take one of them")
+    sizes = Counter(labels)
+    known = _without_control(sizes)
+    if isinstance(plan, Fold):
+        held_out = _dealt(known, sizes, plan, where)
+    else:
+        held_out = _chosen(known, plan, seed, effects, where)
     if len(held_out) == len(known):
         raise BenchmarkError(
             f"{where}: all {len(held_out)} perturbations would be held out; one at least has to be trained on"
@@ -139,6 +148,24 @@ def _chosen(
     if plan.kind == "combinations":
         return _combinations(known, plan, seed, where)
     return _members(known, plan, where)
+
+
+def _dealt(known: Sequence[str], sizes: Mapping[str, int], plan: Fold, where: str) -> list[str]:
+    """Return the perturbations of one fold.
+
+    In the order of their sizes, so many perturbations at a time as there are folds are dealt, one to each
+    fold at random. All folds of a plan therefore differ by one perturbation at most.
+    """
+    if plan.folds > len(known):
+        raise BenchmarkError(
+            f"{where}: folds is {plan.folds}, but the dataset has {len(known)} perturbations"
+        )
+    random = np.random.default_rng(plan.seed)
+    shuffled = random.permutation(np.array(known, dtype=object))
+    by_size = shuffled[np.argsort([-sizes[name] for name in shuffled], kind="stable")]
+    rounds = math.ceil(len(known) / plan.folds)
+    folds = np.concatenate([random.permutation(plan.folds) for _ in range(rounds)])[: len(known)]
+    return sorted(by_size[folds == plan.fold - 1])
 
 
 def _drawn(names: Sequence[str], number: int, seed: int) -> list[str]:

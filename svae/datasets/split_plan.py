@@ -1,32 +1,40 @@
 """What a split holds out: the options of :func:`svae.datasets.splits.split`."""
 
 import re
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import model_validator
 
 from svae.errors import BenchmarkError
 from svae.options import Options
-from svae.values import MANY, Fraction, ProperFraction, Text, number_in
+from svae.values import MANY, Count, Folds, Fraction, ProperFraction, Seed, Text, number_in
 from svae.words import CONTROL
 
 LONGEST_RANGE = 10_000
 """Names that a range such as ``p80..p99`` stands for at most."""
+ALL = "each"
+"""Stands for each pathway of a file."""
 _RANGE = re.compile(r"(?P<prefix>.*?)(?P<first>\d+)\.\.(?P=prefix)(?P<last>\d+)")
 
 
 class SplitPlan(Options):
     """Which perturbations are held out; their cells are halved into those to adapt on and those to test."""
 
-    kind: Literal["random", "named", "pathway", "largest_effect", "combinations"]
+    kind: Literal["random", "named", "pathway", "largest_effect", "combinations", "each"]
     """`random` draws perturbations, `named` takes them as given, `pathway` takes those of a pathway,
     `largest_effect` those that change cells the most, `combinations` draws or takes combinations (`A+B`)
-    whose parts have cells of their own, which are trained on. The control is never held out."""
-    held_out: int | float | Text | list[Text]
+    whose parts have cells of their own, which are trained on. `each` holds out every perturbation once: it
+    stands for as many splits as it has `folds`. The control is never held out."""
+    held_out: int | float | Text | list[Text] | None = None
     """For `random` and `largest_effect`, a number of perturbations (a whole number) or a fraction of them
     (below 1); for `named`, a list of perturbations, in which `p80..p99` stands for p80, p81, … p99; for
-    `pathway`, its name; for `combinations`, a number or a fraction of those that can be held out, or a list
-    of them."""
+    `pathway`, its name, or a list of names, or `each` for all of the file, which make a split of each; for
+    `combinations`, a number or a fraction of those that can be held out, or a list of them. The kind `each`
+    has none."""
+    folds: Folds = 5
+    """For the kind `each`, the number of parts that the perturbations are dealt into, at random, but so that
+    the parts have about equal numbers of perturbations and of cells. Each part is held out once."""
     trained_combinations: Fraction = 1.0
     """For the kind `combinations`, the fraction of all other combinations that are trained on: 0 for none of
     them, 1 for all. Cells of the rest are not used."""
@@ -47,6 +55,9 @@ class SplitPlan(Options):
     @model_validator(mode="after")
     def _keys_suit_the_kind(self) -> "SplitPlan":
         """Refuse what no dataset could make right."""
+        if (self.held_out is None) != (self.kind == "each"):
+            wanted = "does not take" if self.kind == "each" else "needs"
+            raise BenchmarkError(f"the kind '{self.kind}' {wanted} the key 'held_out'")
         if self.kind == "named" or (self.kind == "combinations" and isinstance(self.held_out, str | list)):
             if len(set(self.names)) < len(self.names):
                 repeated = next(name for name in self.names if self.names.count(name) > 1)
@@ -54,9 +65,9 @@ class SplitPlan(Options):
             if CONTROL in self.names:
                 raise BenchmarkError(f"held_out names '{CONTROL}', which is never held out")
         elif self.kind == "pathway":
-            if not isinstance(self.held_out, str):
-                raise BenchmarkError(f"held_out is {self.held_out!r}, but must be the name of one pathway")
-        else:
+            if not isinstance(self.held_out, str | list) or not self.held_out:
+                raise BenchmarkError(f"held_out is {self.held_out!r}, but must be the name of a pathway")
+        elif self.kind != "each":
             _refuse_number(self.held_out)
         if (self.pathways is None) == (self.kind == "pathway"):
             wanted = "needs" if self.kind == "pathway" else "does not take"
@@ -65,7 +76,15 @@ class SplitPlan(Options):
             )
         if "trained_combinations" in self.model_fields_set and self.kind != "combinations":
             raise BenchmarkError(f"the kind '{self.kind}' does not take the key 'trained_combinations'")
+        if "folds" in self.model_fields_set and self.kind != "each":
+            raise BenchmarkError(f"the kind '{self.kind}' does not take the key 'folds'")
         return self
+
+    @property
+    def is_several(self) -> bool:
+        """Whether the plan stands for several splits, which :mod:`svae.workflow.split_up` makes of it."""
+        is_list = isinstance(self.held_out, list) or self.held_out == ALL
+        return self.kind == "each" or (self.kind == "pathway" and is_list)
 
     @property
     def names(self) -> list[str]:
@@ -84,7 +103,28 @@ class SplitPlan(Options):
         return [name for entry in given for name in _written_out(entry)]
 
 
-def _refuse_number(held_out: int | float | str | list[str]) -> None:
+class Fold(SplitPlan):
+    """One of the splits that a plan of the kind `each` stands for; no config file has it."""
+
+    of: Text
+    """Name of the plan."""
+    fold: Count
+    """Which of its folds is held out, the first of which is 1."""
+    seed: Seed
+    """Seed of the deal, which all folds of the plan share."""
+
+    @property
+    def is_several(self) -> bool:
+        """It is one."""
+        return False
+
+
+def read_plan(entry: Mapping[str, Any]) -> SplitPlan:
+    """Read what :func:`pydantic.BaseModel.model_dump` made of a plan, be it that of a fold."""
+    return (Fold if "fold" in entry else SplitPlan).model_validate(dict(entry))
+
+
+def _refuse_number(held_out: int | float | str | list[str] | None) -> None:
     """Raise unless `held_out` is a number of perturbations, or a fraction of them."""
     if isinstance(held_out, float) and held_out >= 1:
         is_number = held_out.is_integer() and held_out <= MANY

@@ -4,6 +4,7 @@ import pandas as pd
 
 from svae.datasets.gene_lists import read_gene_lists
 from svae.datasets.held_out import FEWEST_HELD_OUT, choose_held_out, choose_unused, refuse_few_cells
+from svae.datasets.split_plan import Fold
 from svae.errors import BenchmarkError
 from svae.evaluation.metrics import METRICS
 from svae.evaluation.selection import HINDSIGHT, RULES
@@ -52,13 +53,19 @@ def _check_seeds(entry: SimulatedDataset, replicates: int, where: str) -> None:
 def _check_splits(scope: Scope, name: str, entry: SimulatedDataset, where: str) -> None:
     """Hold out what the splits say of the perturbations that the simulator is going to draw."""
     sizes = build_simulator(entry.simulator, **entry.parameters).sizes()
-    if sizes is None:
-        return
     for split in entry.splits or scope.splits:
+        plan = scope.splits[split]
+        if isinstance(plan, Fold):
+            raise BenchmarkError(
+                f"{where}: splits: {plan.of}: dataset '{name}' is simulated, and its draws are its "
+                "replicates; the kind 'each' is for real data, so name another split for it"
+            )
         place = f"{where}: splits: {split}: dataset '{name}'"
+        if sizes is None:
+            continue
         any_effects = pd.Series(0.0, index=list(sizes))
-        held_out = choose_held_out(sizes, scope.splits[split], seed=0, effects=any_effects, where=place)
-        unused = choose_unused(sizes, scope.splits[split], held_out, seed=0, where=place)
+        held_out = choose_held_out(sizes, plan, seed=0, effects=any_effects, where=place)
+        unused = choose_unused(sizes, plan, held_out, seed=0, where=place)
         refuse_few_cells(sizes, held_out, unused, where=place)
 
 

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from svae.contracts.job import Job
 from svae.contracts.setting import Setting
-from svae.datasets.split_plan import SplitPlan
+from svae.datasets.split_plan import Fold, SplitPlan
 from svae.options import Options, checked
 from svae.seeds import seed_from
 from svae.values import Count, Positive, Repetitions, Seed, Text, Texts
@@ -29,6 +29,7 @@ from svae.workflow.sections import (
     SimulatedDataset,
     VariedDataset,
 )
+from svae.workflow.split_up import split_up, with_all_of
 from svae.workflow.vary import with_varied
 
 
@@ -94,8 +95,11 @@ class Scope(Options):
         scope = checked(cls, config, where)
         methods = {name: read_method(name, entry, where) for name, entry in scope.methods.items()}
         training = read_training(scope.training, where)
-        datasets = with_varied(scope.datasets, where)
-        return scope.model_copy(update={"methods": methods, "training": training, "datasets": datasets})
+        splits = split_up(scope.splits, scope.seed, where)
+        datasets = with_varied(with_all_of(splits, scope.datasets), where)
+        found = {"methods": methods, "training": training, "datasets": datasets}
+        every = {name: plan for plans in splits.values() for name, plan in plans.items()}
+        return scope.model_copy(update=found | {"splits": every})
 
     @classmethod
     def read(cls, path: str | Path) -> "Scope":
@@ -122,6 +126,16 @@ class Scope(Options):
             for replicate in range(self.replicates)
             for method in entry.methods or self.methods
         ]
+
+    def in_tables(self, job: Job) -> Job:
+        """Return what tables call a job: the folds of a split are one split there, and its replicates.
+
+        Fold f of replicate r, the first of which is 0, is replicate r · folds + f.
+        """
+        plan = self.splits[job.split]
+        if not isinstance(plan, Fold):
+            return job
+        return job._replace(split=plan.of, replicate=job.replicate * plan.folds + plan.fold - 1)
 
     def settings(self, method: str) -> list[Setting]:
         """Return the points of a method's grid times its restarts, in the order of the config."""

@@ -8,7 +8,7 @@ from scipy import sparse
 
 from svae.contracts.pathways import read_pathways
 from svae.contracts.split import read_split, validate_split, write_split
-from svae.datasets.split_plan import SplitPlan
+from svae.datasets.split_plan import Fold, SplitPlan
 from svae.datasets.splits import split, split_dataset
 from svae.errors import BenchmarkError
 from svae.options import checked
@@ -125,13 +125,63 @@ def test_bad_choices_are_one_sentence(labels, kind, asked, message):
 @pytest.mark.parametrize(
     ("kind", "asked", "message"),
     [
-        ("pathway", ["exosome"], r"held_out is \['exosome'\], but must be the name of one pathway"),
+        ("pathway", 3, "held_out is 3, but must be the name of a pathway"),
+        ("pathway", [], r"held_out is \[\], but must be the name of a pathway"),
         ("random", 0.2, "the kind 'random' does not take the key 'pathways'"),
     ],
 )
 def test_a_file_of_pathways_goes_with_the_name_of_one(kind, asked, message):
     with pytest.raises(BenchmarkError, match=f"splits: s: {message}"):
         checked(SplitPlan, {"kind": kind, "held_out": asked, "pathways": "lists.json"}, "splits: s")
+
+
+def folds(number, seed=0):
+    """All folds that a plan of the kind `each` stands for."""
+    entry = {"kind": "each", "folds": number, "of": "each", "seed": seed}
+    return [Fold.model_validate(entry | {"fold": fold}) for fold in range(1, number + 1)]
+
+
+def test_each_perturbation_is_held_out_in_one_fold(labels):
+    dealt = [held_out(split(labels, fold, seed=7)) for fold in folds(6)]
+    assert sorted(name for names in dealt for name in names) == [f"p{k:02d}" for k in range(20)]
+    assert sorted(len(names) for names in dealt) == [3, 3, 3, 3, 4, 4]
+    again = [held_out(split(labels, fold, seed=8)) for fold in folds(6)]
+    assert again == dealt, "another replicate splits the cells anew, and holds out the same"
+    assert [held_out(split(labels, fold, seed=7)) for fold in folds(6, seed=1)] != dealt
+
+
+def test_folds_have_about_equal_numbers_of_cells():
+    """Large perturbations go to different folds, whatever the seed."""
+    labels = screen({"a": 400, "b": 400} | {f"p{k}": 20 for k in range(6)} | {"control": 50})
+    for seed in range(5):
+        first, second = (held_out(split(labels, fold, 0)) for fold in folds(2, seed))
+        assert ("a" in first) != ("b" in first)
+        assert len(first) == len(second) == 4
+
+
+def test_there_are_no_more_folds_than_perturbations(labels):
+    with pytest.raises(BenchmarkError, match="s: folds is 21, but the dataset has 20 perturbations"):
+        split(labels, folds(21)[0], 0, where="s")
+
+
+def test_a_plan_of_several_splits_is_none_itself(labels):
+    several = SplitPlan.model_validate({"kind": "each"})
+    with pytest.raises(BenchmarkError, match="s: the plan stands for several splits"):
+        split(labels, several, 0, where="s")
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ({"kind": "each", "held_out": 3}, "the kind 'each' does not take the key 'held_out'"),
+        ({"kind": "random"}, "the kind 'random' needs the key 'held_out'"),
+        ({"kind": "random", "held_out": 3, "folds": 4}, "'random' does not take the key 'folds'"),
+        ({"kind": "each", "folds": 1}, "folds"),
+    ],
+)
+def test_folds_go_with_their_kind(entry, message):
+    with pytest.raises(BenchmarkError, match=message):
+        checked(SplitPlan, entry, "splits: s")
 
 
 def with_batches(labels, batches):
