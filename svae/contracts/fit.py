@@ -33,6 +33,9 @@ A fit is an h5ad file without ``X`` whose ``obs_names`` are the cells of the dat
                                 ``probability`` (that the log2 fold change of the gene is larger than 0.25, up
                                 or down; in [0, 1]) and ``log2_fold_change`` (its posterior median); genes are
                                 rows and perturbations columns, as in predictions
+``uns["latent_genes"]``         optional; which genes a latent moves if it grows by 1 in every cell: tables as
+                                those of ``differential``, with one column per latent, in the order of
+                                ``latents``
 ``uns["history"]``              optional table, one row per epoch: epoch, train, validation (nats per cell)
 ``uns["selection"]``            optional, label-free scores of this setting; higher is better
 ``uns["run"]``                  status, message, setting, seed, seconds, peak memory, device, versions,
@@ -56,6 +59,7 @@ from svae.contracts.fit_parts import (
     checked_by_latent,
     checked_differential,
     checked_history,
+    checked_latent_genes,
     checked_latents,
     checked_modes,
     checked_predictions,
@@ -71,8 +75,8 @@ from svae.words import Basis, Status
 
 Part = TypeVar("Part")
 
-BY_GENE = ("predictions", "differential")
-"""Parts that are tables of perturbation × gene, by name; in the file, genes are rows."""
+BY_GENE = ("predictions", "differential", "latent_genes")
+"""Parts that are tables of perturbation, or latent, × gene, by name; in the file, genes are rows."""
 
 
 @dataclass
@@ -91,6 +95,7 @@ class Fit:
     predictions: Mapping[Basis, pd.DataFrame] | None = None
     generated: Mapping[Basis, GeneratedCells] | None = None
     differential: Mapping[str, pd.DataFrame] | None = None
+    latent_genes: Mapping[str, pd.DataFrame] | None = None
 
     @classmethod
     def failed(cls, cells: pd.Index, status: Status, message: str, **run) -> "Fit":
@@ -214,6 +219,9 @@ def validate(fit: Fit, path: str | Path, cells: pd.Index | None = None, genes: p
     for name in ("targets", "shifts"):
         place = f'{path}: uns["{name}"]'
         setattr(sound, name, _optional(checked_by_latent, getattr(fit, name), place, n_latents))
+    sound.latent_genes = _optional(
+        checked_latent_genes, fit.latent_genes, f'{path}: uns["latent_genes"]', n_latents, genes
+    )
     if sound.targets is not None and not sound.targets.stack().between(0, 1).all():
         raise BenchmarkError(f'{path}: uns["targets"] holds values outside [0, 1]')
     sound.latent_modes = _optional(

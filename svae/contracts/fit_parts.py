@@ -183,6 +183,17 @@ def checked_differential(tables: Any, place: str, genes: pd.Index | None = None)
     return found
 
 
+def checked_latent_genes(
+    tables: Any, place: str, n_latents: int, genes: pd.Index | None = None
+) -> dict[str, pd.DataFrame]:
+    """Check which genes latents move, as :func:`checked_differential` does; one row per latent, in order."""
+    found = checked_differential(tables, place, genes)
+    n_rows = len(found["probability"])
+    if n_rows != n_latents:
+        raise BenchmarkError(f"{place} has {n_rows} rows, not one for each of {n_latents} latents")
+    return found
+
+
 def refuse_unknown_names(group: Any, what: str, known: Sequence[str], place: str) -> None:
     """Raise if a `group`, at this `place`, is none or holds anything that is not `known`."""
     for name in mapping(group, place):

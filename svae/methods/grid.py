@@ -236,6 +236,7 @@ def fit_of(model: PerturbationModel, dataset: ad.AnnData, setting: Setting, trai
     if model.control_ in model.trained_ and len(model.trained_) > 1:
         changes = model.get_gene_changes(seed=seed_from(setting.seed, "differential"))
         differential = dict(zip(CHANGES, changes, strict=True))
+    of_latents = model.get_gene_changes_of_latents(seed=seed_from(setting.seed, "latent genes"))
     return Fit(
         cells=dataset.obs_names,
         latents=latents,
@@ -246,6 +247,7 @@ def fit_of(model: PerturbationModel, dataset: ad.AnnData, setting: Setting, trai
         selection=selection,
         run=Run(setting=setting.name, seed=setting.seed),
         differential=differential,
+        latent_genes=dict(zip(CHANGES, of_latents, strict=True)),
     )
 
 

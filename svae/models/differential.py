@@ -17,7 +17,7 @@ from svae.training.cells import Cells
 Draws = Iterable[tuple[str, np.ndarray]]
 """Names, and draws of log2 fold changes under each, draws × genes."""
 
-MOST_CELLS = 5000
+MOST_CELLS = 2000
 """So many cells, evenly spread over those there are, tell what a latent does."""
 
 
@@ -96,10 +96,20 @@ class DifferentialMixin:
         -------
         As that of :meth:`get_differential_genes`, with ``latent`` (z1, z2, …) for the perturbation.
         """
+        changes = self.get_gene_changes_of_latents(step, delta, seed)
+        return table_of_genes(*changes, checked_fdr(fdr, "fdr"))
+
+    @torch.no_grad()
+    def get_gene_changes_of_latents(
+        self, step: float = 1.0, delta: float = DELTA, seed: int = 0
+    ) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Probability that a gene is moved and median log2 fold change, both latent × gene.
+
+        Parameters are those of :meth:`get_genes_of_latents`.
+        """
         self._check_if_trained(warn=False)
         seed = checked_seed(seed, "get_genes_of_latents")
-        changes = self._changes_by_latent(step, seed)
-        return table_of_genes(*self._summaries(changes, "latent", delta), checked_fdr(fdr, "fdr"))
+        return self._summaries(self._changes_by_latent(step, seed), "latent", delta)
 
     def _changes_by_perturbation(self, seed: int) -> Iterator[tuple[str, np.ndarray]]:
         cells, names = self.read_cells()

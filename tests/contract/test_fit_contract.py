@@ -22,6 +22,7 @@ COUNTS = np.array([[0, 3, 1], [2, 0, 0], [0, 0, 0]])
 DRAWN = ["p3", "p2", "p3"]
 PROBABILITY = pd.DataFrame([[0.0, 1.0, 0.5]], ["p1"], GENES)
 CHANGES = {"probability": PROBABILITY, "log2_fold_change": PROBABILITY - 2.5}
+OF_LATENTS = {name: pd.concat([table, table / 2]).set_axis(["z1", "z2"]) for name, table in CHANGES.items()}
 
 
 def good_fit() -> Fit:
@@ -45,6 +46,7 @@ def good_fit() -> Fit:
         predictions={"zero_shot": PROFILES, "adapted": PROFILES + 0.5},
         generated={"adapted": GeneratedCells(sparse.csr_matrix(COUNTS), np.array(DRAWN))},
         differential=CHANGES,
+        latent_genes=OF_LATENTS,
     )
 
 
@@ -85,9 +87,10 @@ def test_read_gives_what_was_written(written):
     assert basis == "adapted"
     np.testing.assert_array_equal(cells.counts.toarray(), COUNTS)
     assert cells.perturbation.tolist() == DRAWN
-    assert set(fit.differential) == set(CHANGES)
-    for name, table in CHANGES.items():
-        pd.testing.assert_frame_equal(fit.differential[name], table, check_names=False)
+    for part, tables in (("differential", CHANGES), ("latent_genes", OF_LATENTS)):
+        assert set(getattr(fit, part)) == set(tables)
+        for name, table in tables.items():
+            pd.testing.assert_frame_equal(getattr(fit, part)[name], table, check_names=False)
     assert fit.selection == good.selection
     assert fit.run == good.run
 
@@ -193,6 +196,12 @@ def test_changes_of_genes_that_are_none_are_told_in_one_sentence(said, changes):
         fits.validate(fit, "f.h5ad", CELLS, GENES)
     assert str(error.value).startswith('f.h5ad: uns["differential"]')
     assert said in str(error.value)
+
+
+def test_every_latent_has_its_genes():
+    fit = Fit(cells=CELLS, latents=np.ones((4, 3)), latent_genes=OF_LATENTS)
+    with pytest.raises(BenchmarkError, match='"latent_genes"] has 2 rows, not one for each of 3 latents'):
+        fits.validate(fit, "f.h5ad", CELLS, GENES)
 
 
 def test_without_latents_and_predictions_there_is_no_fit():
