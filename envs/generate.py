@@ -14,6 +14,7 @@ LOCK = ENVS.parent / "requirements.lock"
 ROOTS = {
     "analysis": [
         "anndata",
+        "gseapy",
         "jinja2",
         "matplotlib",
         "pooch",

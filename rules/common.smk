@@ -45,9 +45,14 @@ TABLES = {
     "leaderboard": f"{RESULTS}/leaderboard.tsv",
     "history": f"{RESULTS}/history.tsv.gz",
     "targets": f"{RESULTS}/targets.tsv.gz",
+    "latent_genes": f"{RESULTS}/latent_genes.tsv.gz",
+    "enrichment": f"{RESULTS}/enrichment.tsv.gz",
     "warnings": f"{RESULTS}/warnings.tsv",
     "settings": f"{RESULTS}/settings.tsv",
     "datasets": f"{RESULTS}/datasets.tsv",
+}
+GENE_SETS = {
+    name: entry.gene_sets for name, entry in scope.real.items() if entry.gene_sets
 }
 VIEW = {"rule": scope.selection.rule, "reference": scope.reference}
 PROVENANCE = {

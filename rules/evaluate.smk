@@ -29,6 +29,7 @@ rule evaluate:
         history=f"{METRICS}.history.tsv.gz",
         held_out=f"{METRICS}.held_out.tsv.gz",
         targets=f"{METRICS}.targets.tsv.gz",
+        latent_genes=f"{METRICS}.latent_genes.tsv.gz",
     log:
         f"{LOGS}/evaluate/{JOB}/{{method}}.log",
     conda:
@@ -92,10 +93,12 @@ rule select_settings:
         metrics=TABLES["metrics"],
         status=TABLES["status"],
         targets=evaluations(".targets.tsv.gz"),
+        latent_genes=evaluations(".latent_genes.tsv.gz"),
         code=code("select_settings"),
     output:
         selected=TABLES["selected"],
         targets=TABLES["targets"],
+        latent_genes=TABLES["latent_genes"],
     log:
         f"{LOGS}/select_settings.log",
     conda:
@@ -106,6 +109,27 @@ rule select_settings:
         hindsight_metric=scope.selection.hindsight_metric,
     script:
         "../workflow_scripts/select_settings.py"
+
+
+rule enrich:
+    input:
+        latent_genes=TABLES["latent_genes"],
+        gene_sets=list(GENE_SETS.values()),
+        code=code("enrich"),
+    output:
+        TABLES["enrichment"],
+    log:
+        f"{LOGS}/enrich.log",
+    conda:
+        "../envs/analysis.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        gene_sets=GENE_SETS,
+        seed=scope.seed,
+    script:
+        "../workflow_scripts/enrich.py"
 
 
 rule warn:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from checkout import TINY, Checkout, once
-from screens import PATHWAYS, SCREENS, table_row, write_screen
+from screens import GENE_SETS, PATHWAYS, SCREENS, table_row, write_screen
 
 
 @pytest.fixture(scope="session")
@@ -50,6 +50,8 @@ def screens_run(tmp_path_factory) -> Checkout:
         with open(copy.path / "config" / "datasets.tsv", "a", encoding="utf-8") as table:
             table.write(table_row("made", published))
         (copy.path / "config" / "pathways.json").write_text(json.dumps(PATHWAYS), encoding="utf-8")
+        lines = ["\t".join([name, "", *members]) for name, members in GENE_SETS.items()]
+        (copy.path / "config" / "gene_sets.gmt").write_text("\n".join(lines), encoding="utf-8")
         copy.snakemake("screens", "--cores", "2", "results/screens/summary.rst")
 
     return once(tmp_path_factory, "screens", run)

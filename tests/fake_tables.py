@@ -105,6 +105,8 @@ def fake_tables(
         status=tables["status"],
         history=tables["history"] if len(tables["history"]) else _empty("history"),
         targets=tables["targets"].merge(chosen) if len(tables["targets"]) else _empty("targets"),
+        latent_genes=_latent_genes(chosen, rng),
+        enrichment=_enrichment(chosen),
         selected=selected,
         leaderboard=leaderboard(tables["metrics"], selected, known, "svae_plus"),
         settings=described,
@@ -208,6 +210,30 @@ def _targets(fit: dict, truth: bool, perturbations: int) -> list[dict]:
         for k in range(perturbations)
         for j in range(LATENTS)
     ]
+
+
+def _latent_genes(chosen: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
+    """Twelve genes for each latent of the chosen fits of sVAE+."""
+    fits = chosen[(chosen["method"] == "svae_plus") & chosen["setting"].notna()]
+    latents = pd.DataFrame({"latent": range(1, LATENTS + 1)})
+    genes = pd.DataFrame({"gene": [f"GENE{k}" for k in range(12)]})
+    table = fits.merge(latents, how="cross").merge(genes, how="cross")
+    change = rng.normal(size=len(table))
+    table = table.assign(probability=np.abs(change).clip(max=1), log2_fold_change=change)
+    return table[list(COLUMNS["latent_genes"])]
+
+
+def _enrichment(chosen: pd.DataFrame) -> pd.DataFrame:
+    """One set that is enriched in latent 1, and one that is not in latent 2."""
+    fits = chosen[(chosen["method"] == "svae_plus") & chosen["setting"].notna()]
+    found = pd.DataFrame(
+        {
+            **{"latent": [1, 2], "gene_set": ["Interferon signalling", "Translation"], "genes": [9, 20]},
+            **{"score": [2.1, 0.8], "p": [0.001, 0.6], "p_adjusted": [0.002, 0.6]},
+            "leading": ["GENE1;GENE2", "GENE3"],
+        }
+    )
+    return fits.merge(found, how="cross")[list(COLUMNS["enrichment"])]
 
 
 def _described_settings(options: Mapping[str, Mapping[str, Mapping]]) -> pd.DataFrame:

@@ -61,6 +61,7 @@ SCREENS: Mapping[str, Any] = {
             "filters": {"mito": {"max": 0.19}},
             "max_cells": 30,
             "splits": ["stress"],
+            "gene_sets": "config/gene_sets.gmt",
         },
         "public": {**ENTRY, "source": "made", "top_genes": 25, "splits": ["strongest"]},
     },
@@ -77,4 +78,5 @@ SCREENS: Mapping[str, Any] = {
     "selection": {"rule": "udr"},
 }
 """Real files, one local and one downloaded; every kind of split that looks at data; restarts."""
+GENE_SETS = {"first": [f"gene{j}" for j in range(10)], "small": ["gene0", "gene1"]}
 PATHWAYS = {"stress": ["A", "C", "not in the screen"], "other": ["B"]}

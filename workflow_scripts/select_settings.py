@@ -1,6 +1,13 @@
-"""Choose a setting per method by every rule, and keep the targets of those that the main rule chose."""
+"""Choose a setting per method by every rule; keep targets and genes of latents of those of the main rule."""
 
-from svae.contracts.tables import METRICS_COLUMNS, TARGETS_COLUMNS, concatenate, read_status, read_tidy
+from svae.contracts.tables import (
+    LATENT_GENES_COLUMNS,
+    METRICS_COLUMNS,
+    TARGETS_COLUMNS,
+    concatenate,
+    read_status,
+    read_tidy,
+)
 from svae.evaluation.selection import select
 from svae.files import write_table
 from svae.workflow.logs import start
@@ -15,5 +22,6 @@ selected = select(
 write_table(selected, snakemake.output.selected)
 
 chosen = selected[selected["rule"] == snakemake.params.rule].drop(columns=["rule", "outcome"])
-targets = concatenate(snakemake.input.targets, TARGETS_COLUMNS)
-write_table(targets.merge(chosen)[list(TARGETS_COLUMNS)], snakemake.output.targets)
+for name, columns in (("targets", TARGETS_COLUMNS), ("latent_genes", LATENT_GENES_COLUMNS)):
+    table = concatenate(snakemake.input[name], columns)
+    write_table(table.merge(chosen)[list(columns)], snakemake.output[name])

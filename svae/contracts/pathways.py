@@ -1,4 +1,4 @@
-"""Pathways and other gene sets: a JSON file that says which perturbed genes belong together."""
+"""Pathways and other gene sets: a file that says which genes belong together."""
 
 import json
 from pathlib import Path
@@ -7,10 +7,32 @@ from svae.errors import BenchmarkError
 
 
 def read_pathways(path: str | Path) -> dict[str, list[str]]:
-    """Read pathway → perturbations from a JSON file, at its top or under the key ``pathways``."""
+    """Read pathway → genes from a JSON file, at its top or under the key ``pathways``, or from a GMT file.
+
+    A GMT file has one line per pathway: its name, a description and the genes, separated by tabs.
+
+    Raises
+    ------
+    BenchmarkError
+        If there is no such file, or it is of another kind.
+    """
     path = Path(path)
     if not path.is_file():
         raise BenchmarkError(f"{path}: no such file")
+    return _read_gmt(path) if path.suffix == ".gmt" else _read_json(path)
+
+
+def _read_gmt(path: Path) -> dict[str, list[str]]:
+    pathways = {}
+    for line in path.read_text(encoding="utf-8").splitlines():
+        name, *others = line.split("\t")
+        if not name or len(others) < 2:
+            raise BenchmarkError(f"{path}: a line has not name, description and genes, separated by tabs")
+        pathways[name] = [gene for gene in others[1:] if gene]
+    return pathways
+
+
+def _read_json(path: Path) -> dict[str, list[str]]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
@@ -18,5 +40,5 @@ def read_pathways(path: str | Path) -> dict[str, list[str]]:
     if isinstance(found, dict):
         found = found.get("pathways", found)
     if not isinstance(found, dict) or not all(isinstance(members, list) for members in found.values()):
-        raise BenchmarkError(f"{path}: not a mapping of pathway to a list of perturbations")
+        raise BenchmarkError(f"{path}: not a mapping of pathway to a list of genes")
     return found

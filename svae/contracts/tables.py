@@ -24,6 +24,11 @@ SETTINGS_COLUMNS = ("method", "setting", "parameter", "value")
 WARNINGS_COLUMNS = ("dataset", "split", "method", "warning", "detail", "n", "planned")
 HISTORY_COLUMNS = (*RUN_COLUMNS, "setting", "epoch", "train", "validation")
 TARGETS_COLUMNS = (*RUN_COLUMNS, "setting", "perturbation", "part", "latent", "probability", "shift", "true")
+LATENT_GENES_COLUMNS = (*RUN_COLUMNS, "setting", "latent", "gene", "probability", "log2_fold_change")
+ENRICHMENT_COLUMNS = (
+    *(*RUN_COLUMNS, "setting", "latent", "gene_set", "genes"),
+    *("score", "p", "p_adjusted", "leading"),
+)
 
 ENTRY_COLUMNS = ("dataset", "split", "metric", "method", "rule")
 """What a row of the leaderboard sums up the replicates of."""
@@ -48,7 +53,7 @@ LEADERBOARD_COLUMNS = (*ENTRY_COLUMNS, *SUMMARY_COLUMNS, *DIFFERENCE_COLUMNS)
 
 TEXT_COLUMNS = (
     *(*ENTRY_COLUMNS, "setting", "outcome", "status", "message", "device", "unit", "verdict"),
-    *("warnings", "warning", "detail"),
+    *("warnings", "warning", "detail", "gene", "gene_set", "leading"),
 )
 """Columns of names and sentences, which stay text where they look like numbers (the setting "10")."""
 

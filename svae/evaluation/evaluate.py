@@ -16,6 +16,7 @@ from svae.contracts.split import COLUMNS, cells_of, held_out_cells
 from svae.contracts.tables import with_columns, with_run
 from svae.errors import BenchmarkError, sentence
 from svae.evaluation.comparison import Comparison
+from svae.evaluation.latent_genes import tidy_latent_genes
 from svae.evaluation.matching import match_latents
 from svae.evaluation.metric import Metric
 from svae.evaluation.metrics import METRICS
@@ -45,6 +46,8 @@ class Evaluation(NamedTuple):
     targets
         ``perturbation``, ``part``, ``latent``, ``probability``, ``shift``, ``true``; latents in the order of
         the true ones they match, where there is a truth.
+    latent_genes
+        ``latent``, ``gene``, ``probability``, ``log2_fold_change``: which genes latents move; of real data.
     """
 
     metrics: pd.DataFrame
@@ -52,6 +55,7 @@ class Evaluation(NamedTuple):
     history: pd.DataFrame
     held_out: pd.DataFrame
     targets: pd.DataFrame
+    latent_genes: pd.DataFrame
 
 
 def read_fit(path: str | Path, split: pd.DataFrame, genes: pd.Index | None = None) -> Fit:
@@ -183,6 +187,7 @@ def evaluate_fit(
         values = metric_values(comparison, metrics)
         held_out = held_out_values(comparison, metrics)
         targets = tidy_targets(comparison)
+        latent_genes = tidy_latent_genes(fit if truth is None else Fit(fit.cells))
     except Exception as error:
         _log(error)
         failed = replace(fit.run, status="failed", message=sentence(error))
@@ -199,6 +204,7 @@ def evaluate_fit(
         history=no_history if fit.history is None else fit.history,
         held_out=held_out,
         targets=targets,
+        latent_genes=latent_genes,
     )
 
 

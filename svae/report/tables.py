@@ -7,8 +7,10 @@ from pathlib import Path
 import pandas as pd
 
 from svae.contracts.tables import (
+    ENRICHMENT_COLUMNS,
     HELD_OUT_COLUMNS,
     HISTORY_COLUMNS,
+    LATENT_GENES_COLUMNS,
     LEADERBOARD_COLUMNS,
     METRICS_COLUMNS,
     SELECTED_COLUMNS,
@@ -32,6 +34,8 @@ COLUMNS = {
     "datasets": ("dataset", "parameter", "value"),
     "history": HISTORY_COLUMNS,
     "targets": TARGETS_COLUMNS,
+    "latent_genes": LATENT_GENES_COLUMNS,
+    "enrichment": ENRICHMENT_COLUMNS,
     "warnings": WARNINGS_COLUMNS,
 }
 """The tables that a run writes, and their columns."""
@@ -43,7 +47,8 @@ class Tables:
 
     Attributes
     ----------
-    metrics, held_out, selected, status, leaderboard, settings, datasets, history, targets, warnings
+    metrics, held_out, selected, status, leaderboard, settings, datasets, history, targets, latent_genes,
+    enrichment, warnings
         The tables that the run wrote, with the columns of :data:`COLUMNS`.
     methods
         Label, colour and kind of each method (:func:`svae.report.methods_table.read_methods`).
@@ -64,6 +69,8 @@ class Tables:
     datasets: pd.DataFrame
     history: pd.DataFrame
     targets: pd.DataFrame
+    latent_genes: pd.DataFrame
+    enrichment: pd.DataFrame
     warnings: pd.DataFrame
     methods: pd.DataFrame
     registry: pd.DataFrame

@@ -1,7 +1,7 @@
 """Whether what a scope names exists: methods, datasets, splits, metrics, simulators, rules and files."""
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,10 +87,7 @@ def _check_pathways(scope: Scope, where: str) -> None:
             raise BenchmarkError(f"{place}: pathways: {error}") from None
         _among("pathway", [str(plan.held_out)], pathways, f"{place}: held_out")
     for path in scope.values_of("nearest_perturbations", "gene_sets"):
-        try:
-            read_pathways(path)
-        except BenchmarkError as error:
-            raise BenchmarkError(f"{where}: methods: nearest_perturbations: gene_sets: {error}") from None
+        _check_file(path, read_pathways, f"{where}: methods: nearest_perturbations: gene_sets")
 
 
 def _check_simulated(entry: SimulatedDataset, where: str) -> None:
@@ -120,11 +117,17 @@ def _check_varied(name: str, entry: VariedDataset, scope: Scope, where: str) -> 
 def _check_real(entry: RealDataset, repository: Repository, where: str) -> None:
     if entry.source is not None and entry.path is None:
         _among("source", [entry.source], repository.sources, f"{where}: source")
-    if entry.gene_lists is not None:
+    _check_file(entry.gene_lists, read_gene_lists, f"{where}: gene_lists")
+    _check_file(entry.gene_sets, read_pathways, f"{where}: gene_sets")
+
+
+def _check_file(path: str | None, read: Callable[[str], object], where: str) -> None:
+    """Refuse a file, if one is named, that cannot be read; `where` says by which key it is named."""
+    if path is not None:
         try:
-            read_gene_lists(entry.gene_lists)
+            read(path)
         except BenchmarkError as error:
-            raise BenchmarkError(f"{where}: gene_lists: {error}") from None
+            raise BenchmarkError(f"{where}: {error}") from None
 
 
 def _check_use(scope: Scope, where: str) -> None:

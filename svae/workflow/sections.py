@@ -75,6 +75,9 @@ class RealDataset(Preparation):
     """Row of `config/datasets.tsv` to download."""
     path: Text | None = None
     """Local h5ad file; nothing is downloaded then."""
+    gene_sets: Text | None = None
+    """File of gene sets (GMT, or JSON of name to genes), such as pathways; the report says which of them the
+    latents move. No method sees it."""
     splits: Texts | None = None
     """Splits of this dataset; all by default."""
     methods: Texts | None = None

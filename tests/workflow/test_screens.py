@@ -103,6 +103,16 @@ def test_likelihoods_are_told_for_each_held_out_perturbation(screens_run):
     assert len(means) > 0
 
 
+def test_the_genes_of_latents_are_told_and_the_gene_sets_among_them(screens_run):
+    genes = screens_run.table("latent_genes.tsv.gz", "screens")
+    assert set(genes["dataset"]) == {"local", "public"}
+    assert genes.groupby("dataset")["gene"].nunique().to_dict() == {"local": 30, "public": 25}
+    sets = screens_run.table("enrichment.tsv.gz", "screens")
+    assert set(sets["dataset"]) == {"local"}, "the other names no file of gene sets"
+    assert set(sets["gene_set"]) == {"first"}, "the other is too small"
+    assert sorted(sets["latent"]) == [1, 2, 3]
+
+
 def test_the_first_page_names_the_screens(screens_run):
     page = (screens_run.path / "results/screens/summary.rst").read_text(encoding="utf-8")
     assert "local (real, 240 cells, 30 genes, 7 perturbations)" in page

@@ -9,7 +9,7 @@ import matplotlib.figure
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import SubFigure
+from matplotlib.figure import FigureBase, SubFigure
 from matplotlib.ticker import MaxNLocator, NullLocator
 
 from svae.report.figures.style import GREY, SMALL
@@ -18,7 +18,7 @@ LATENTS_FITTED = "n_latent"
 """The option of a method that can be varied, too: the number of latents that it fits."""
 
 
-def divide(figure: matplotlib.figure.Figure, count: int, columns: int = 1) -> list[SubFigure]:
+def divide(figure: FigureBase, count: int, columns: int = 1) -> list[SubFigure]:
     """Divide a figure into `count` equal parts of so many columns, row by row."""
     parts = figure.subfigures(math.ceil(count / columns), columns, squeeze=False)
     return list(parts.flat)[:count]
