@@ -14,12 +14,14 @@ LOCK = ENVS.parent / "requirements.lock"
 ROOTS = {
     "analysis": [
         "anndata",
+        "fsspec",
         "gseapy",
+        "h5py",
         "jinja2",
         "matplotlib",
-        "pooch",
         "pydantic",
         "pyyaml",
+        "requests",
         "scanpy",
         "scikit-learn",
         "scikit-misc",
@@ -27,6 +29,7 @@ ROOTS = {
         "statsmodels",
         "tabulate",
         "tqdm",
+        "urllib3",
     ],
     "models": ["anndata", "scikit-learn", "scvi-tools", "torch"],
 }

@@ -12,7 +12,7 @@ from svae.files import read_table
 
 IMPORT = re.compile(r"^import time:\s+(?P<self>\d+) \|\s+\d+ \|\s+(?P<module>\S+)$", re.MULTILINE)
 TRAINING = {"torch", "scvi", "lightning", "scanpy", "numba"}
-OTHER_JOBS = {"snakemake", "pooch", "jinja2"}
+OTHER_JOBS = {"snakemake", "requests", "jinja2"}
 """Libraries that run jobs, download and fill templates: the walk does none of it."""
 
 
