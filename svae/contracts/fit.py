@@ -19,7 +19,8 @@ A fit is an h5ad file without ``X`` whose ``obs_names`` are the cells of the dat
 ``obs["reconstruction"]``       optional, nats; −E[log p(x | z)] under the posterior, held-out cells
 ``obs["effective_samples"]``    optional; effective sample size of the same-cells estimate, held-out cells
 ``uns["targets"]``              optional table, perturbation × latent, probability in [0, 1]
-``uns["shifts"]``               optional table, perturbation × latent, mean shift; as bounded as the latents
+``uns["shifts"]``               optional table, perturbation × latent, mean shift; as bounded as the latents.
+                                Those of held-out perturbations are adapted to their part ``adapt``
 ``uns["predictions"]``          optional; by basis, expected *profiles* of held-out perturbations,
                                 log1p(10,000 · share of the gene in all expected counts): finite, not below 0.
                                 The basis is what the method saw of the perturbation: ``zero_shot`` (nothing),

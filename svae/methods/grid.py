@@ -40,7 +40,8 @@ def fit_grid(
     """Train every setting at once, adapt each to the held-out perturbations, and score their cells.
 
     Latents, targets and shifts are those of the first stage, before the masks are fixed, as in
-    Lopez et al. (2023); likelihoods are those after the second. Weights, training, second stage and
+    Lopez et al. (2023); likelihoods, and shifts of held-out perturbations, which are adapted to their part
+    ``adapt``, are those after the second. Weights, training, second stage and
     likelihood have seeds of their own, which follow from the setting's by name.
 
     Parameters
@@ -166,6 +167,8 @@ class _Grid:
             else:
                 fit.scores = scores.reindex(self.dataset.obs_names)
                 fit.predictions, fit.generated = predictions, cells
+                if fit.shifts is not None:
+                    fit.shifts = pd.concat([fit.shifts, model.get_shifts().loc[sorted(model.adapted_)]])
 
 
 def build(model_class: type[PerturbationModel], adata: ad.AnnData, setting: Setting) -> PerturbationModel:

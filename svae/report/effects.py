@@ -43,6 +43,43 @@ def effects(targets: pd.DataFrame) -> pd.DataFrame:
     return table.where(has_target & (sizes > 0) & (sizes >= NEGLIGIBLE * longest), axis=0)
 
 
+def nearest_trained(targets: pd.DataFrame, number: int) -> pd.DataFrame:
+    """Find the trained perturbations that each held-out one is most like, according to one fit.
+
+    The measure is the cosine of the angle between the shift that was adapted to cells of the held-out
+    perturbation and the effect of the trained one.
+
+    Parameters
+    ----------
+    targets
+        Rows of the table of targets for one fit.
+    number
+        How many to find.
+
+    Returns
+    -------
+    One row per held-out perturbation and trained one, the nearest first: ``perturbation``, ``size`` of its
+    shift, ``other`` and ``similarity``. Empty if the fit tells no shifts of held-out perturbations.
+    """
+    is_held_out = (targets["part"] == "held_out") & targets["shift"].notna()
+    trained = targets[(targets["part"] == "trained") & (targets["perturbation"] != CONTROL)]
+    known = effects(trained).dropna()
+    shifts = targets[is_held_out].pivot(index="perturbation", columns="latent", values="shift")
+    sizes = pd.Series(np.linalg.norm(shifts, axis=1), shifts.index, name="size")
+    cosine = _unit(shifts[sizes > 0]) @ _unit(known.reindex(columns=shifts.columns)).T
+    pairs = cosine.rename_axis(columns="other").stack().rename("similarity").reset_index()
+    pairs = pairs.sort_values("similarity", ascending=False, kind="stable").join(sizes, on="perturbation")
+    nearest = pairs.groupby("perturbation", sort=False).head(number)
+    order = ["size", "perturbation", "similarity"]
+    nearest = nearest.sort_values(order, ascending=[False, True, False], ignore_index=True)
+    return nearest[["perturbation", "size", "other", "similarity"]]
+
+
+def _unit(table: pd.DataFrame) -> pd.DataFrame:
+    """Divide each row by its length."""
+    return table.div(np.linalg.norm(table, axis=1), axis=0)
+
+
 def effect_sizes(targets: pd.DataFrame) -> pd.Series:
     """Mean length of each perturbation's effect over the replicates of one method; 0 where there is none."""
     sizes = []
@@ -72,8 +109,7 @@ def similarity(targets: pd.DataFrame) -> pd.DataFrame:
     replicates = []
     for _, replicate in targets.groupby("replicate"):
         table = effects(replicate)
-        unit = table.div(np.linalg.norm(table, axis=1), axis=0)
-        cosine = (unit @ unit.T).rename_axis(index="perturbation", columns="other")
+        cosine = (_unit(table) @ _unit(table).T).rename_axis(index="perturbation", columns="other")
         replicates.append(cosine.stack(future_stack=True).rename("similarity").reset_index())
     pairs = pd.concat(replicates).groupby(["perturbation", "other"])["similarity"]
     table = pairs.agg(similarity="mean", n="count", together="size")

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from fake_tables import fake_tables
 
-from svae.report.effects import effect_sizes, similarity
+from svae.report.effects import effect_sizes, nearest_trained, similarity
 from svae.report.figures import draw
 
 
@@ -151,3 +151,28 @@ def test_names_do_not_overlap():
     tops = sorted(label.get_window_extent().y0 for label in ax.get_yticklabels())
     height = np.median(np.diff(tops)) * 72 / drawn.figure.dpi
     assert height > 0.9 * ax.get_yticklabels()[0].get_fontsize()
+
+
+def test_the_nearest_trained_perturbations_are_those_with_the_same_direction():
+    def rows(perturbation, part, probability, shifts):
+        return [
+            {"perturbation": perturbation, "part": part, "latent": j + 1, "probability": p, "shift": s}
+            for j, (p, s) in enumerate(zip(probability, shifts, strict=True))
+        ]
+
+    targets = pd.DataFrame(
+        [
+            *rows("control", "trained", (0, 0), (0, 0)),
+            *rows("same", "trained", (1, 0.1), (2, 0)),
+            *rows("opposite", "trained", (1, 0.1), (-3, 0)),
+            *rows("other", "trained", (0.1, 1), (0, 1)),
+            *rows("idle", "trained", (0.1, 0.1), (4, 0)),
+            *rows("new", "held_out", (np.nan, np.nan), (3, 4)),
+            *rows("short", "held_out", (np.nan, np.nan), (0, -0.5)),
+        ]
+    )
+    found = nearest_trained(targets, 2)
+    assert list(found["perturbation"]) == ["new", "new", "short", "short"], "long shifts first"
+    assert list(found["other"][:2]) == ["other", "same"], "what has no target has no direction"
+    np.testing.assert_allclose(found["similarity"][:2], [0.8, 0.6])
+    np.testing.assert_allclose(found["size"], [5, 5, 0.5, 0.5])
