@@ -22,10 +22,12 @@ localrules:
     download,
     describe,
     collect,
+    completeness,
     select_settings,
     rank,
     summary,
     leaderboard,
+    manifest,
     verdict,
 
 

@@ -36,6 +36,8 @@ RESPONSE = f"{RESULTS}/responses/{JOB}.h5ad"
 FIT = f"{RESULTS}/fits/{JOB}/{{method}}/{{setting}}.h5ad"
 METRICS = f"{RESULTS}/metrics/{JOB}/{{method}}"
 SUMMARY = f"{RESULTS}/summary.rst"
+COMPLETENESS = f"{RESULTS}/completeness.tsv"
+MANIFEST = f"{RESULTS}/manifest.json"
 VERDICT = f"{RESULTS}/complete.txt"
 TABLES = {
     "metrics": f"{RESULTS}/metrics.tsv.gz",
@@ -64,7 +66,7 @@ PROVENANCE = {
 }
 FIGURES = sorted(
     set(glob_wildcards(f"{workflow.basedir}/reports/captions/{{figure}}.rst").figure)
-    - {"leaderboard", "status", "warnings"}
+    - {"completeness", "leaderboard", "manifest", "status", "warnings"}
 )
 
 
@@ -150,7 +152,7 @@ def settings_of(method, shared_options=None):
 
 
 def plain_text(text):
-    """A param that is no path: the linter takes `svae` for one, because paths begin with it."""
+    """A param that is taken as it is: no wildcard is filled in, and the linter takes no name for a path."""
 
     def param(wildcards):
         return text
@@ -318,6 +320,11 @@ def evaluations(suffix):
 def title_of(figure):
     """Name of a figure as a reader sees it."""
     return figure.replace("_", " ").capitalize()
+
+
+def all_datasets(wildcards):
+    """All replicates of all datasets."""
+    return expand(DATASET, dataset=scope.datasets, replicate=range(scope.replicates))
 
 
 def first_replicates():

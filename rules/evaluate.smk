@@ -88,6 +88,27 @@ rule collect:
         "../workflow_scripts/collect.py"
 
 
+rule completeness:
+    input:
+        status=TABLES["status"],
+        code=code("completeness"),
+    output:
+        report(
+            COMPLETENESS,
+            caption="../reports/captions/completeness.rst",
+            category="Tables",
+            labels={"table": "Completeness"},
+        ),
+    log:
+        f"{LOGS}/completeness.log",
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        log_of_a_job=plain_text(log_of("{method}")),
+    script:
+        "../workflow_scripts/completeness.py"
+
+
 rule select_settings:
     input:
         metrics=TABLES["metrics"],

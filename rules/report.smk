@@ -39,12 +39,40 @@ rule leaderboard:
         "../workflow_scripts/leaderboard.py"
 
 
+rule manifest:
+    input:
+        status=TABLES["status"],
+        datasets=all_datasets,
+        lock=here("requirements.lock"),
+        code=code("manifest"),
+    output:
+        manifest=MANIFEST,
+        page=report(
+            f"{RESULTS}/manifest.html",
+            caption="../reports/captions/manifest.rst",
+            category="Tables",
+            labels={"table": "Provenance"},
+        ),
+    log:
+        f"{LOGS}/manifest.log",
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        config=config,
+        view=VIEW,
+        root=here("."),
+    script:
+        "../workflow_scripts/manifest.py"
+
+
 # Last of all: fails if any run failed, once everything that can be shown is there to be shown.
 rule verdict:
     input:
         status=TABLES["status"],
         summary=SUMMARY,
+        completeness=COMPLETENESS,
         leaderboard=f"{RESULTS}/leaderboard.html",
+        manifest=MANIFEST,
         figures=expand(f"{RESULTS}/figures/{{figure}}.svg", figure=FIGURES),
         code=code("verdict"),
     output:

@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -42,6 +42,18 @@ def read_anndata(path: str | Path) -> ad.AnnData:
         return ad.read_h5ad(path)
     except Exception as error:
         raise BenchmarkError(f"{path}: not a readable h5ad file ({sentence(error)})") from error
+
+
+def read_element(path: str | Path, key: str) -> Any:
+    """Read one element of an h5ad file, such as ``uns/run``, and nothing else of it."""
+    import h5py
+    from anndata.io import read_elem
+
+    try:
+        with h5py.File(path) as file:
+            return read_elem(file[key])
+    except Exception as error:
+        raise BenchmarkError(f"{path}: {key} cannot be read ({sentence(error)})") from error
 
 
 def refuse_no_file(path: str | Path) -> None:

@@ -19,7 +19,17 @@ from svae.files import read_table
 from svae.models import FAMILY
 
 ROOT = Path(__file__).resolve().parents[1]
-PARTS = ("Snakefile", "config", "envs", "reports", "rules", "slurm", "svae", "workflow_scripts")
+PARTS = (
+    "Snakefile",
+    "config",
+    "envs",
+    "reports",
+    "requirements.lock",
+    "rules",
+    "slurm",
+    "svae",
+    "workflow_scripts",
+)
 MADE = shutil.ignore_patterns("__pycache__", "*.html", "*.zip")
 
 GRIDS: Mapping[str, Any] = {

@@ -13,8 +13,8 @@ if len(bad):
     first = bad.iloc[0]
     raise BenchmarkError(
         f"{snakemake.input.status}: {len(bad)} of {len(status)} fits did not end well ({methods}); "
-        f"the first is one of {first['method']}: {first['message']}; that table holds all messages, "
-        "the report shows the other fits, and `make retry` tries these again"
+        f"the first is one of {first['method']}: {first['message']}; {snakemake.input.completeness} has "
+        "the reason and the log of each loss, the report shows the others, and `make retry` tries these again"
     )
 with replacing(snakemake.output[0]) as path:
     path.write_text(f"all {len(status)} fits ended well\n", encoding="utf-8")

@@ -70,8 +70,8 @@ from svae.contracts.fit_parts import (
 from svae.contracts.generated import GeneratedCells, checked_generated
 from svae.contracts.run import Run, checked_run
 from svae.contracts.setting import Setting
-from svae.errors import BenchmarkError, one_line, sentence
-from svae.files import read_anndata, write_anndata
+from svae.errors import BenchmarkError, one_line
+from svae.files import read_anndata, read_element, write_anndata
 from svae.words import Basis, Status
 
 Part = TypeVar("Part")
@@ -165,15 +165,7 @@ def _by_perturbation(tables: Any) -> Any:
 
 def read_run(path: str | Path) -> Run:
     """Read how the fit at `path` came to be, and nothing else of it."""
-    import h5py
-    from anndata.io import read_elem
-
-    try:
-        with h5py.File(path) as file:
-            stored = read_elem(file["uns/run"])
-    except Exception as error:
-        raise BenchmarkError(f"{path}: not a readable fit file ({sentence(error)})") from error
-    return checked_run(stored, f'{path}: uns["run"]')
+    return checked_run(read_element(path, "uns/run"), f'{path}: uns["run"]')
 
 
 def validate(fit: Fit, path: str | Path, cells: pd.Index | None = None, genes: pd.Index | None = None) -> Fit:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from svae.contracts import fit as fit_file
+from svae.contracts import made
 from svae.contracts.fit import Fit
 from svae.contracts.split import COLUMNS, cells_of, held_out_cells
 from svae.contracts.tables import with_columns, with_run
@@ -59,7 +60,7 @@ class Evaluation(NamedTuple):
 
 
 def read_fit(path: str | Path, split: pd.DataFrame, genes: pd.Index | None = None) -> Fit:
-    """Read a fit; one that breaks the contract counts as failed, with the reason.
+    """Read a fit; one that breaks the contract, or was damaged, counts as failed, with the reason.
 
     Parameters
     ----------
@@ -72,6 +73,7 @@ def read_fit(path: str | Path, split: pd.DataFrame, genes: pd.Index | None = Non
     """
     cells = pd.Index(split["cell"].astype(str))
     try:
+        made.refuse_changed(path)
         return fit_file.read(path, cells, genes)
     except Exception as error:
         _log(error)

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from svae.contracts import fit as fits
+from svae.contracts import made
 from svae.contracts.fit import Fit
 from svae.contracts.run import library_versions
 from svae.contracts.setting import Setting
@@ -126,10 +127,14 @@ def _reuse(order: Order, path: Path | None, cells: pd.Index) -> bool:
     if path is None:
         return False
     try:
+        made.refuse_changed(path)
         fit = fits.read(path, cells)
-    except BenchmarkError:
+    except BenchmarkError as error:
+        logger.warning("%s: made again: %s", order.setting.name, error)
         return False
     logger.info("%s: reused, nothing that its numbers follow from has changed", order.setting.name)
     if path != Path(order.path):
         fits.write(replace(fit, run=replace(fit.run, setting=order.setting.name)), order.path)
+    [making] = made.makings_of([path])
+    made.write_down([order.path], making)
     return True

@@ -7,6 +7,7 @@ there is none. Python scripts use :func:`guarded`, commands of any language `wor
 
 import logging
 import os
+import resource
 import shutil
 import signal
 import sys
@@ -15,14 +16,18 @@ import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from svae.contracts import fit as fits
+from svae.contracts import made
+from svae.contracts.run import library_versions
 from svae.errors import BenchmarkError, sentence
 from svae.words import Status
+from svae.workflow.machine import this_machine
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +44,8 @@ def guarded(
     fingerprints: Sequence[str] = (),
 ) -> list[Status]:
     """Run `work` in a child process, and leave a valid fit at each of `outputs`.
+
+    Beside the fits is written down how they were made (:mod:`svae.contracts.made`).
 
     Parameters
     ----------
@@ -60,13 +67,29 @@ def guarded(
     """
     for path in outputs:
         _remove(Path(path))
+    made.forget(outputs)
+    started = _now()
     ending = _run(work, timeout_minutes)
     ending.seconds /= max(1, len(outputs))
     marks = fingerprints or [""] * len(outputs)
-    return [
+    statuses = [
         _settle(path, setting, cells, ending, mark)
         for path, setting, mark in zip(outputs, settings, marks, strict=True)
     ]
+    making = made.Making(
+        **this_machine(),
+        versions="; ".join(f"{library} {version}" for library, version in library_versions().items()),
+        started=started,
+        ended=_now(),
+        cpu_seconds=f"{ending.cpu_seconds / max(1, len(outputs)):.3f}",
+    )
+    made.write_down(outputs, making)
+    return statuses
+
+
+def _now() -> str:
+    """Return the time in UTC, to the second."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 @dataclass
@@ -77,6 +100,7 @@ class _Ending:
     message: str
     seconds: float
     peak_memory_mb: float
+    cpu_seconds: float
     timeout_minutes: float = float("nan")
 
 
@@ -97,12 +121,12 @@ def _run(work: Callable[[], None], timeout_minutes: float | None) -> _Ending:
             os._exit(exit_code)
     os.close(writing)
     try:
-        code, peak_memory_mb = _wait(child, timeout_minutes)
+        code, usage = _wait(child, timeout_minutes)
     finally:  # also if interrupted: nothing may be left running, which would hold the pipe open, too
         with suppress(ProcessLookupError):
             os.killpg(child, signal.SIGKILL)
     message = _last_words(reading)
-    cost = time.monotonic() - start, peak_memory_mb
+    cost = time.monotonic() - start, usage.ru_maxrss / 1024, usage.ru_utime + usage.ru_stime
     if timeout_minutes is not None and code is None:
         return _Ending("timeout", f"ended after {timeout_minutes:g} minutes", *cost, timeout_minutes)
     if code == 0:
@@ -136,18 +160,18 @@ def _last_words(reading: int) -> str:
         return (pipe.read() or b"").decode()
 
 
-def _wait(child: int, timeout_minutes: float | None) -> tuple[int | None, float]:
-    """Exit code of the child (negative: its signal; None: out of time), and its peak memory in MB."""
+def _wait(child: int, timeout_minutes: float | None) -> tuple[int | None, resource.struct_rusage]:
+    """Exit code of the child (negative: its signal; None: out of time), and what it used."""
     deadline = float("inf") if timeout_minutes is None else time.monotonic() + 60 * timeout_minutes
     pause = 0.01
     while True:
         pid, status, usage = os.wait4(child, os.WNOHANG)
         if pid:
-            return os.waitstatus_to_exitcode(status), usage.ru_maxrss / 1024
+            return os.waitstatus_to_exitcode(status), usage
         if time.monotonic() > deadline:
             os.killpg(child, signal.SIGKILL)
             _, _, usage = os.wait4(child, 0)
-            return None, usage.ru_maxrss / 1024
+            return None, usage
         time.sleep(pause)
         pause = min(1.0, 2 * pause)
 

@@ -14,6 +14,7 @@ from checkout import METHODS, TINY, Checkout, once
 from snakemake.iocontainers import Params
 
 from svae.contracts import fit as fits
+from svae.contracts import made
 from svae.errors import BenchmarkError
 from svae.workflow.command import run_command
 from svae.workflow.fitting import make_fits
@@ -37,7 +38,8 @@ def run(work, owed, timeout_minutes=None):
     told = guarded(work, owed, SETTINGS, CELLS, timeout_minutes)
     ended = [fits.read(path, CELLS).run for path in owed]
     assert told == [run.status for run in ended]
-    assert [path.name for path in sorted(owed[0].parent.iterdir())] == [path.name for path in owed]
+    left = {path.name for path in owed[0].parent.iterdir()}
+    assert left == {made.TABLE, *(path.name for path in owed)}
     return ended
 
 
@@ -354,6 +356,20 @@ def test_statuses_say_what_happened(broken_run):
     assert set(status.loc[list(GOOD), "status"]) == {"ok"}
     assert status.loc[list(COMMANDS), "message"].str.len().min() > 0
     assert status.loc["raises", "message"] == "the command 'python' ended with exit code 1: RuntimeError"
+
+
+@workflow
+def test_what_is_lost_comes_first_with_its_reason_and_its_log(broken_run):
+    table = broken_run.table("completeness.tsv")
+    lost = table.head(len(COMMANDS)).set_index("method")
+    assert {method: lost.loc[method, "status"] for method in lost.index} == {
+        method: ended for method, (_, ended) in COMMANDS.items()
+    }
+    assert (lost["fits"] == lost["planned"]).all()
+    for method, log in lost["log"].items():
+        assert log == f"results/tiny/logs/fits/simulated/random/rep0/{method}.log"
+        assert (broken_run.path / log).is_file()
+    assert set(table["method"][len(COMMANDS) :]) == set(GOOD)
 
 
 @workflow

@@ -228,7 +228,7 @@ def test_tables_are_read_by_name(tmp_path):
 
 def test_every_figure_has_a_caption():
     captions = {path.stem for path in CAPTIONS.glob("*.rst")}
-    assert captions == {*FIGURES, "leaderboard", "status", "warnings"}
+    assert captions == {*FIGURES, "completeness", "leaderboard", "manifest", "status", "warnings"}
 
 
 def test_tables_have_the_columns_of_a_run():

@@ -1,5 +1,6 @@
 """Which fits of an earlier run are kept, and which are made again."""
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import get_args
@@ -11,6 +12,7 @@ import yaml
 from checkout import ROOT, TINY
 
 from svae.contracts import fit as fits
+from svae.contracts import made
 from svae.contracts.fit import Fit, Run
 from svae.contracts.setting import Setting
 from svae.contracts.tables import STATUS_COLUMNS
@@ -98,6 +100,27 @@ def test_setting_that_gets_another_name_keeps_its_fit(job):
     job.output[0] = job.output[0].replace("p.h5ad", "p.r0.h5ad")
     assert settings_fitted(job) == ""
     assert fits.read(job.output[0], CELLS).run.setting == "p.r0"
+
+
+def test_fit_that_was_changed_after_it_was_made_is_made_again(job):
+    settings_fitted(job)
+    fit = fits.read(job.output[0], CELLS)
+    fits.write(replace(fit, latents=fit.latents + 1), job.output[0])
+    assert fits.read(job.output[0]).run.fingerprint, "it looks like the one that was made"
+    assert settings_fitted(job) == "p"
+    made.refuse_changed(job.output[0])
+
+
+def test_fits_that_are_kept_are_still_known(job):
+    settings_fitted(job)
+    before = made.makings_of(job.output)
+    assert all(making.host for making in before)
+    job.params["settings"][0]["name"] = "p.r0"
+    job.output[0] = job.output[0].replace("p.h5ad", "p.r0.h5ad")
+    assert settings_fitted(job) == ""
+    assert made.makings_of(job.output) == before
+    for path in job.output:
+        made.refuse_changed(path)
 
 
 @pytest.mark.parametrize("damage", [b"", b"not HDF5", None])

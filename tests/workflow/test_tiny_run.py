@@ -22,7 +22,11 @@ ANCHORS = {"oracle", "random", "technical_duplicate", "interpolated_duplicate"}
 NOT_APPLICABLE = {"additive"}
 """Methods that find nothing to work on here: there are no combinations."""
 FIGURES = sorted(path.stem for path in (ROOT / "reports" / "captions").glob("*.rst"))
-FIGURES = [figure for figure in FIGURES if figure not in ("leaderboard", "status", "warnings")]
+FIGURES = [
+    figure
+    for figure in FIGURES
+    if figure not in ("completeness", "leaderboard", "manifest", "status", "warnings")
+]
 
 
 @pytest.fixture(scope="module")
