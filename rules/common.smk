@@ -49,6 +49,7 @@ TABLES = {
     "targets": f"{RESULTS}/targets.tsv.gz",
     "latent_genes": f"{RESULTS}/latent_genes.tsv.gz",
     "enrichment": f"{RESULTS}/enrichment.tsv.gz",
+    "embedding": f"{RESULTS}/embedding.tsv.gz",
     "warnings": f"{RESULTS}/warnings.tsv",
     "settings": f"{RESULTS}/settings.tsv",
     "datasets": f"{RESULTS}/datasets.tsv",
@@ -330,3 +331,12 @@ def all_datasets(wildcards):
 def first_replicates():
     """One file per dataset, to describe it."""
     return [DATASET.format(dataset=dataset, replicate=0) for dataset in scope.datasets]
+
+
+def first_jobs_of_reference():
+    """The first job of the reference method on each real dataset."""
+    jobs = {}
+    for job in scope.jobs:
+        if job.dataset in scope.real and job.method == scope.reference:
+            jobs.setdefault(job.dataset, job)
+    return list(jobs.values())

@@ -153,6 +153,35 @@ rule enrich:
         "../workflow_scripts/enrich.py"
 
 
+rule embed:
+    input:
+        selected=TABLES["selected"],
+        datasets=[DATASET.format(**job._asdict()) for job in first_jobs_of_reference()],
+        splits=[SPLIT.format(**job._asdict()) for job in first_jobs_of_reference()],
+        fits=[
+            FIT.format(**job._asdict(), setting=setting)
+            for job in first_jobs_of_reference()
+            for setting in names_of(scope.reference)
+        ],
+        code=code("embed"),
+    output:
+        TABLES["embedding"],
+    log:
+        f"{LOGS}/embed.log",
+    conda:
+        "../envs/analysis.yaml"
+    resources:
+        mem_mb=8000,
+        runtime=60,
+    params:
+        rule=scope.selection.rule,
+        seed=scope.seed,
+        jobs=[job._asdict() for job in first_jobs_of_reference()],
+        settings=names_of(scope.reference),
+    script:
+        "../workflow_scripts/embed.py"
+
+
 rule warn:
     input:
         metrics=TABLES["metrics"],

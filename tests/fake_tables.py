@@ -107,6 +107,7 @@ def fake_tables(
         targets=tables["targets"].merge(chosen) if len(tables["targets"]) else _empty("targets"),
         latent_genes=_latent_genes(chosen, rng),
         enrichment=_enrichment(chosen),
+        embedding=_embedding(chosen, perturbations, rng),
         selected=selected,
         leaderboard=leaderboard(tables["metrics"], selected, known, "svae_plus"),
         settings=described,
@@ -234,6 +235,23 @@ def _enrichment(chosen: pd.DataFrame) -> pd.DataFrame:
         }
     )
     return fits.merge(found, how="cross")[list(COLUMNS["enrichment"])]
+
+
+def _embedding(chosen: pd.DataFrame, perturbations: int, rng: np.random.Generator) -> pd.DataFrame:
+    """A map of 300 cells of the first fit of sVAE+ on each dataset."""
+    fits = chosen[(chosen["method"] == "svae_plus") & (chosen["replicate"] == 0) & chosen["setting"].notna()]
+    names = ["control", *(f"GENE{k}" for k in range(perturbations))]
+    cells = pd.DataFrame(
+        {
+            "cell": [f"cell{i}" for i in range(300)],
+            "perturbation": rng.choice(names, 300),
+            "part": "train",
+            "batch": rng.choice(["lane 1", "lane 2"], 300),
+            **{"x": rng.normal(size=300), "y": rng.normal(size=300)},
+            "batches_nearby": rng.uniform(1, 2, 300),
+        }
+    )
+    return fits.merge(cells, how="cross")[list(COLUMNS["embedding"])]
 
 
 def _described_settings(options: Mapping[str, Mapping[str, Mapping]]) -> pd.DataFrame:

@@ -29,6 +29,10 @@ ENRICHMENT_COLUMNS = (
     *(*RUN_COLUMNS, "setting", "latent", "gene_set", "genes"),
     *("score", "p", "p_adjusted", "leading"),
 )
+EMBEDDING_COLUMNS = (
+    *(*RUN_COLUMNS, "setting", "cell", "perturbation", "part"),
+    *("batch", "x", "y", "batches_nearby"),
+)
 
 ENTRY_COLUMNS = ("dataset", "split", "metric", "method", "rule")
 """What a row of the leaderboard sums up the replicates of."""
@@ -53,7 +57,7 @@ LEADERBOARD_COLUMNS = (*ENTRY_COLUMNS, *SUMMARY_COLUMNS, *DIFFERENCE_COLUMNS)
 
 TEXT_COLUMNS = (
     *(*ENTRY_COLUMNS, "setting", "outcome", "status", "message", "device", "unit", "verdict"),
-    *("warnings", "warning", "detail", "gene", "gene_set", "leading"),
+    *("warnings", "warning", "detail", "gene", "gene_set", "leading", "batch", "cell"),
 )
 """Columns of names and sentences, which stay text where they look like numbers (the setting "10")."""
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from svae.contracts.tables import (
+    EMBEDDING_COLUMNS,
     ENRICHMENT_COLUMNS,
     HELD_OUT_COLUMNS,
     HISTORY_COLUMNS,
@@ -36,6 +37,7 @@ COLUMNS = {
     "targets": TARGETS_COLUMNS,
     "latent_genes": LATENT_GENES_COLUMNS,
     "enrichment": ENRICHMENT_COLUMNS,
+    "embedding": EMBEDDING_COLUMNS,
     "warnings": WARNINGS_COLUMNS,
 }
 """The tables that a run writes, and their columns."""
@@ -48,7 +50,7 @@ class Tables:
     Attributes
     ----------
     metrics, held_out, selected, status, leaderboard, settings, datasets, history, targets, latent_genes,
-    enrichment, warnings
+    enrichment, embedding, warnings
         The tables that the run wrote, with the columns of :data:`COLUMNS`.
     methods
         Label, colour and kind of each method (:func:`svae.report.methods_table.read_methods`).
@@ -71,6 +73,7 @@ class Tables:
     targets: pd.DataFrame
     latent_genes: pd.DataFrame
     enrichment: pd.DataFrame
+    embedding: pd.DataFrame
     warnings: pd.DataFrame
     methods: pd.DataFrame
     registry: pd.DataFrame

@@ -113,6 +113,16 @@ def test_the_genes_of_latents_are_told_and_the_gene_sets_among_them(screens_run)
     assert sorted(sets["latent"]) == [1, 2, 3]
 
 
+def test_cells_are_on_a_map(screens_run):
+    """It is that of the first fit on each dataset, with the setting that the rule chose."""
+    cells = screens_run.table("embedding.tsv.gz", "screens")
+    selected = screens_run.table("selected.tsv", "screens").query("rule == 'udr' and method == 'svae_plus'")
+    assert cells.groupby("dataset")["cell"].nunique().to_dict() == {"local": 240, "public": 340}
+    assert set(cells["batch"]) == {"L1", "L2"}
+    keys = ["dataset", "split", "replicate", "method", "setting"]
+    assert len(cells[keys].drop_duplicates().merge(selected)) == 2
+
+
 def test_the_first_page_names_the_screens(screens_run):
     page = (screens_run.path / "results/screens/summary.rst").read_text(encoding="utf-8")
     assert "local (real, 240 cells, 30 genes, 7 perturbations)" in page
