@@ -13,7 +13,7 @@ RUN_COLUMNS = Job._fields
 
 
 METRICS_COLUMNS = (*RUN_COLUMNS, "setting", "metric", "value")
-HELD_OUT_COLUMNS = (*RUN_COLUMNS, "setting", "metric", "perturbation", "value")
+HELD_OUT_COLUMNS = (*RUN_COLUMNS, "setting", "metric", "perturbation", "effect", "value")
 SELECTED_COLUMNS = (*RUN_COLUMNS, "rule", "setting", "outcome")
 STATUS_COLUMNS = (
     *(*RUN_COLUMNS, "setting", "status", "message", "seconds", "peak_memory_mb", "device", "seed"),
@@ -53,7 +53,18 @@ DIFFERENCE_COLUMNS = (
 """What it says of the difference to the reference method, over so many pairs of a unit: a replicate, or on
 real data a held-out perturbation."""
 
-LEADERBOARD_COLUMNS = (*ENTRY_COLUMNS, *SUMMARY_COLUMNS, *DIFFERENCE_COLUMNS)
+WEIGHTED_COLUMNS = (
+    "weighted_difference",
+    "weighted_low",
+    "weighted_high",
+    "weighted_pairs",
+    "weighted_p",
+    "weighted_p_adjusted",
+)
+"""The same difference weighted by the effect sizes of held-out perturbations, and of how many pairs of equal
+weight it is worth."""
+
+LEADERBOARD_COLUMNS = (*ENTRY_COLUMNS, *SUMMARY_COLUMNS, *DIFFERENCE_COLUMNS, *WEIGHTED_COLUMNS)
 
 TEXT_COLUMNS = (
     *(*ENTRY_COLUMNS, "setting", "outcome", "status", "message", "device", "unit", "verdict"),

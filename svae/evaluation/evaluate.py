@@ -42,8 +42,8 @@ class Evaluation(NamedTuple):
     history
         ``epoch``, ``train``, ``validation``; empty if the method has no learning curve.
     held_out
-        ``metric``, ``perturbation``, ``value``: likelihoods and predictions of each held-out perturbation, of
-        real data only.
+        ``metric``, ``perturbation``, ``effect``, ``value``: likelihoods and predictions of each held-out
+        perturbation, and the size of its effect, of real data only.
     targets
         ``perturbation``, ``part``, ``latent``, ``probability``, ``shift``, ``true``; latents in the order of
         the true ones they match, where there is a truth.
@@ -144,8 +144,9 @@ def held_out_values(comparison: Comparison, metrics: Iterable[Metric]) -> pd.Dat
 
     Returns
     -------
-    ``metric``, ``perturbation``, ``value``; perturbations that do not count are left out: those with too few
-    cells, and those on which a metric is undefined.
+    ``metric``, ``perturbation``, ``effect`` (:attr:`svae.evaluation.response.Response.effects`; NaN where it
+    is not known), ``value``; perturbations that do not count are left out: those with too few cells, and
+    those on which a metric is undefined.
     """
     rows = []
     if comparison.truth is None:
@@ -157,8 +158,12 @@ def held_out_values(comparison: Comparison, metrics: Iterable[Metric]) -> pd.Dat
             if metric.of_each is not None and metric.is_applicable(comparison.available):
                 values = metric.of_each(comparison).rename_axis("perturbation").rename("value").reset_index()
                 rows.append(values.assign(metric=metric.name))
-    columns = ["metric", "perturbation", "value"]
-    return pd.concat(rows)[columns].dropna() if rows else pd.DataFrame(columns=columns)
+    columns = ["metric", "perturbation", "effect", "value"]
+    if not rows:
+        return pd.DataFrame(columns=columns)
+    effects = {} if comparison.response is None else comparison.response.effects.to_dict()
+    table = pd.concat(rows).dropna(subset=["value"])
+    return table.assign(effect=table["perturbation"].map(effects).astype(float))[columns]
 
 
 def _value(metric: Metric, comparison: Comparison) -> float:

@@ -5,7 +5,7 @@ from collections.abc import Collection
 import numpy as np
 import pandas as pd
 
-from svae.contracts.tables import LEADERBOARD_COLUMNS, RUN_COLUMNS
+from svae.contracts.tables import LEADERBOARD_COLUMNS, RUN_COLUMNS, WEIGHTED_COLUMNS
 from svae.errors import unknown
 from svae.evaluation.metrics import METRICS, within_range
 from svae.evaluation.selection import RULES
@@ -43,15 +43,17 @@ def leaderboard(
 
     Returns
     -------
-    One row per dataset, split, metric, method and rule: ``mean`` with its 95 % interval ``low`` to ``high``,
-    over ``n`` of ``planned`` replicates, in ``fallbacks`` of which the rule made no choice and the fixed
-    setting was taken, while ``failed`` of them ended without a fit; ``rank`` (1 is best, equals share the
-    better rank; NaN for anchors, for rules that see the truth, and where there is no value).
+    One row per dataset, split, metric, method and rule: ``mean`` with its 95 % interval ``low`` to ``high``
+    over the units that :func:`by_unit` finds, from ``n`` of ``planned`` replicates, in ``fallbacks`` of which
+    the rule made no choice and the fixed setting was taken, while ``failed`` of them ended without a fit;
+    ``rank`` (1 is best, equals share the better rank; NaN for anchors, for rules that see the truth, and
+    where there is no value).
 
     Beside it the ``difference`` to the reference with its interval ``difference_low`` to ``difference_high``,
     over so many ``pairs`` of the ``unit`` that :func:`by_unit` finds; ``p``, ``p_adjusted``, and the
     ``verdict`` of :func:`svae.evaluation.statistics.verdict`. They are NaN for the reference itself and for
-    anchors.
+    anchors. The columns ``weighted_…`` say the same with held-out perturbations weighted by their effect
+    sizes; they are NaN where these are not known, as in simulations.
 
     Raises
     ------
@@ -63,8 +65,8 @@ def leaderboard(
         raise unknown("method", reference, known, "leaderboard: reference")
     anchors = set(methods.index[methods["anchor"]])
     families = [
-        _summary(rows)
-        .assign(rank=_ranks(rows, anchors))
+        _summary(rows, by_unit(rows, held_out))
+        .pipe(_with_ranks, anchors)
         .join(_differences(_competing(rows, anchors), held_out, reference))
         for _, rows in _chosen_values(metrics, selected).groupby(FAMILY_COLUMNS, sort=False)
     ]
@@ -84,19 +86,22 @@ def _chosen_values(metrics: pd.DataFrame, selected: pd.DataFrame) -> pd.DataFram
     return planned.merge(metrics[[*keys, "value"]], on=keys, how="left", validate="many_to_one")
 
 
-def _summary(rows: pd.DataFrame) -> pd.DataFrame:
-    """Mean, interval and counts of the methods of one family, indexed by method in the order of the run."""
+def _summary(rows: pd.DataFrame, values: pd.DataFrame) -> pd.DataFrame:
+    """Mean, interval and counts of the methods of one family, indexed by method in the order of the run.
+
+    `rows` has one row per run; `values` are unit × method.
+    """
     family = rows[FAMILY_COLUMNS].iloc[0]
+    once = values.groupby(level=0).mean()
     summaries = {}
     for method, of_method in rows.groupby("method", sort=False):
-        values = of_method["value"].astype(float)
-        low, high = t_interval(values)
+        low, high = t_interval(once[method])
         summaries[method] = {
             **family,
-            "mean": values.mean(),
+            "mean": once[method].mean(),
             "low": low,
             "high": high,
-            "n": values.count(),
+            "n": of_method["value"].count(),
             "planned": len(of_method),
             "fallbacks": (of_method["outcome"] == "fallback").sum(),
             "failed": (of_method["outcome"] == "failed").sum(),
@@ -112,7 +117,31 @@ def _differences(rows: pd.DataFrame, held_out: pd.DataFrame | None, reference: s
     table["verdict"] = [
         verdict(row.low, row.high, margin, row.p_adjusted) if row.n else np.nan for row in table.itertuples()
     ]
-    return table.rename(columns={"low": "difference_low", "high": "difference_high", "n": "pairs"})
+    table = table.rename(columns={"low": "difference_low", "high": "difference_high", "n": "pairs"})
+    return table.join(weighted_differences(values, reference, effects_by_unit(rows, held_out)))
+
+
+def weighted_differences(values: pd.DataFrame, reference: str, effects: pd.Series | None) -> pd.DataFrame:
+    """Compare methods with the units weighted by their effect sizes.
+
+    Parameters
+    ----------
+    values
+        Unit × method, as :func:`by_unit` gives them.
+    reference
+        The method that the others are compared with.
+    effects
+        Effect size of each unit, as :func:`effects_by_unit` gives them.
+
+    Returns
+    -------
+    Indexed by the other methods, the columns :data:`svae.contracts.tables.WEIGHTED_COLUMNS`; NaN if no
+    effect size is known.
+    """
+    if effects is None:
+        return pd.DataFrame(np.nan, values.columns.drop(reference, errors="ignore"), list(WEIGHTED_COLUMNS))
+    table = compare(values, reference, effects).rename(columns={"n": "pairs"})
+    return table.add_prefix("weighted_")
 
 
 def by_unit(rows: pd.DataFrame, held_out: pd.DataFrame | None) -> pd.DataFrame:
@@ -142,17 +171,28 @@ def by_unit(rows: pd.DataFrame, held_out: pd.DataFrame | None) -> pd.DataFrame:
     return values.reindex(columns=methods).astype(float)
 
 
+def effects_by_unit(rows: pd.DataFrame, held_out: pd.DataFrame | None) -> pd.Series | None:
+    """Return the effect size of each unit of :func:`by_unit`, whose parameters these are; None if unknown.
+
+    Indexed by perturbation, once for each replicate and method that held it out.
+    """
+    if held_out is None or not len(held_out):
+        return None
+    keys = [*RUN_COLUMNS, "setting", "metric"]
+    effects = rows[keys].merge(held_out, on=keys).set_index("perturbation")["effect"].astype(float)
+    return effects if effects.gt(0).any() else None
+
+
 def _competing(rows: pd.DataFrame, anchors: Collection[str]) -> pd.DataFrame:
     """Rows of the methods of one family that are ranked and compared."""
     return rows[~rows["method"].isin(anchors)]
 
 
-def _ranks(rows: pd.DataFrame, anchors: Collection[str]) -> pd.Series:
-    """Ranks of the methods of one family by their means; empty for a rule that sees the truth."""
-    metric, rule = rows["metric"].iloc[0], rows["rule"].iloc[0]
+def _with_ranks(summary: pd.DataFrame, anchors: Collection[str]) -> pd.DataFrame:
+    """Rank the methods of one family by their means; NaN for anchors, and for a rule that sees the truth."""
+    metric, rule = summary["metric"].iloc[0], summary["rule"].iloc[0]
+    competing = summary["mean"].drop(index=anchors, errors="ignore").astype(float)
     if RULES[rule].sees_truth:
-        return pd.Series(dtype=float)
+        return summary.assign(rank=np.nan)
     lower_is_better = METRICS[metric].direction == "lower"
-    competing = _competing(rows, anchors).astype({"value": float})
-    means = competing.groupby("method", sort=False)["value"].mean()
-    return means.rank(ascending=lower_is_better, method="min")
+    return summary.assign(rank=competing.rank(ascending=lower_is_better, method="min"))

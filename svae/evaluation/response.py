@@ -63,6 +63,17 @@ class Response:
         return self.test.columns
 
     @property
+    def effects(self) -> pd.Series:
+        """Effect size of each held-out perturbation: how far its profile is from that of the control.
+
+        √(δ · δ′), where δ and δ′ are the deltas of its halves, which share no cell: their noise adds nothing
+        to the mean of the product, as it does to the length of either. 0 where the product is negative; NaN
+        without a control.
+        """
+        products = ((self.test - self.control) * (self.adapt - self.control)).sum(axis=1, skipna=False)
+        return np.sqrt(products.clip(lower=0))
+
+    @property
     def has_control(self) -> bool:
         """Whether the dataset has unperturbed cells."""
         return bool(self.control.notna().all())

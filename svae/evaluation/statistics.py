@@ -18,14 +18,19 @@ ENOUGH = 5
 
 
 class Moments(NamedTuple):
-    """Of the values along the last axis, NaN left out: their number, their mean and its standard error."""
+    """Of the values along the last axis, NaN left out: their number, their mean and its standard error.
+
+    The number of weighted values is that of values of equal weight that they are worth (Kish 1965).
+    """
 
     n: np.ndarray
     mean: np.ndarray
     error: np.ndarray
 
 
-def t_interval(values: np.ndarray, level: float = LEVEL) -> tuple[np.ndarray, np.ndarray]:
+def t_interval(
+    values: np.ndarray, level: float = LEVEL, weights: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Student's t-interval of a mean (Student 1908).
 
     Parameters
@@ -34,6 +39,8 @@ def t_interval(values: np.ndarray, level: float = LEVEL) -> tuple[np.ndarray, np
         Independent replicates along the last axis; NaN are left out.
     level
         Nominal coverage. The true one is measured in ``benchmarks/interval_coverage.py``.
+    weights
+        How much each value counts, at least 0; all alike by default.
 
     Returns
     -------
@@ -41,23 +48,27 @@ def t_interval(values: np.ndarray, level: float = LEVEL) -> tuple[np.ndarray, np
     """
     from scipy.stats import t  # here, as below, because reports import this module
 
-    n, mean, error = _moments(values)
+    n, mean, error = _moments(values, weights)
     half = t.ppf((1 + level) / 2, n - 1) * error
     return mean - half, mean + half
 
 
-def _moments(values: np.ndarray) -> Moments:
+def _moments(values: np.ndarray, weights: np.ndarray | None = None) -> Moments:
     values = np.asarray(values, dtype=float)
     known = ~np.isnan(values)
-    n = known.sum(axis=-1)
+    if weights is None:
+        weights = np.ones(values.shape[-1])
+    share = np.where(known, weights, 0.0)
+    total = share.sum(axis=-1)
     with np.errstate(invalid="ignore", divide="ignore"):  # fewer than two values give NaN
-        mean = np.where(known, values, 0).sum(axis=-1) / n
-        squares = np.where(known, values - mean[..., None], 0) ** 2
-        error = np.sqrt(squares.sum(axis=-1) / (n - 1) / n)
-    return Moments(n, mean, error)
+        n = total**2 / (share**2).sum(axis=-1)
+        mean = np.where(known, share * values, 0).sum(axis=-1) / total
+        squares = np.where(known, share * (values - mean[..., None]), 0) ** 2
+        error = np.sqrt(squares.sum(axis=-1) * n / (n - 1)) / total
+    return Moments(np.nan_to_num(n), mean, error)
 
 
-def compare(values: pd.DataFrame, reference: str) -> pd.DataFrame:
+def compare(values: pd.DataFrame, reference: str, weights: pd.Series | None = None) -> pd.DataFrame:
     """Compare every method with the reference on the units of replication that both have.
 
     Interval and test are the two readings of one statistic, the t of the paired differences (Student 1908):
@@ -73,10 +84,14 @@ def compare(values: pd.DataFrame, reference: str) -> pd.DataFrame:
         unit: their differences are averaged first.
     reference
         The column that the others are compared with.
+    weights
+        How much each unit counts, at least 0, indexed by unit, with repetitions or without; NaN like 0. All
+        alike by default.
 
     Returns
     -------
-    Indexed by the other methods: ``n`` pairs, mean ``difference`` (method − reference), its 95 % interval
+    Indexed by the other methods: ``n`` pairs (if they are weighted, of how many of equal weight they are
+    worth), mean ``difference`` (method − reference), its 95 % interval
     ``low`` to ``high``, ``p`` (two-sided), and ``p_adjusted`` (Holm 1979, over the methods of the table).
     Interval and p are NaN for fewer than two pairs, and all is NaN if the reference is not in the table.
     """
@@ -84,19 +99,23 @@ def compare(values: pd.DataFrame, reference: str) -> pd.DataFrame:
     of_reference = values[reference] if reference in values else np.full(len(values), np.nan)
     by_unit = values[methods].sub(np.asarray(of_reference), axis="index").groupby(level=0).mean()
     differences = by_unit.to_numpy().T
-    low, high = t_interval(differences)
-    n, mean, _ = _moments(differences)
+    counts = None
+    if weights is not None:
+        counts = weights.groupby(level=0).mean().reindex(by_unit.index).fillna(0).to_numpy()
+    low, high = t_interval(differences, weights=counts)
+    n, mean, _ = moments = _moments(differences, counts)
+    n = n.astype(int) if weights is None else n
     table = pd.DataFrame({"n": n, "difference": mean, "low": low, "high": high}, methods)
-    table["p"] = _paired_t_test(differences)
+    table["p"] = _t_test(moments)
     table["p_adjusted"] = _holm(table["p"])
     return table.rename_axis("method")
 
 
-def _paired_t_test(differences: np.ndarray) -> np.ndarray:
-    """Two-sided p of the differences along the last axis; 1 where all are zero, NaN for fewer than two."""
+def _t_test(differences: Moments) -> np.ndarray:
+    """Two-sided p of the paired differences; 1 where all are zero, NaN for fewer than two."""
     from scipy.stats import t
 
-    n, mean, error = _moments(differences)
+    n, mean, error = differences
     with np.errstate(invalid="ignore", divide="ignore"):
         p = 2 * t.sf(np.abs(mean / error), n - 1)
     return np.where((mean == 0) & (error == 0), 1.0, p)

@@ -9,7 +9,7 @@ from svae.evaluation.selection import RULES
 from svae.evaluation.statistics import ENOUGH
 from svae.evaluation.warning import CLOSED, EDGE, NO_EVIDENCE, OPEN, OVERFITS, UNMOVED
 from svae.report.leads import Lead, find_leads
-from svae.report.numbers import DASH, change, count, estimate, number
+from svae.report.numbers import DASH, change, count, estimate, number, weighted_change
 from svae.report.outcomes import (
     NOT_APPLICABLE,
     NOT_RUN,
@@ -64,6 +64,7 @@ def summary(tables: Tables, scope: str, provenance: Mapping[str, object]) -> str
         leads=_table_of_leads(tables, leads),
         standings=_standings(baselines),
         margins=_margins(tables, leads),
+        weighted=_is_weighted(leads),
         pairs=min((int(lead.runner_up["n"]) for lead in leads if lead.runner_up is not None), default=0),
         enough=ENOUGH,
         warnings=warnings[:LISTED],
@@ -124,12 +125,14 @@ def _described(tables: Tables, dataset: str) -> str:
 
 def _table_of_leads(tables: Tables, leads: Sequence[Lead]) -> str:
     """Tabulate who leads on the headline metrics, and how far the others are behind; empty if nobody does."""
-    heads = ("Dataset", "Metric", "First", "Mean [95 % interval]", "n", "Next", "Next − first", "Verdict")
+    heads = ["Dataset", "Metric", "First", "Mean [95 % interval]", "n", "Next", "Next − first", "Verdict"]
+    if _is_weighted(leads):
+        heads.insert(-1, "Weighted by effect")
     rows = []
     for lead in leads:
         facts = tables.registry.loc[lead.metric]
         row, decimals = lead.row, int(facts["decimals"])
-        cells = (
+        cells = [
             tables.title(lead.dataset, lead.split),
             facts["label"],
             tables.label(lead.method) + (" †" if row["fallbacks"] else ""),
@@ -137,9 +140,17 @@ def _table_of_leads(tables: Tables, leads: Sequence[Lead]) -> str:
             f"{row['n']:.0f} of {row['planned']:.0f}",
             *_runner_up(tables, lead, decimals),
             _verdict(tables, lead),
-        )
+        ]
+        if _is_weighted(leads):
+            runner_up = lead.runner_up
+            cells.insert(-1, DASH if runner_up is None else weighted_change(runner_up, decimals))
         rows.append([plain(cell) for cell in cells])
     return tabulate(rows, heads, tablefmt="grid", disable_numparse=True) if rows else ""
+
+
+def _is_weighted(leads: Sequence[Lead]) -> bool:
+    """Whether any difference is weighted by effect sizes, too."""
+    return any(lead.others["weighted_difference"].notna().any() for lead in leads)
 
 
 def _standings(tables: Tables) -> list[dict[str, str]]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from svae.evaluation.selection import RULES
-from svae.report.numbers import DASH, change, count, estimate, p_value
+from svae.report.numbers import DASH, change, count, estimate, p_value, weighted_change
 from svae.report.outcomes import NOT_CHOSEN, NOT_RUN, outcomes_of, why_missing
 from svae.report.tables import Tables
 from svae.report.templates import render
@@ -21,6 +21,7 @@ def leaderboard_html(tables: Tables) -> str:
         rule=RULES[tables.rule].sentence,
         reference=tables.label(tables.reference) if known else tables.reference,
         compared=bool((tables.leaderboard["pairs"] > 0).any()),
+        weighted=bool(tables.leaderboard["weighted_difference"].notna().any()),
     )
 
 
@@ -80,6 +81,7 @@ def _row(
         "n": DASH,
         "fits": DASH,
         "difference": DASH,
+        "weighted": DASH,
         "p": DASH,
         "verdict": "",
         "note": "",
@@ -98,6 +100,7 @@ def _row(
         "n": f"{row['n']:.0f} of {row['planned']:.0f}",
         "fits": _fits_tried(tables, facet, method),
         "difference": _difference(tables, row, method, decimals),
+        "weighted": weighted_change(row, decimals),
         "p": p_value(row["p_adjusted"]),
         "verdict": row["verdict"] if row["pairs"] > 0 else "",
         "note": _note(row),

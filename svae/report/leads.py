@@ -6,7 +6,7 @@ from typing import get_args
 
 import pandas as pd
 
-from svae.evaluation.leaderboard import by_unit
+from svae.evaluation.leaderboard import by_unit, effects_by_unit, weighted_differences
 from svae.evaluation.statistics import compare, verdict
 from svae.report.tables import Tables
 from svae.report.values import FACET, chosen_values
@@ -28,7 +28,8 @@ class Lead:
     others
         The other methods that are ranked, the next one first, as :func:`svae.evaluation.statistics.compare`
         gives them with the leader as the reference, over replicates or, on real data, held-out perturbations;
-        beside it ``unit``, ``mean``, ``fallbacks`` and ``verdict``.
+        beside it ``unit``, ``mean``, ``fallbacks``, ``verdict``, and the same weighted by effect sizes, as
+        :func:`svae.evaluation.leaderboard.weighted_differences` gives it.
     """
 
     dataset: str
@@ -78,13 +79,22 @@ def find_leads(tables: Tables) -> Iterator[Lead]:
             metric=metric,
             method=leader["method"],
             row=leader,
-            others=_others(by_method, ranked, tables.registry.loc[metric, "margin"]),
+            others=_others(
+                by_method,
+                effects_by_unit(family, tables.held_out),
+                ranked,
+                tables.registry.loc[metric, "margin"],
+            ),
         )
 
 
-def _others(values: pd.DataFrame, ranked: pd.DataFrame, margin: float) -> pd.DataFrame:
+def _others(
+    values: pd.DataFrame, effects: pd.Series | None, ranked: pd.DataFrame, margin: float
+) -> pd.DataFrame:
     """Compare all but the first of the `ranked` methods with the first; `values` are unit × method."""
     methods = ranked.set_index("method")
-    table = compare(values.reindex(columns=methods.index), methods.index[0])
+    values, first = values.reindex(columns=methods.index), methods.index[0]
+    table = compare(values, first)
     table["verdict"] = [verdict(row.low, row.high, margin, row.p_adjusted) for row in table.itertuples()]
-    return table.assign(unit=values.index.name).join(methods[["mean", "fallbacks"]])
+    table = table.assign(unit=values.index.name).join(methods[["mean", "fallbacks"]])
+    return table.join(weighted_differences(values, first, effects))

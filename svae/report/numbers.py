@@ -32,6 +32,11 @@ def change(difference: float, low: float, high: float, decimals: int) -> str:
     return signed[0] if pd.isna(low) else f"{signed[0]} [{signed[1]}, {signed[2]}]"
 
 
+def weighted_change(row: pd.Series, decimals: int) -> str:
+    """Write the difference that is weighted by effect sizes, from the columns ``weighted_…`` of a row."""
+    return change(row["weighted_difference"], row["weighted_low"], row["weighted_high"], decimals)
+
+
 def p_value(p: float) -> str:
     """Write the p of a test; a dash if it is NaN."""
     return "< 0.001" if p < 0.001 else number(p, 3)

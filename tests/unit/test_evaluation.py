@@ -182,6 +182,7 @@ def test_likelihoods_of_real_data_are_told_for_each_held_out_perturbation(truth)
     scores[:15] = np.nan  # they are trained on
     fit = Fit(CELLS, np.random.default_rng(0).normal(size=(60, 2)), scores=scores)
     tables = evaluate_fit(fit, split, None, list(METRICS.values()), 0)
+    assert tables.held_out["effect"].isna().all(), "nobody summarised the responses"
     told = tables.held_out.set_index(["metric", "perturbation"])["value"]["inll_same_cells"]
     assert told.to_dict() == {"b": 22, "c": 35.5, "d": 47.5}
     value = tables.metrics.set_index("metric").loc["inll_same_cells", "value"]

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from fake_tables import fake_tables, write_tables
+from matplotlib.lines import Line2D
 
 from svae.errors import BenchmarkError
 from svae.evaluation.selection import HINDSIGHT
@@ -28,6 +29,7 @@ NO_TRUTH = {
     *("latent_genes", "nearest_trained", "embedding"),
 }
 TRUTH = {"latent_recovery", "target_identification", "targets_against_penalty", "selection_rules", "sweep"}
+HELD_OUT = {"differences", "gain_against_effect"}
 VARIED = {"robustness_latents", "robustness_targets", "robustness_likelihood", "failure_points"}
 
 
@@ -56,9 +58,22 @@ def real():
 
 
 @cache
+def held_out():
+    """A real screen that holds out other perturbations in each replicate, and tells of each."""
+    return fake_tables(
+        ["screen"],
+        truth=False,
+        replicates=2,
+        methods=["svae_plus", "ivae", "vae", "pca"],
+        metrics=[*SMALL, "inll_zero_shot", "likelihood_gain"],
+        held_out=6,
+    )
+
+
+@cache
 def drawn(name):
-    """Each figure of the simulated run is drawn once."""
-    return draw(name, simulated())
+    """Each figure is drawn once, of the simulated run if it applies to one."""
+    return draw(name, held_out() if name in HELD_OUT else simulated())
 
 
 def texts(figure):
@@ -77,7 +92,7 @@ def test_without_truth_and_with_one_replicate_a_figure_is_drawn_or_says_why_not(
     table = draw(name, real()).table
     says_why_not = "note" in table and "not applicable here, because it needs" in table["note"][0]
     assert says_why_not or table.select_dtypes("number").notna().any(axis=None)
-    assert name not in (TRUTH | VARIED if not says_why_not else NO_TRUTH)
+    assert name not in (TRUTH | VARIED | HELD_OUT if not says_why_not else NO_TRUTH)
 
 
 def test_a_run_in_which_everything_failed_is_no_error():
@@ -110,6 +125,31 @@ def test_the_likelihood_drawn_is_that_of_the_table():
     points = np.concatenate([np.ma.filled(dots.get_offsets(), np.nan)[:, 0] for dots in marks])
     assert set(first["value"]) | set(first["mean"]) <= set(np.asarray(points, dtype=float))
     assert "floor: true generator" in texts(drawn("likelihood").figure)
+
+
+def test_differences_are_those_of_the_leaderboard_all_alike_and_weighted():
+    board = held_out().leaderboard
+    row = board.query("rule == 'udr' and method == 'vae' and metric == 'inll_clean'").iloc[0]
+    marks = [line.get_xdata() for line in drawn("differences").figure.findobj(Line2D)]
+    points = {float(x[0]) for x in marks if len(x) == 1}
+    assert {row["difference"], row["weighted_difference"]} <= points
+    shown = texts(drawn("differences").figure)
+    assert {"all alike", "weighted by effect size"} <= set(shown)
+    assert "not applicable: PCA" in shown, "it has no likelihood"
+
+
+def test_each_perturbation_has_one_gain_at_the_chosen_setting():
+    table = drawn("gain_against_effect").table
+    assert set(table["method"]) == {"svae_plus", "ivae", "vae"}
+    assert (table.groupby("method")["perturbation"].nunique() == 12).all()
+    assert len(table) == 3 * 12
+    gains = held_out().held_out.query("metric == 'likelihood_gain' and method == 'svae_plus'")
+    chosen = held_out().selected.query("rule == 'udr' and method == 'svae_plus' and replicate == 0")
+    best = gains[(gains["replicate"] == 0) & (gains["setting"] == chosen["setting"].iloc[0])]
+    mine = table[table["method"] == "svae_plus"].set_index("perturbation")["value"]
+    assert mine["p0"] == best.set_index("perturbation").loc["p0", "value"]
+    named = texts(drawn("gain_against_effect").figure)
+    assert named.count("p5") == named.count("p11") == 3, "those of the largest effects, in each panel"
 
 
 def test_what_is_missing_is_said_in_four_words():

@@ -53,3 +53,20 @@ def test_each_protocol_scores_its_own_cells():
     assert values["amortisation_gap"] == pytest.approx(1.5)
     assert np.isnan(values["inll_same_cells_original"])
     assert np.isnan(values["inll_zero_shot"])
+    assert np.isnan(values["likelihood_gain"]), "there is nothing to compare with"
+
+
+def test_the_gain_compares_the_same_cells():
+    """Without a shift the cells of part `adapt` are much less likely, which is no gain of the others."""
+    parts = ["train"] * 4 + ["adapt"] * 20 + ["test"] * 20
+    split = pd.DataFrame({"cell": [f"cell{i}" for i in range(44)], "part": parts, "perturbation": "b"})
+    split.loc[split["part"] == "train", "perturbation"] = "a"
+    cells = pd.Index(split["cell"])
+    known = {
+        "log_likelihood_zero_shot": {"adapt": -90.0, "test": -5.0},
+        "log_likelihood_clean": {"test": -3.0},
+    }
+    scores = pd.DataFrame({name: split["part"].map(of_part) for name, of_part in known.items()})
+    fit = Fit(cells, np.zeros((44, 2)), scores.set_axis(cells))
+    values = compute_metrics(fit, split).set_index("metric")["value"]
+    assert values["likelihood_gain"] == pytest.approx(2)

@@ -15,10 +15,10 @@ from docutils.core import publish_string
 from fake_tables import fake_tables
 
 from svae.contracts.tables import WARNINGS_COLUMNS
-from svae.evaluation.leaderboard import leaderboard
 from svae.report.first_page import summary
 from svae.report.leaderboard_page import leaderboard_html
 from svae.report.leads import find_leads
+from svae.report.numbers import weighted_change
 from svae.report.standing import standings
 from svae.words import Verdict
 
@@ -279,15 +279,21 @@ def test_the_leaderboard_tells_how_many_fits_were_tried(page):
 
 def test_pairs_of_held_out_perturbations_are_told():
     methods, metrics = ["svae_plus", "vae"], ["inll_clean"]
-    real = fake_tables(methods=methods, metrics=metrics, replicates=2, truth=False, grids={})
-    cells = real.metrics.merge(pd.DataFrame({"perturbation": list("abcdef")}), how="cross")
-    cells["value"] += np.random.default_rng(0).normal(size=len(cells))
-    board = leaderboard(real.metrics, real.selected, real.methods, "svae_plus", cells)
-    real = replace(real, held_out=cells, leaderboard=board)
-    assert "(n = 6 perturbations)" in rows_of(leaderboard_html(real), "I-NLL")["VAE"][DIFFERENCE]
+    real = fake_tables(methods=methods, metrics=metrics, replicates=2, truth=False, grids={}, held_out=3)
+    board = rows_of(leaderboard_html(real), "I-NLL")
+    assert "(n = 6 perturbations)" in board["VAE"][DIFFERENCE]
+    weighted = real.leaderboard.query("method == 'vae' and rule == 'udr'").iloc[0]
+    assert board["VAE"]["Weighted by effect"] == weighted_change(weighted, 1)
     text = shown(summary(real, "demo", {}))
+    assert "Weighted by effect" in text
+    assert weighted_change(weighted, 1) in text
     assert "(n = 6 perturbations)" in text
     assert "the intervals are wide" not in text, "six pairs are enough, though there are two replicates"
+
+
+def test_without_effect_sizes_nothing_is_weighted(page, tables):
+    assert "Weighted" not in page
+    assert "Weighted" not in summary(tables, "demo", {})
 
 
 def test_numbers_have_the_decimals_of_their_metric(page, tables):

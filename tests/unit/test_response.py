@@ -1,5 +1,7 @@
 """What held-out cells really do, against numbers worked out cell by cell."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -75,6 +77,24 @@ def test_a_dataset_without_control_has_no_profile_of_it_and_no_test_against_it()
     assert not response.has_control
     assert response.p_adjusted.isna().all(axis=None)
     assert response.weights.notna().all(axis=None)
+
+
+def test_the_effect_of_a_perturbation_that_does_nothing_is_not_the_noise_of_its_cells():
+    """Each half alone is far from the control by its noise; their product is not."""
+    random = np.random.default_rng(0)
+    genes = [f"g{j}" for j in range(200)]
+    control = pd.Series(0.0, genes)
+    strong = np.zeros(200)
+    strong[:4] = 2.0
+    halves = [
+        pd.DataFrame([0 * strong, strong], ["none", "strong"], genes) + random.normal(0, 0.2, (2, 200))
+        for _ in range(2)
+    ]
+    response = replace(summarise_responses(*screen()), control=control, test=halves[0], adapt=halves[1])
+    assert response.effects["strong"] == pytest.approx(4, abs=0.4)
+    assert response.effects["none"] < 1 < np.linalg.norm(halves[0].loc["none"])
+    unknown = replace(response, control=control * np.nan)
+    assert unknown.effects.isna().all()
 
 
 def test_it_is_read_as_it_was_written(tmp_path):

@@ -133,3 +133,33 @@ def test_the_interval_decides_what_is_said(low, high, p_adjusted, expected):
 def test_without_a_margin_nothing_is_equal():
     assert verdict(-1e-9, 1e-9, np.nan) == "not decided"
     assert verdict(1e-9, 2e-9, np.nan) == "differs"
+
+
+def test_equal_weights_change_nothing():
+    values = pd.DataFrame(np.random.default_rng(0).normal(size=(9, 3)), columns=["a", "b", "c"])
+    weighted = compare(values, "a", pd.Series(3.0, values.index))
+    pd.testing.assert_frame_equal(weighted, compare(values, "a"), check_dtype=False)
+
+
+def test_units_of_weight_zero_do_not_count():
+    """Two perturbations with an effect among many without one are two pairs."""
+    values = pd.DataFrame({"a": np.zeros(20), "b": np.r_[3.0, 5.0, np.full(18, 100)]})
+    weights = pd.Series(np.r_[1.0, 1.0, np.zeros(17), np.nan])
+    row = compare(values, "a", weights).loc["b"]
+    assert (row["n"], row["difference"]) == (2, 4)
+    assert (row["low"], row["high"]) == pytest.approx(t_interval(np.array([3.0, 5.0])))
+
+
+def test_weighted_intervals_cover_as_often_as_they_say():
+    """Weights that differ as effect sizes of a screen do: a few strong perturbations, and many weak ones."""
+    random = np.random.default_rng(0)
+    weights = np.exp(random.normal(size=25))
+    low, high = t_interval(random.normal(size=(4000, 25)), weights=weights)
+    assert ((low < 0) & (high > 0)).mean() == pytest.approx(0.95, abs=0.015)
+
+
+def test_a_single_unit_with_an_effect_has_no_interval():
+    values = pd.DataFrame({"a": np.zeros(3), "b": [3.0, 5.0, 4.0]})
+    row = compare(values, "a", pd.Series([1.0, 0, 0])).loc["b"]
+    assert row["difference"] == 3
+    assert np.isnan([row["low"], row["high"], row["p"]]).all()

@@ -10,6 +10,7 @@ from svae.contracts.tables import (
     LEADERBOARD_COLUMNS,
     METRICS_COLUMNS,
     SELECTED_COLUMNS,
+    WEIGHTED_COLUMNS,
     concatenate,
     read_tidy,
     with_run,
@@ -108,6 +109,7 @@ def test_real_data_are_compared_over_the_perturbations_that_were_held_out():
         ("vae", 0): {"a": 101, "b": 213},
         ("vae", 1): {"a": 107, "c": 304},
     }
+    effects = {"a": 2.0, "b": 1.0, "c": 1.0}
     held_out = pd.DataFrame(
         [
             {**run, "replicate": replicate, "method": method, "perturbation": name, "value": float(value)}
@@ -115,6 +117,7 @@ def test_real_data_are_compared_over_the_perturbations_that_were_held_out():
             for name, value in of_perturbation.items()
         ]
     )
+    held_out["effect"] = held_out["perturbation"].map(effects)
     runs = ["dataset", "split", "replicate", "method", "setting"]
     metrics = held_out.groupby([*runs, "metric"], as_index=False)["value"].mean()
     selected = metrics[runs].assign(rule="fixed", outcome="chosen")
@@ -124,7 +127,16 @@ def test_real_data_are_compared_over_the_perturbations_that_were_held_out():
     assert row["difference"] == pytest.approx((2 + 3 + 4) / 3)
     low, high = t_interval(np.array([2.0, 3, 4]))
     assert (row["difference_low"], row["difference_high"]) == pytest.approx((low, high))
-    assert (row["n"], row["planned"]) == (2, 2), "the mean is still over replicates"
+    assert (row["n"], row["planned"]) == (2, 2)
+    assert row["mean"] == pytest.approx((104 + 213 + 304) / 3), "the mean of the same units"
+    low, high = t_interval(np.array([104.0, 213, 304]))
+    assert (row["low"], row["high"]) == pytest.approx((low, high))
+    assert row["weighted_difference"] == pytest.approx((2 * 2 + 3 + 4) / 4)
+    assert row["weighted_pairs"] == pytest.approx(16 / 6)
+    unknown = leaderboard(
+        metrics, selected, read_methods(METHODS_TABLE), "svae_plus", held_out.assign(effect=np.nan)
+    )
+    assert unknown[list(WEIGHTED_COLUMNS)].isna().all(axis=None)
 
 
 def test_an_interval_stays_in_the_range_of_its_metric(board):

@@ -73,6 +73,27 @@ def inll_clean(comparison: Comparison) -> float:
 
 
 @metric(
+    label="Likelihood gained by adaptation (nats/cell)",
+    question="likelihood",
+    direction="higher",
+    needs=("log_likelihood_clean", "log_likelihood_zero_shot"),
+    decimals=2,
+    margin=MARGIN,
+)
+def likelihood_gain(comparison: Comparison) -> float:
+    """Log-likelihood of held-out cells under the adapted shift, less that under the control's prior.
+
+    Both are of the same model and the same cells, the half that it did not adapt to. The control's prior is
+    the one without a shift. Where a perturbation does nothing, there is nothing to gain. The gain tells what
+    a model learnt of a perturbation, however likely it finds cells otherwise. It is below 0 where the adapted
+    shift is worse than none, and 0 for a prior that knows no shifts (VAE).
+    """
+    adapted, labels = comparison.scored("log_likelihood_clean")
+    without_shift, _ = comparison.scored("log_likelihood_zero_shot")
+    return mean_over_perturbations(adapted - without_shift.loc[adapted.index], labels)
+
+
+@metric(
     label="Held-out reconstruction (nats/cell)",
     question="likelihood",
     direction="lower",
