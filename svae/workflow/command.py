@@ -9,6 +9,10 @@ from typing import IO
 
 from svae.errors import BenchmarkError, one_line
 
+LONGEST_LINE = 1 << 16
+"""Bytes that are looked at as one line; a program may print gigabytes without a line break."""
+LONGEST_MESSAGE = 4000
+"""Bytes of a line that may become a message."""
 CLOSING_LINES = ("Execution halted", "Calls: ")
 """Begin the lines that R prints after the one that says what went wrong."""
 
@@ -56,9 +60,9 @@ class _LastLine(threading.Thread):
         self.last = ""
 
     def run(self) -> None:
-        for line in self.stream:
+        while line := self.stream.readline(LONGEST_LINE):
             sys.stderr.buffer.write(line)
             sys.stderr.buffer.flush()
-            text = one_line(line.decode(errors="replace"), 500)
+            text = one_line(line[:LONGEST_MESSAGE].decode(errors="replace"), 500)
             if text and not text.startswith(CLOSING_LINES):
                 self.last = text

@@ -134,7 +134,8 @@ def _run(work: Callable[[], None], timeout_minutes: float | None) -> _Ending:
     if code == OUT_OF_MEMORY or code == -signal.SIGKILL:
         killed = "killed by the system, which most often means out of memory"
         return _Ending("out_of_memory", message or killed, *cost)
-    return _Ending("failed", message or f"exit code {code}", *cost)
+    ended = f"exit code {code}" if code is None or code >= 0 else f"ended by {signal.Signals(-code).name}"
+    return _Ending("failed", message or ended, *cost)
 
 
 def _child(work: Callable[[], None], writing: int) -> int:

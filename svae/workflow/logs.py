@@ -1,12 +1,16 @@
 """What every job of the workflow does first: log where Snakemake wants it, and fail in one sentence."""
 
+import errno
 import logging
 import os
 import subprocess
 import sys
 from pathlib import Path
 
-from svae.errors import BenchmarkError
+from svae.errors import BenchmarkError, sentence
+
+NO_WRITING = (errno.EACCES, errno.EDQUOT, errno.ENOSPC, errno.EPERM, errno.EROFS)
+"""Numbers of the errors of a disk that is full, or may not be written to."""
 
 
 def start(log: str | os.PathLike) -> None:
@@ -14,6 +18,7 @@ def start(log: str | os.PathLike) -> None:
 
     ``script:`` leaves the ``log:`` of a rule empty unless the script fills it.
     """
+    sys.excepthook = _one_sentence
     Path(log).parent.mkdir(parents=True, exist_ok=True)
     with open(log, "wb"):
         pass
@@ -25,12 +30,11 @@ def start(log: str | os.PathLike) -> None:
         os.dup2(tee.stdin.fileno(), stream.fileno())
     logging.basicConfig(stream=sys.stderr, format="%(message)s")
     logging.getLogger("svae").setLevel(logging.INFO)
-    sys.excepthook = _one_sentence
 
 
 def _one_sentence(kind, error, traceback) -> None:
-    """Bad input is the user's business and gets one sentence; anything else is ours, with a traceback."""
-    if issubclass(kind, BenchmarkError):
-        print(f"error: {error}", file=sys.stderr, flush=True)
+    """Bad input and full disks are the user's business and get one sentence; all else has a traceback."""
+    if issubclass(kind, BenchmarkError) or getattr(error, "errno", None) in NO_WRITING:
+        print(f"error: {sentence(error)}", file=sys.stderr, flush=True)
     else:
         sys.__excepthook__(kind, error, traceback)

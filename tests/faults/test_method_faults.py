@@ -1,10 +1,14 @@
 """However a method ends, valid fits that say how are left, and the benchmark goes on."""
 
+import ctypes
+import faulthandler
 import os
 import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from types import SimpleNamespace
 
 import numpy as np
@@ -79,6 +83,17 @@ def be_ended(owed):
     os.kill(os.getpid(), signal.SIGTERM)
 
 
+def read_where_nothing_is(owed):
+    faulthandler.disable()  # which pytest enables, and which prints a page
+    ctypes.string_at(0)
+
+
+def write_half_of_each(owed):
+    for path in owed:
+        fits.write(fits.Fit(CELLS, latents=LATENTS), path)
+        os.truncate(path, path.stat().st_size // 2)
+
+
 def write_garbage(owed):
     for path in owed:
         path.write_text("not HDF5")
@@ -142,8 +157,10 @@ FAULTS = {
     vanish: ("failed", "exit code 5"),
     run_out_of_memory: ("out_of_memory", "MemoryError: cannot allocate 80 GB"),
     be_killed: ("out_of_memory", "killed by the system"),
-    be_ended: ("failed", "exit code -15"),
+    be_ended: ("failed", "ended by SIGTERM"),
+    read_where_nothing_is: ("failed", "ended by SIGSEGV"),
     write_garbage: ("failed", "breaks its contract"),
+    write_half_of_each: ("failed", "not a readable h5ad file"),
     write_other_cells: ("failed", "not the cells of the dataset"),
     write_nan: ("failed", "NaN"),
     write_folders: ("failed", "this is a folder, not a file"),
@@ -174,6 +191,66 @@ def test_method_that_takes_too_long_is_ended(owed):
     ended = run(work, owed, timeout_minutes=0.005)
     assert time.monotonic() - start < 10
     assert {(run.status, run.message) for run in ended} == {("timeout", "ended after 0.005 minutes")}
+
+
+PRINT_100_MB = "import sys; [sys.stderr.write('x' * 10**6) for _ in range(100)]"
+
+
+def test_method_that_prints_100_mb_costs_no_memory(owed, monkeypatch):
+    def print_nothing():
+        run_command([sys.executable, "-c", ""])
+
+    def print_one_line_without_end():
+        run_command([sys.executable, "-c", PRINT_100_MB])
+
+    quiet = run(print_nothing, owed)[0]
+    with open(os.devnull, "w") as nowhere, monkeypatch.context() as patch:
+        patch.setattr(sys, "stderr", nowhere)
+        loud = run(print_one_line_without_end, owed)[0]
+    assert loud.message == "the method ended well but wrote no fit"
+    assert loud.peak_memory_mb < quiet.peak_memory_mb + 50
+
+
+@contextmanager
+def small_disk(folder, *options):
+    """Mount a disk of one megabyte at `folder`, which only some users may."""
+    folder.mkdir(exist_ok=True)
+    mount = ["mount", "-t", "tmpfs", "-o", ",".join(("size=1m", *options)), "tmpfs", folder]
+    tried = subprocess.run(mount, capture_output=True, text=True, check=False)
+    if tried.returncode:
+        pytest.skip(f"this user may not mount a small disk ({tried.stderr.strip()})")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", folder], check=True)
+
+
+def test_method_that_fills_the_disk_leaves_fits_that_say_so(tmp_path):
+    with small_disk(tmp_path / "disk") as disk:
+        owed = [disk / f"{setting}.h5ad" for setting in SETTINGS]
+
+        def work():
+            for path in owed:
+                path.write_bytes(bytes(2**21))
+
+        assert {ended.status for ended in run(work, owed)} == {"failed"}
+        assert "No space left on device" in fits.read(owed[1]).run.message
+
+
+JOB_ON_A_DISK = """
+import sys
+from svae.workflow.logs import start
+
+start(sys.argv[1])
+"""
+
+
+def test_a_disk_that_cannot_be_written_to_is_told_in_one_sentence(tmp_path):
+    with small_disk(tmp_path / "disk", "ro") as disk:
+        job = [sys.executable, "-W", "ignore", "-c", JOB_ON_A_DISK, disk / "logs" / "job.log"]
+        done = subprocess.run(job, capture_output=True, text=True, check=False)
+        assert done.returncode == 1
+        assert done.stderr == f"error: OSError: [Errno 30] Read-only file system: '{disk}/logs'\n"
 
 
 def test_processes_that_a_method_leaves_behind_hold_nothing_up(owed):
@@ -389,3 +466,22 @@ def test_numbers_of_the_others_are_the_same_as_without(broken_run, tiny_run):
     keys = ["method", "setting", "metric"]
     same = with_faults[with_faults["method"].isin(GOOD)].set_index(keys)["value"].sort_index()
     pd.testing.assert_series_equal(same, kept.set_index(keys)["value"].sort_index(), check_exact=True)
+
+
+@workflow
+def test_a_second_run_in_the_same_folder_is_refused_and_disturbs_nothing(checkout):
+    wait = "sh -c 'touch begun; while [ ! -e go ]; do sleep 0.1; done; exit 3'"
+    rule = RULE.format(method="waits", command=wait).replace("--timeout-minutes 0.1", "--timeout-minutes 5")
+    (checkout.path / "rules/methods/waits.smk").write_text(rule, encoding="utf-8")
+    checkout.write_scope({**TINY, "replicates": 1, "methods": {"waits": None}, "reference": "waits"})
+    fit = "results/tiny/fits/simulated/random/rep0/waits/default.h5ad"
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(checkout.try_snakemake, "tiny", "--cores", "1", fit)
+        while not (checkout.path / "begun").exists() and not first.done():
+            time.sleep(0.1)
+        code, said = checkout.try_snakemake("tiny", "--cores", "1", fit)
+        (checkout.path / "go").touch()
+    assert code != 0
+    assert "Directory cannot be locked" in said
+    assert first.result()[0] == 0, first.result()[1]
+    assert fits.read_run(checkout.path / fit).message == "the command 'sh' ended with exit code 3"
