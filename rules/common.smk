@@ -187,7 +187,7 @@ def guard_command():
 GUARD = guard_command()
 
 
-# Snakemake compares no parameter that takes `resources`: changing these three runs nothing again.
+# Snakemake compares no parameter that takes `resources`: changing these four runs nothing again.
 
 
 def timeout_minutes(wildcards, resources):
@@ -203,6 +203,11 @@ def accelerator(wildcards, resources):
 def fleet_size(wildcards, resources):
     """So many models are trained at once at most; None for as many as memory allows."""
     return scope.fleet_size
+
+
+def keep_models(wildcards, resources):
+    """Whether trained models are kept beside their fits."""
+    return scope.keep_models
 
 
 def memory_mb(wildcards, attempt):

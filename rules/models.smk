@@ -30,5 +30,6 @@ for method in filter(is_model, scope.methods):
             likelihood_samples=scope.likelihood_samples,
             accelerator=accelerator,
             fleet_size=fleet_size,
+            keep_models=keep_models,
         script:
             "../workflow_scripts/fit_model.py"

@@ -163,6 +163,11 @@ def _by_perturbation(tables: Any) -> Any:
     return {name: table.T if isinstance(table, pd.DataFrame) else table for name, table in tables.items()}
 
 
+def model_beside(path: str | Path) -> Path:
+    """Folder of the trained model that made the fit at `path`, which is there if models are kept."""
+    return Path(path).with_suffix(".model")
+
+
 def read_run(path: str | Path) -> Run:
     """Read how the fit at `path` came to be, and nothing else of it."""
     return checked_run(read_element(path, "uns/run"), f'{path}: uns["run"]')

@@ -4,6 +4,7 @@ import logging
 import resource
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import anndata as ad
@@ -36,6 +37,7 @@ def fit_grid(
     likelihood_samples: int = 250,
     accelerator: str = "auto",
     fleet_size: int | None = None,
+    model_folders: Mapping[str, Path] | None = None,
 ) -> dict[str, Fit]:
     """Train every setting at once, adapt each to the held-out perturbations, and score their cells.
 
@@ -61,6 +63,8 @@ def fit_grid(
         ``cpu``, ``cuda`` or ``auto``.
     fleet_size
         Train at most so many models at a time.
+    model_folders
+        Folder to save each model in that ended well, by name of the setting; by default none is saved.
 
     Returns
     -------
@@ -80,6 +84,8 @@ def fit_grid(
     if grid.held_out.n_obs:
         grid.refit(fits)
         grid.score(fits, likelihood_samples)
+    if model_folders:
+        grid.save(fits, model_folders)
     for fit in fits.values():
         fit.run.seconds = (time.perf_counter() - start) / len(settings)
         fit.run.peak_memory_mb = peak_memory_mb(grid.device)
@@ -169,6 +175,12 @@ class _Grid:
                 fit.predictions, fit.generated = predictions, cells
                 if fit.shifts is not None:
                     fit.shifts = pd.concat([fit.shifts, model.get_shifts().loc[sorted(model.adapted_)]])
+
+    def save(self, fits: Mapping[str, Fit], folders: Mapping[str, Path]) -> None:
+        """Save each model whose fit is well, as it is after the last stage."""
+        for model, setting in zip(self.models, self.settings, strict=True):
+            if fits[setting.name].run.status == "ok":
+                model.save(str(folders[setting.name]), overwrite=True)
 
 
 def build(model_class: type[PerturbationModel], adata: ad.AnnData, setting: Setting) -> PerturbationModel:

@@ -9,6 +9,7 @@ that ended well and has the fingerprint of a setting is kept as it is, and only 
 import hashlib
 import json
 import logging
+import shutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -28,7 +29,7 @@ from svae.workflow.guard import guarded
 
 logger = logging.getLogger(__name__)
 
-CHANGE_NO_NUMBER = ("settings", "timeout_minutes", "accelerator", "fleet_size")
+CHANGE_NO_NUMBER = ("settings", "timeout_minutes", "accelerator", "fleet_size", "keep_models")
 """Parameters of rules that no fingerprint holds: limits, devices, and the settings, which have one each."""
 
 
@@ -135,6 +136,8 @@ def _reuse(order: Order, path: Path | None, cells: pd.Index) -> bool:
     logger.info("%s: reused, nothing that its numbers follow from has changed", order.setting.name)
     if path != Path(order.path):
         fits.write(replace(fit, run=replace(fit.run, setting=order.setting.name)), order.path)
+        if fits.model_beside(path).is_dir():
+            shutil.copytree(fits.model_beside(path), fits.model_beside(order.path), dirs_exist_ok=True)
     [making] = made.makings_of([path])
     made.write_down([order.path], making)
     return True

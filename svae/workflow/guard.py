@@ -67,6 +67,7 @@ def guarded(
     """
     for path in outputs:
         _remove(Path(path))
+        _remove(fits.model_beside(path))
     made.forget(outputs)
     started = _now()
     ending = _run(work, timeout_minutes)

@@ -69,6 +69,8 @@ class Scope(Options):
     """Where models are trained: `cuda` fails where there is no GPU, `auto` takes one if there is."""
     fleet_size: Count | None = None
     """Models trained at once at most; by default as many as memory allows."""
+    keep_models: bool = True
+    """Whether trained models of the family are kept beside their fits, to be asked more later."""
     timeout_minutes: Positive | None = None
     """A method's job is ended after so long, and the fits that it lacks are marked as timed out; when this is
     raised, `make report` makes them again. By default a little less than the scheduler allows."""

@@ -96,10 +96,22 @@ def test_other_data_options_seeds_and_parameters_are_a_reason(job):
 
 def test_setting_that_gets_another_name_keeps_its_fit(job):
     settings_fitted(job)
+    kept = fits.model_beside(job.output[0])
+    kept.mkdir()
+    (kept / "model.pt").write_text("weights")
     job.params["settings"][0]["name"] = "p.r0"
     job.output[0] = job.output[0].replace("p.h5ad", "p.r0.h5ad")
     assert settings_fitted(job) == ""
     assert fits.read(job.output[0], CELLS).run.setting == "p.r0"
+    assert (fits.model_beside(job.output[0]) / "model.pt").read_text() == "weights"
+
+
+def test_the_model_of_a_fit_that_is_made_again_does_not_stay(job):
+    settings_fitted(job, ("failed", "ok"))
+    for path in job.output:
+        fits.model_beside(path).mkdir()
+    assert settings_fitted(job) == "p"
+    assert [fits.model_beside(path).is_dir() for path in job.output] == [False, True]
 
 
 def test_fit_that_was_changed_after_it_was_made_is_made_again(job):

@@ -9,13 +9,16 @@ import svae
 from svae.contracts.fit import validate
 from svae.contracts.fit_parts import LIKELIHOODS
 from svae.contracts.setting import Setting
+from svae.contracts.split import seen_cells
 from svae.datasets.split_plan import SplitPlan
 from svae.datasets.splits import split
 from svae.errors import BenchmarkError
 from svae.expression import TARGET_SUM
 from svae.methods import grid
 from svae.methods.grid import fit_grid
+from svae.methods.held_out import PROFILE_SAMPLES
 from svae.models import transfer
+from svae.seeds import seed_from
 from svae.simulation import simulate
 
 SHORT = {"n_latent": 3, "n_hidden": 16, "max_epochs": 3, "refit_epochs": 1}
@@ -47,6 +50,19 @@ def test_every_setting_gives_a_fit_that_keeps_the_contract(data):
         assert np.isfinite(result.selection["validation_likelihood"])
     assert fits["wide"].latents.shape[1] == 4
     assert len(fits["wide"].history) == 2
+
+
+def test_a_model_that_is_kept_predicts_what_its_fit_does(data, tmp_path):
+    dataset, parts = data
+    settings = [Setting("a", 1, SHORT | {"penalty": 2.0}), Setting("b", 2, SHORT | {"beta": 1e9})]
+    folders = {setting.name: tmp_path / setting.name for setting in settings}
+    fits = fit_grid(svae.SVAEPlus, *data, settings, accelerator="cpu", model_folders=folders)
+    seen = dataset[dataset.obs_names.isin(seen_cells(parts).index)].copy()
+    model = svae.SVAEPlus.load(folders["a"], seen)
+    predicted = fits["a"].predictions["adapted"]
+    seed = seed_from(1, "profiles")
+    pd.testing.assert_frame_equal(model.get_profiles(list(predicted.index), PROFILE_SAMPLES, seed), predicted)
+    assert folders["b"].is_dir() == (fits["b"].run.status == "ok")
 
 
 def test_the_company_of_other_settings_changes_nothing(data):
