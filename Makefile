@@ -11,7 +11,7 @@ SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --configfile config/$(SCOPE).yaml
 export OMP_NUM_THREADS := 1
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help setup check report retry preview test test-fast draws lint format docs fidelity tuned small-screens limits factor-package coverage differential bench lock \
+.PHONY: help setup check data report retry preview test test-fast draws lint format docs fidelity tuned small-screens limits factor-package coverage differential bench lock \
   envs clean
 
 help:  ## what can be made
@@ -27,6 +27,10 @@ setup: .venv/installed  ## the environment in .venv, from requirements.lock
 
 check: setup  ## say what is wrong with the config file of SCOPE, if anything is
 	@$(BIN)/python -m svae.workflow.check config/$(SCOPE).yaml
+
+data: setup  ## say what SCOPE has to download, then do it
+	@$(BIN)/python -m svae.workflow.data config/$(SCOPE).yaml
+	@$(SNAKEMAKE) --rerun-incomplete data
 
 report: setup  ## run SCOPE (demo) and write reports/SCOPE.html, whatever failed
 	@$(BIN)/python -m svae.workflow.check config/$(SCOPE).yaml

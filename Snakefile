@@ -20,6 +20,8 @@ report: SUMMARY
 # Done in seconds, so a cluster is not asked.
 localrules:
     download,
+    fetch_rows,
+    data,
     describe,
     collect,
     completeness,

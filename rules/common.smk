@@ -13,10 +13,12 @@ from snakemake.exceptions import WorkflowError
 
 import svae
 from svae.contracts.job import Job
+from svae.datasets.rows import NOT_OF_CELLS
 from svae.errors import BenchmarkError
 from svae.methods.options import FILE_OPTIONS
 from svae.models import FAMILY
 from svae.workflow.check import check_config
+from svae.workflow.data import ROWS, needed_files, place_of
 from svae.workflow.dependencies import package_files
 from svae.workflow.names import Repository
 
@@ -26,6 +28,7 @@ except BenchmarkError as error:
     # WorkflowError prints its message alone; anything else would come with a traceback.
     raise WorkflowError(str(error)) from None
 
+SOURCES = Repository(workflow.basedir).sources
 RESULTS = f"results/{scope.name}"
 LOGS = f"{RESULTS}/logs"
 DATASET = f"{RESULTS}/data/{{dataset}}/rep{{replicate}}.h5ad"
@@ -277,9 +280,13 @@ def simulation_parameters(wildcards):
 
 
 def file_to_prepare(wildcards):
-    """A local file, or the one that a download rule fetches."""
-    entry = scope.real[wildcards.dataset]
-    return entry.path or f"resources/{entry.source}.h5ad"
+    """A local file, or the one that a rule fetches."""
+    return place_of(scope, wildcards.dataset, SOURCES)
+
+
+def files_to_fetch(wildcards):
+    """All files of the scope that a rule fetches."""
+    return list(needed_files(scope, SOURCES))
 
 
 def gene_lists_of(wildcards):
@@ -294,9 +301,20 @@ def preparation_of(wildcards):
     preparation = entry.preparation.model_dump(exclude_defaults=True)
     if entry.path is not None:
         return in_order(preparation)
-    published = Repository(workflow.basedir).sources[entry.source]
-    named = {name: published[name] for name in ("citation", "licence")}
+    published = SOURCES[entry.source]
+    named = {name: getattr(published, name) for name in ("citation", "licence")}
     return in_order(named | preparation)
+
+
+def source_of(wildcards):
+    """Row of the table of studies that a dataset names."""
+    return scope.real[wildcards.dataset].source
+
+
+def choice_of_cells(wildcards):
+    """What a preparation says of cells: another choice of genes fetches no cells again."""
+    preparation = preparation_of(wildcards)
+    return {name: preparation[name] for name in preparation if name not in NOT_OF_CELLS}
 
 
 def pathways_of(wildcards):

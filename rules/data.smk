@@ -5,10 +5,36 @@ rule download:
         "resources/{source}.h5ad",
     log:
         f"{LOGS}/download/{{source}}.log",
+    wildcard_constraints:
+        source="[^/]+",
     conda:
         "../envs/analysis.yaml"
     script:
         "../workflow_scripts/download.py"
+
+
+rule fetch_rows:
+    input:
+        table=ancient(here("config/datasets.tsv")),
+        lists=gene_lists_of,
+    output:
+        ROWS.format(scope=scope.name, dataset="{dataset}"),
+    log:
+        f"{LOGS}/fetch_rows/{{dataset}}.log",
+    wildcard_constraints:
+        dataset=one_of(scope.real),
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        source=source_of,
+        preparation=choice_of_cells,
+    script:
+        "../workflow_scripts/fetch_rows.py"
+
+
+rule data:
+    input:
+        files_to_fetch,
 
 
 rule prepare:

@@ -2,10 +2,14 @@
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+import look_alike
 import pytest
 from checkout import TINY, Checkout, once
+from faulty_server import Served, serving
 from screens import GENE_SETS, PATHWAYS, SCREENS, table_row, write_screen
 
 
@@ -43,7 +47,7 @@ def screens_run(tmp_path_factory) -> Checkout:
 
     def run(path):
         copy = Checkout.create(path)
-        copy.write_scope(SCREENS)
+        copy.write_scope(with_replogle(SCREENS))
         published = copy.path / "published" / "screen.h5ad"
         write_screen(published)
         write_screen(copy.path / "data" / "screen.h5ad")
@@ -52,6 +56,25 @@ def screens_run(tmp_path_factory) -> Checkout:
         (copy.path / "config" / "pathways.json").write_text(json.dumps(PATHWAYS), encoding="utf-8")
         lines = ["\t".join([name, "", *members]) for name, members in GENE_SETS.items()]
         (copy.path / "config" / "gene_sets.gmt").write_text("\n".join(lines), encoding="utf-8")
+        fetch(copy)
         copy.snakemake("screens", "--cores", "2", "results/screens/summary.rst")
 
     return once(tmp_path_factory, "screens", run)
+
+
+def with_replogle(scope: Mapping[str, Any]) -> dict[str, Any]:
+    """Add the paper's dataset to a scope, unchanged but for being split once and fitted by one method."""
+    entry = {**look_alike.ENTRY, "splits": ["exosome"], "methods": ["pca"]}
+    splits = {**scope["splits"], "exosome": look_alike.PAPER["splits"]["exosome"]}
+    return {**scope, "datasets": {**scope["datasets"], "replogle": entry}, "splits": splits}
+
+
+def fetch(copy: Checkout) -> None:
+    """Fetch what the scope of screens needs, the paper's dataset from a server that is gone afterwards."""
+    published = copy.path / "published" / "K562.h5ad"
+    look_alike.write_published(published)
+    served = Served(published.read_bytes())
+    with serving({"/K562.h5ad": served}) as server:
+        look_alike.row_at(copy.path / "config" / "datasets.tsv", f"{server}/K562.h5ad", published)
+        copy.snakemake("screens", "--cores", "2", "data")
+    (copy.path / "published" / "sent.json").write_text(json.dumps(served.sent), encoding="utf-8")

@@ -23,6 +23,10 @@ EXPIRED = (401, 403, 404, 410)
 """Statuses of an address that a server had redirected to, and that was good for a while."""
 
 
+class AddressError(BenchmarkError):
+    """An address does not serve a file as it should; another one may."""
+
+
 class InterruptionError(Exception):
     """The bytes ended early; the next try may go on from there."""
 
@@ -49,9 +53,9 @@ class Patience:
     longest_pause: float = 300.0
 
     def wait(self, failures: int, trouble: InterruptionError) -> None:
-        """Wait for the next try; raise a :class:`BenchmarkError` after too many `failures` in a row."""
+        """Wait for the next try; raise a :class:`AddressError` after too many `failures` in a row."""
         if failures > self.retries:
-            raise BenchmarkError(f"{trouble}, {failures} times in a row") from trouble
+            raise AddressError(f"{trouble}, {failures} times in a row") from trouble
         time.sleep(min(self.pause * 2 ** (failures - 1), self.longest_pause))
 
     def of_requests(self) -> Retry:
@@ -124,10 +128,10 @@ class WebAddress:
         version = response.headers.get("ETag")
         if self.version not in (None, version):
             response.close()
-            raise BenchmarkError(f"{self.url}: the file changed while it was read")
+            raise AddressError(f"{self.url}: the file changed while it was read")
         if response.status_code != requests.codes.partial_content:
             response.close()
-            raise BenchmarkError(f"{self.url}: the server does not send parts of a file")
+            raise AddressError(f"{self.url}: the server does not send parts of a file")
         self.version = version
         found = b"".join(_blocks(response))
         if len(found) != stop - start:
@@ -147,7 +151,7 @@ class WebAddress:
                 location, headers=headers, stream=True, timeout=self.patience.timeout
             )
         except requests.RequestException as error:
-            raise BenchmarkError(
+            raise AddressError(
                 f"{self.url}: the server cannot be reached ({one_line(str(error), 200)})"
             ) from error
         if response.status_code in EXPIRED and location != self.url:
@@ -156,7 +160,7 @@ class WebAddress:
         self._location = response.url
         try:
             self._check(response, start, stop)
-        except BenchmarkError:
+        except AddressError:
             response.close()
             raise
         return response
@@ -167,14 +171,14 @@ class WebAddress:
             sent = response.headers.get("Content-Range", "")
             place, _, size = sent.partition("/")
             if size in ("*", str(self.size)) and place != f"bytes {start}-{stop - 1}":
-                raise BenchmarkError(
+                raise AddressError(
                     f"{self.url}: asked for bytes {start}-{stop - 1}, the server sent '{sent}'"
                 )
         elif response.status_code == requests.codes.ok:
             size = response.headers.get("Content-Length", "")
         else:
             answer = f"{response.status_code} {response.reason}"
-            raise BenchmarkError(f"{self.url}: the server answers '{answer}'")
+            raise AddressError(f"{self.url}: the server answers '{answer}'")
         if size.isdigit():
             refuse_size(self.url, int(size), self.size)
 
@@ -197,7 +201,7 @@ class FileAddress:
         try:
             found = self._path.stat()
         except OSError as error:
-            raise BenchmarkError(f"{url}: the file cannot be read ({error.strerror})") from error
+            raise AddressError(f"{url}: the file cannot be read ({error.strerror})") from error
         refuse_size(url, found.st_size, size)
         self._modified = str(found.st_mtime_ns)
 
@@ -233,7 +237,7 @@ def open_address(url: str, size: int, patience: Patience) -> Address:
 def refuse_size(url: str, found: int, size: int) -> None:
     """Raise if a file has another size than what was published."""
     if found != size:
-        raise BenchmarkError(f"{url}: the file has {found:,} bytes, but must have {size:,}")
+        raise AddressError(f"{url}: the file has {found:,} bytes, but must have {size:,}")
 
 
 def _blocks(response: requests.Response) -> Iterator[bytes]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from svae.datasets.addresses import PATIENCE, Address, InterruptionError, Patience, open_address
+from svae.datasets.addresses import PATIENCE, Address, AddressError, InterruptionError, Patience, open_address
 from svae.datasets.content import check_content
 from svae.datasets.part import Part, part_of
 from svae.datasets.sources import Source
@@ -61,7 +61,7 @@ def _from_first_address(source: Source, part: Part, patience: Patience) -> None:
         try:
             _fetch(url, source, part, patience)
             return
-        except BenchmarkError as trouble:
+        except AddressError as trouble:
             logger.warning("%s", trouble)
             troubles.append(str(trouble))
     raise BenchmarkError(f"download of {source.file} failed: {'; '.join(troubles)}")
@@ -81,7 +81,7 @@ def _fetch(url: str, source: Source, part: Part, patience: Patience) -> None:
     part.cut(0)
     problem = f"{url}: {algorithm} of {source.file} is {found}, but must be {expected}"
     if earlier == 0:
-        raise BenchmarkError(problem)
+        raise AddressError(problem)
     logger.warning("%s; starting over without the %s bytes that were there before", problem, f"{earlier:,}")
     _fetch(url, source, part, patience)
 
@@ -118,6 +118,6 @@ def _append(part: Part, source: Source, address: Address) -> None:
             progress.update(len(block))
             if part.size > source.bytes:
                 part.cut(0)
-                raise BenchmarkError(f"{address.url}: got more than {source.bytes:,} bytes of {source.file}")
+                raise AddressError(f"{address.url}: got more than {source.bytes:,} bytes of {source.file}")
     if part.size < source.bytes:
         raise InterruptionError("the connection was closed")

@@ -53,6 +53,11 @@ class Part:
         """Forget all bytes after the first `size`."""
         self.file.truncate(size)
 
+    def read(self, place: int, size: int) -> bytes:
+        """Return some bytes, the first of them at `place`."""
+        self.file.seek(place)
+        return self.file.read(size)
+
     def write(self, block: bytes, place: int) -> None:
         """Write some bytes, the first of them at `place`."""
         self.file.seek(place)

@@ -1,12 +1,12 @@
 """Whether what a scope names exists: methods, datasets, splits, metrics, simulators, rules and files."""
 
-import csv
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from svae.contracts.pathways import read_pathways
 from svae.datasets.gene_lists import read_gene_lists
+from svae.datasets.sources import Source, read_sources
 from svae.errors import BenchmarkError, unknown
 from svae.evaluation.metrics import METRICS
 from svae.evaluation.selection import HINDSIGHT, RULES
@@ -62,10 +62,9 @@ class Repository:
         return {path.stem for path in files} | set(FAMILY)
 
     @property
-    def sources(self) -> dict[str, dict[str, str]]:
+    def sources(self) -> dict[str, Source]:
         """Studies that can be downloaded: rows of the table of studies, by name."""
-        with open(Path(self.root, "config", "datasets.tsv"), encoding="utf-8", newline="") as table:
-            return {row["name"]: row for row in csv.DictReader(table, delimiter="\t")}
+        return read_sources(Path(self.root, "config", "datasets.tsv"))
 
 
 def _check_methods(scope: Scope, repository: Repository, where: str) -> None:

@@ -1,7 +1,11 @@
 """Real screens from file to leaderboard: local and downloaded, split by pathway and effect, with restarts."""
 
+import json
+
+import look_alike
 import numpy as np
 import pytest
+from checkout import ROOT
 from screens import ENTRY, GENES, GUIDES, SCREENS
 
 from svae.contracts.dataset import read_dataset
@@ -39,6 +43,25 @@ def test_the_download_is_what_was_published(screens_run):
     assert dataset(screens_run, "public").n_obs == sum(GUIDES.values())
     facts = dataset(screens_run, "public").uns["dataset"]
     assert (facts["citation"], facts["licence"]) == ("Somebody et al. (2025)", "CC0")
+
+
+def test_only_the_cells_that_are_kept_are_fetched_of_a_large_file(screens_run):
+    """The paper's dataset, its address apart, on a file of the study's layout."""
+    kept = dataset(screens_run, "replogle")
+    assert kept.n_obs == look_alike.CELLS_KEPT
+    assert set(kept.obs["perturbation"]) == set(look_alike.KEPT)
+    assert kept.n_vars == look_alike.GENES // 2
+    published = screens_run.path / "published" / "K562.h5ad"
+    sent = json.loads((screens_run.path / "published" / "sent.json").read_text(encoding="utf-8"))
+    wanted = kept.n_obs * look_alike.GENES * np.dtype(np.float32).itemsize
+    assert wanted <= look_alike.bytes_of_counts(sent, published) <= 1.1 * wanted
+    tables = published.stat().st_size - look_alike.CELLS * look_alike.GENES * 4  # of cells and genes
+    assert sum(stop - start for start, stop in sent) <= 1.1 * wanted + tables
+    names = {key: look_alike.ENTRY[key] for key in ("label", "gene_column")}
+    gene_lists = str(ROOT / look_alike.ENTRY["gene_lists"])
+    whole = prepare(published, Preparation(**names, gene_lists=gene_lists))
+    assert whole.obs_names.equals(kept.obs_names)
+    assert (whole.X != kept.X).nnz == 0
 
 
 def test_genes_are_chosen_and_the_dataset_says_on_which_cells(screens_run):
