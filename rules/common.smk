@@ -51,6 +51,7 @@ TABLES = {
     "history": f"{RESULTS}/history.tsv.gz",
     "targets": f"{RESULTS}/targets.tsv.gz",
     "latent_genes": f"{RESULTS}/latent_genes.tsv.gz",
+    "predictive": f"{RESULTS}/predictive.tsv.gz",
     "enrichment": f"{RESULTS}/enrichment.tsv.gz",
     "embedding": f"{RESULTS}/embedding.tsv.gz",
     "warnings": f"{RESULTS}/warnings.tsv",

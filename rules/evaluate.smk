@@ -30,6 +30,7 @@ rule evaluate:
         held_out=f"{METRICS}.held_out.tsv.gz",
         targets=f"{METRICS}.targets.tsv.gz",
         latent_genes=f"{METRICS}.latent_genes.tsv.gz",
+        predictive=f"{METRICS}.predictive.tsv.gz",
     log:
         f"{LOGS}/evaluate/{JOB}/{{method}}.log",
     conda:
@@ -115,11 +116,13 @@ rule select_settings:
         status=TABLES["status"],
         targets=evaluations(".targets.tsv.gz"),
         latent_genes=evaluations(".latent_genes.tsv.gz"),
+        predictive=evaluations(".predictive.tsv.gz"),
         code=code("select_settings"),
     output:
         selected=TABLES["selected"],
         targets=TABLES["targets"],
         latent_genes=TABLES["latent_genes"],
+        predictive=TABLES["predictive"],
     log:
         f"{LOGS}/select_settings.log",
     conda:

@@ -1,6 +1,6 @@
 """Expression: counts on a scale on which cells, and groups of cells, can be compared."""
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import anndata as ad
 import numpy as np
@@ -9,6 +9,9 @@ from scipy import sparse
 
 TARGET_SUM = 10_000
 """Counts of a profile before its logarithm: each gene has its share of so many."""
+
+COUNT_STATISTICS = ("mean", "variance", "zeros")
+"""Of the counts of a gene in a group of cells; zeros are the share of cells without any."""
 
 Sums = TypeVar("Sums", np.ndarray, pd.DataFrame)
 
@@ -92,3 +95,32 @@ def profile(sums: Sums) -> Sums:
     """
     totals = np.asarray(sums).sum(axis=1, keepdims=True)
     return np.log1p(TARGET_SUM * (sums / totals))
+
+
+def count_statistics(counts: Any, labels: pd.Series, genes: pd.Index) -> dict[str, pd.DataFrame]:
+    """Summarise the counts of each gene in each group of cells.
+
+    Parameters
+    ----------
+    counts
+        Cells × genes.
+    labels
+        Group of each cell.
+    genes
+        Names of the genes.
+
+    Returns
+    -------
+    Group (sorted by name) × gene, for each of :data:`COUNT_STATISTICS`. The variance is that of the cells at
+    hand, without a correction for their number.
+    """
+    membership, names = memberships(labels)
+    counts = sparse.csr_matrix(counts, dtype=float)
+    n = np.asarray(membership.sum(axis=1)).reshape(-1, 1)
+    mean = (membership @ counts).toarray() / n
+    values = {
+        "mean": mean,
+        "variance": np.maximum((membership @ counts.power(2)).toarray() / n - mean**2, 0),
+        "zeros": 1 - (membership @ (counts > 0).astype(float)).toarray() / n,
+    }
+    return {name: pd.DataFrame(values[name], names, genes) for name in COUNT_STATISTICS}

@@ -112,6 +112,7 @@ def fake_tables(
         targets=tables["targets"].merge(chosen) if len(tables["targets"]) else _empty("targets"),
         latent_genes=_latent_genes(chosen, rng),
         enrichment=_enrichment(chosen),
+        predictive=_predictive(chosen, rng),
         embedding=_embedding(chosen, perturbations, rng),
         selected=selected,
         leaderboard=leaderboard(tables["metrics"], selected, known, "svae_plus", by_perturbation),
@@ -242,6 +243,17 @@ def _enrichment(chosen: pd.DataFrame) -> pd.DataFrame:
         }
     )
     return fits.merge(found, how="cross")[list(COLUMNS["enrichment"])]
+
+
+def _predictive(chosen: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
+    """Predictive checks of forty genes for the chosen fits of sVAE+ and VAE."""
+    fits = chosen[chosen["method"].isin(["svae_plus", "vae"]) & chosen["setting"].notna()]
+    tables = []
+    for statistic, largest in (("mean", 20.0), ("variance", 90.0), ("zeros", 0.9)):
+        real = largest * rng.uniform(0.05, 1, 40)
+        values = {"statistic": statistic, "gene": [f"GENE{k}" for k in range(40)], "real": real}
+        tables.append(pd.DataFrame({**values, "generated": real * rng.uniform(0.8, 1.1, 40)}))
+    return fits.merge(pd.concat(tables), how="cross")[list(COLUMNS["predictive"])]
 
 
 def _embedding(chosen: pd.DataFrame, perturbations: int, rng: np.random.Generator) -> pd.DataFrame:

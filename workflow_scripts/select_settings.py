@@ -1,8 +1,9 @@
-"""Choose a setting per method by every rule; keep targets and genes of latents of those of the main rule."""
+"""Choose a setting per method by every rule, and keep what was found out about those of the main rule."""
 
 from svae.contracts.tables import (
     LATENT_GENES_COLUMNS,
     METRICS_COLUMNS,
+    PREDICTIVE_COLUMNS,
     TARGETS_COLUMNS,
     concatenate,
     read_status,
@@ -22,6 +23,7 @@ selected = select(
 write_table(selected, snakemake.output.selected)
 
 chosen = selected[selected["rule"] == snakemake.params.rule].drop(columns=["rule", "outcome"])
-for name, columns in (("targets", TARGETS_COLUMNS), ("latent_genes", LATENT_GENES_COLUMNS)):
+kept = {"targets": TARGETS_COLUMNS, "latent_genes": LATENT_GENES_COLUMNS, "predictive": PREDICTIVE_COLUMNS}
+for name, columns in kept.items():
     table = concatenate(snakemake.input[name], columns)
     write_table(table.merge(chosen)[list(columns)], snakemake.output[name])

@@ -29,6 +29,7 @@ ENRICHMENT_COLUMNS = (
     *(*RUN_COLUMNS, "setting", "latent", "gene_set", "genes"),
     *("score", "p", "p_adjusted", "leading"),
 )
+PREDICTIVE_COLUMNS = (*RUN_COLUMNS, "setting", "statistic", "gene", "generated", "real")
 EMBEDDING_COLUMNS = (
     *(*RUN_COLUMNS, "setting", "cell", "perturbation", "part"),
     *("batch", "x", "y", "batches_nearby"),
@@ -68,7 +69,7 @@ LEADERBOARD_COLUMNS = (*ENTRY_COLUMNS, *SUMMARY_COLUMNS, *DIFFERENCE_COLUMNS, *W
 
 TEXT_COLUMNS = (
     *(*ENTRY_COLUMNS, "setting", "outcome", "status", "message", "device", "unit", "verdict"),
-    *("warnings", "warning", "detail", "gene", "gene_set", "leading", "batch", "cell"),
+    *("warnings", "warning", "detail", "gene", "gene_set", "leading", "statistic", "batch", "cell"),
 )
 """Columns of names and sentences, which stay text where they look like numbers (the setting "10")."""
 

@@ -21,6 +21,7 @@ from svae.evaluation.latent_genes import tidy_latent_genes
 from svae.evaluation.matching import match_latents
 from svae.evaluation.metric import Metric
 from svae.evaluation.metrics import METRICS
+from svae.evaluation.predictive import predictive_checks
 from svae.evaluation.response import Response
 from svae.evaluation.restarts import agreement_of_restarts
 from svae.evaluation.warning import validation_rise, warnings_of
@@ -49,6 +50,8 @@ class Evaluation(NamedTuple):
         the true ones they match, where there is a truth.
     latent_genes
         ``latent``, ``gene``, ``probability``, ``log2_fold_change``: which genes latents move; of real data.
+    predictive
+        ``statistic``, ``gene``, ``generated``, ``real``: posterior predictive checks; of real data.
     """
 
     metrics: pd.DataFrame
@@ -57,6 +60,7 @@ class Evaluation(NamedTuple):
     held_out: pd.DataFrame
     targets: pd.DataFrame
     latent_genes: pd.DataFrame
+    predictive: pd.DataFrame
 
 
 def read_fit(path: str | Path, split: pd.DataFrame, genes: pd.Index | None = None) -> Fit:
@@ -194,7 +198,9 @@ def evaluate_fit(
         values = metric_values(comparison, metrics)
         held_out = held_out_values(comparison, metrics)
         targets = tidy_targets(comparison)
-        latent_genes = tidy_latent_genes(fit if truth is None else Fit(fit.cells))
+        of_real_data = fit if truth is None else Fit(fit.cells)  # what a truth answers better is left out
+        latent_genes = tidy_latent_genes(of_real_data)
+        predictive = predictive_checks(of_real_data, response)
     except Exception as error:
         _log(error)
         failed = replace(fit.run, status="failed", message=sentence(error))
@@ -212,6 +218,7 @@ def evaluate_fit(
         held_out=held_out,
         targets=targets,
         latent_genes=latent_genes,
+        predictive=predictive,
     )
 
 

@@ -4,7 +4,8 @@ It is computed once for a dataset and split, from the cells of part ``test``. Th
 same experiment done again: no prediction has to be better than what they say of the others.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import anndata as ad
@@ -15,7 +16,7 @@ from svae.contracts.split import cells_of, seen_cells, trained_perturbations
 from svae.differential import Moments, adjusted, welch_p
 from svae.errors import BenchmarkError
 from svae.evaluation.space import CELLS, Space
-from svae.expression import profile, pseudobulk
+from svae.expression import COUNT_STATISTICS, count_statistics, profile, pseudobulk
 from svae.files import read_anndata, write_anndata
 from svae.words import CONTROL
 
@@ -46,6 +47,9 @@ class Response:
         Number of cells of each held-out perturbation, perturbation × (``test``, ``adapt``).
     space
         Principal components, and single cells in them.
+    counts
+        Of the counts of each gene in the cells of part ``test``, perturbation × gene: each of
+        :data:`svae.expression.COUNT_STATISTICS`.
     """
 
     control: pd.Series
@@ -56,6 +60,7 @@ class Response:
     weights: pd.DataFrame
     cells: pd.DataFrame
     space: Space
+    counts: Mapping[str, pd.DataFrame] = field(default_factory=dict)
 
     @property
     def genes(self) -> pd.Index:
@@ -109,6 +114,9 @@ def summarise_responses(dataset: ad.AnnData, split: pd.DataFrame) -> Response:
         weights=pd.DataFrame(weights, held_out, dataset.var_names),
         cells=pd.DataFrame({"test": test.value_counts(), "adapt": adapt.value_counts()}).loc[held_out],
         space=Space.of(dataset, split),
+        counts=count_statistics(
+            dataset.X[dataset.obs_names.get_indexer(test.index)], test, dataset.var_names
+        ),
     )
 
 
@@ -133,6 +141,8 @@ def write_response(response: Response, path: str | Path) -> None:
     adata.var["control"], adata.var["mean"] = response.control, response.mean
     for layer in LAYERS:
         adata.layers[layer] = getattr(response, layer).to_numpy()
+    for name, table in response.counts.items():
+        adata.layers[f"count_{name}"] = table.to_numpy()
     adata.var["centre"], adata.varm["axes"] = response.space.centre, response.space.axes
     adata.uns["cells"] = {name: getattr(response.space, name) for name in CELLS}
     write_anndata(adata, path)
@@ -155,5 +165,6 @@ def read_response(path: str | Path) -> Response:
         mean=adata.var["mean"],
         cells=adata.obs,
         space=Space(centre=adata.var["centre"], axes=adata.varm["axes"], **adata.uns["cells"]),
+        counts={name: adata.to_df(layer=f"count_{name}") for name in COUNT_STATISTICS},
         **{name: adata.to_df(layer=name) for name in LAYERS},
     )

@@ -14,6 +14,7 @@ from svae.contracts.tables import (
     LATENT_GENES_COLUMNS,
     LEADERBOARD_COLUMNS,
     METRICS_COLUMNS,
+    PREDICTIVE_COLUMNS,
     SELECTED_COLUMNS,
     SETTINGS_COLUMNS,
     STATUS_COLUMNS,
@@ -37,6 +38,7 @@ COLUMNS = {
     "targets": TARGETS_COLUMNS,
     "latent_genes": LATENT_GENES_COLUMNS,
     "enrichment": ENRICHMENT_COLUMNS,
+    "predictive": PREDICTIVE_COLUMNS,
     "embedding": EMBEDDING_COLUMNS,
     "warnings": WARNINGS_COLUMNS,
 }
@@ -50,7 +52,7 @@ class Tables:
     Attributes
     ----------
     metrics, held_out, selected, status, leaderboard, settings, datasets, history, targets, latent_genes,
-    enrichment, embedding, warnings
+    enrichment, predictive, embedding, warnings
         The tables that the run wrote, with the columns of :data:`COLUMNS`.
     methods
         Label, colour and kind of each method (:func:`svae.report.methods_table.read_methods`).
@@ -73,6 +75,7 @@ class Tables:
     targets: pd.DataFrame
     latent_genes: pd.DataFrame
     enrichment: pd.DataFrame
+    predictive: pd.DataFrame
     embedding: pd.DataFrame
     warnings: pd.DataFrame
     methods: pd.DataFrame

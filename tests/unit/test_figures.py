@@ -26,7 +26,7 @@ CAPTIONS = Path(__file__).resolve().parents[2] / "reports" / "captions"
 SMALL = ["mcc_pearson", "r2", "target_f1", "target_precision", "target_recall", "inll_clean"]
 NO_TRUTH = {
     *("likelihood", "cost", "training_curves", "target_matrix", "shared_targets", "score_against_fits"),
-    *("latent_genes", "nearest_trained", "embedding"),
+    *("latent_genes", "nearest_trained", "embedding", "predictive_checks"),
 }
 TRUTH = {"latent_recovery", "target_identification", "targets_against_penalty", "selection_rules", "sweep"}
 HELD_OUT = {"differences", "gain_against_effect"}

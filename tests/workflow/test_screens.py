@@ -136,6 +136,14 @@ def test_the_genes_of_latents_are_told_and_the_gene_sets_among_them(screens_run)
     assert sorted(sets["latent"]) == [1, 2, 3]
 
 
+def test_generated_counts_are_compared_with_real_ones(screens_run):
+    checks = screens_run.table("predictive.tsv.gz", "screens")
+    assert set(checks["method"]) == {"svae_plus"}, "PCA generates no cells"
+    assert checks.groupby("dataset")["gene"].nunique().to_dict() == {"local": 30, "public": 25}
+    means = checks.query("statistic == 'mean'")
+    assert (means["generated"] - means["real"]).abs().median() < means["real"].median()
+
+
 def test_cells_are_on_a_map(screens_run):
     """It is that of the first fit on each dataset, with the setting that the rule chose."""
     cells = screens_run.table("embedding.tsv.gz", "screens")
