@@ -14,6 +14,7 @@ from docs.generate.results import SIMULATION, Leaderboard
 from svae.errors import BenchmarkError
 from svae.evaluation.metrics import METRICS
 from svae.evaluation.statistics import t_interval
+from svae.report.figures import FIGURES
 from svae.workflow.scope import Scope
 
 REFERENCE = ROOT / "reports" / "reference"
@@ -72,6 +73,15 @@ def test_links_lead_somewhere(page):
         assert target.exists(), link[0]
         if link["heading"]:
             assert link["heading"] in anchors_of(target), link[0]
+
+
+def test_figures_that_a_page_names_are_drawn_by_a_scope_that_there_is():
+    page = (ROOT / "docs" / "figures.md").read_text(encoding="utf-8")
+    named = re.findall(r"results/([\w-]+)/figures/([\w-]+)\.(?:svg|tsv)", page)
+    assert len(named) > 5
+    for scope, figure in named:
+        assert (ROOT / "config" / f"{scope}.yaml").is_file(), scope
+        assert figure in FIGURES, figure
 
 
 @pytest.mark.parametrize(
