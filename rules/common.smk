@@ -61,6 +61,7 @@ TABLES = {
 GENE_SETS = {
     name: entry.gene_sets for name, entry in scope.real.items() if entry.gene_sets
 }
+LEFT_OUT = f"{RESULTS}/left_out.tsv"
 VIEW = {"rule": scope.selection.rule, "reference": scope.reference}
 PROVENANCE = {
     "title": scope.title,
@@ -71,7 +72,7 @@ PROVENANCE = {
 }
 FIGURES = sorted(
     set(glob_wildcards(f"{workflow.basedir}/reports/captions/{{figure}}.rst").figure)
-    - {"completeness", "leaderboard", "manifest", "status", "warnings"}
+    - {"completeness", "leaderboard", "left_out", "manifest", "status", "warnings"}
 )
 
 
@@ -290,10 +291,10 @@ def files_to_fetch(wildcards):
     return list(needed_files(scope, SOURCES))
 
 
-def gene_lists_of(wildcards):
-    """File of perturbations and genes to keep, where a dataset names one."""
-    gene_lists = scope.real[wildcards.dataset].gene_lists
-    return [gene_lists] if gene_lists else []
+def lists_of(wildcards):
+    """Files that a preparation reads beside the screen: what to keep, and the targets of guides."""
+    entry = scope.real[wildcards.dataset]
+    return [path for path in (entry.gene_lists, entry.guide_table) if path]
 
 
 def preparation_of(wildcards):

@@ -16,7 +16,7 @@ rule download:
 rule fetch_rows:
     input:
         table=ancient(here("config/datasets.tsv")),
-        lists=gene_lists_of,
+        lists=lists_of,
     output:
         ROWS.format(scope=scope.name, dataset="{dataset}"),
     log:
@@ -40,7 +40,7 @@ rule data:
 rule prepare:
     input:
         file=file_to_prepare,
-        gene_lists=gene_lists_of,
+        lists=lists_of,
         code=code("prepare"),
     output:
         expand(DATASET, replicate=range(scope.replicates), allow_missing=True),

@@ -54,6 +54,16 @@ rule describe:
     output:
         datasets=TABLES["datasets"],
         settings=TABLES["settings"],
+        left_out=(
+            report(
+                LEFT_OUT,
+                caption="../reports/captions/left_out.rst",
+                category="Tables",
+                labels={"table": "What preparation left out"},
+            )
+            if scope.real
+            else []
+        ),
     log:
         f"{LOGS}/describe.log",
     conda:

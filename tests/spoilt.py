@@ -48,9 +48,12 @@ PARAMETERS: dict[str, list] = {
     "dispersion": [None, 2],
 }
 REAL: dict[str, list] = {
-    "control": ["ctrl"],
+    "control": ["ctrl", ["ctrl", "nt"]],
+    "control_pattern": ["nt[0-9]+"],
+    "guide_pattern": ["(.+)_[0-9]+"],
+    "guide": ["guide", ["sgrna", "protospacer"]],
     "separator": ["_"],
-    "batch": ["lane"],
+    "batch": ["lane", ["lane", "day"]],
     "filters": [
         {"n_guides": 1, "mito": {"max": 15}},
         {"kind": ["a", "b"], "mito": {"min": 0.1, "max": "1e3"}},
@@ -58,8 +61,12 @@ REAL: dict[str, list] = {
     "perturbations": [["a", "b"]],
     "min_cells": [5],
     "max_cells": [100],
+    "max_control_cells": [200],
+    "min_cells_per_gene": [10],
     "genes": [[f"g{number}" for number in range(20)]],
     "top_genes": [18],
+    "top_genes_on": ["all", "control"],
+    "keep_perturbed": [False],
 }
 SPLITS: list[dict[str, Any]] = [
     {"kind": "random", "held_out": 0.2},

@@ -4,8 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import anndata as ad
+import h5py
 import numpy as np
 import pandas as pd
+from anndata.io import read_elem
 from scipy import sparse
 
 from svae.contracts.values import array_of_numbers, refuse_repeated
@@ -15,12 +17,26 @@ from svae.files import read_anndata, write_anndata
 LARGEST_COUNT = 2**31 - 1
 """Counts are stored as signed integers of 32 bits."""
 
+LEFT_OUT_COLUMNS = ("what", "number", "reason", "examples")
+"""What ``uns["dataset"]["left_out"]`` says of what a preparation left out."""
+
 
 def read_dataset(path: str | Path) -> ad.AnnData:
     """Read a dataset: raw counts in ``X`` (CSR), one label per cell in ``obs["perturbation"]``."""
     adata = read_anndata(path)
     validate_dataset(adata, path)
     return adata
+
+
+def read_left_out(path: str | Path) -> pd.DataFrame:
+    """Read what the preparation of a dataset left out: :data:`LEFT_OUT_COLUMNS`, without a row if nothing.
+
+    Nothing else of the file is read.
+    """
+    place = "uns/dataset/left_out"
+    with h5py.File(path) as file:
+        table = read_elem(file[place]) if place in file else pd.DataFrame(columns=list(LEFT_OUT_COLUMNS))
+    return table.reset_index(drop=True)
 
 
 def write_dataset(adata: ad.AnnData, path: str | Path) -> None:
@@ -44,8 +60,9 @@ def validate_dataset(adata: ad.AnnData, path: str | Path) -> None:
         columns = ", ".join(map(str, adata.obs.columns)) or "none"
         raise BenchmarkError(f"{path}: obs['perturbation'] is missing (columns: {columns})")
     validate_labels(adata.obs["perturbation"], path)
-    if "batch" in adata.obs:
-        validate_labels(adata.obs["batch"], path)
+    for column in ("batch", "guide"):
+        if column in adata.obs:
+            validate_labels(adata.obs[column], path)
 
 
 def validate_labels(labels: pd.Series, path: str | Path) -> None:
@@ -79,8 +96,21 @@ def validate_counts(X: Any, cells: pd.Index, path: str | Path) -> None:
     Raises
     ------
     BenchmarkError
-        If a value is no number, missing, negative, a fraction or above :data:`LARGEST_COUNT`, or a cell has
-        no counts.
+        As :func:`validate_values`, and if a cell has no counts.
+    """
+    validate_values(X, path)
+    empty = np.flatnonzero(_is_empty(X))
+    if len(empty):
+        raise BenchmarkError(f"{path}: cell '{cells[empty[0]]}' has no counts ({len(empty)} such cells)")
+
+
+def validate_values(X: Any, path: str | Path) -> None:
+    """Check that `X`, dense or sparse, holds counts.
+
+    Raises
+    ------
+    BenchmarkError
+        If a value is no number, missing, negative, a fraction or above :data:`LARGEST_COUNT`.
     """
     values = array_of_numbers(X.data if sparse.issparse(X) else X, f"{path}: X")
     if not np.isfinite(values).all():
@@ -91,6 +121,10 @@ def validate_counts(X: Any, cells: pd.Index, path: str | Path) -> None:
         raise BenchmarkError(f"{path}: X holds fractions; raw counts are needed (are they in a layer?)")
     if values.max(initial=0) > LARGEST_COUNT:
         raise BenchmarkError(f"{path}: X holds {values.max():g}, more than {LARGEST_COUNT:,}")
-    empty = np.flatnonzero(np.asarray(X.sum(axis=1)).ravel() == 0)
-    if len(empty):
-        raise BenchmarkError(f"{path}: cell '{cells[empty[0]]}' has no counts ({len(empty)} such cells)")
+
+
+def _is_empty(X: Any) -> np.ndarray:
+    """Say which rows hold zeros alone. Sums would need memory for all values once more, at 64 bits."""
+    if sparse.issparse(X) and X.format == "csr" and X.data.all():
+        return np.diff(X.indptr) == 0
+    return np.asarray(X.sum(axis=1)).ravel() == 0

@@ -1,5 +1,6 @@
 """From any published h5ad file to a dataset: a label per cell, raw counts, the cells and genes asked for."""
 
+import logging
 from pathlib import Path
 
 import anndata as ad
@@ -8,20 +9,22 @@ import pandas as pd
 from anndata.utils import make_index_unique
 
 from svae.contracts.dataset import validate_dataset
+from svae.datasets.blocks import without_empty_rows
 from svae.datasets.cells import choose_cells
 from svae.datasets.gene_lists import read_gene_lists
-from svae.datasets.genes import choose_genes, how_chosen, keep_most_variable, read_gene_names
-from svae.datasets.labels import MISSING, read_labels, refuse_unclear_labels
-from svae.datasets.preparation import Preparation
+from svae.datasets.genes import choose_genes, names_the_index, read_gene_names
+from svae.datasets.labels import MISSING, read_guides, read_labels, refuse_unclear_labels
+from svae.datasets.preparation import Preparation, listed
 from svae.datasets.published import PublishedFile
-from svae.errors import BenchmarkError
 from svae.files import checksum
+
+logger = logging.getLogger(__name__)
 
 
 def prepare(path: str | Path, preparation: Preparation, seed: int = 0, name: str | None = None) -> ad.AnnData:
     """Make a dataset of the h5ad file at `path`.
 
-    The file is read in blocks of cells, so it may be larger than the memory. What is left out is logged.
+    The file is read in blocks of cells, so it may be larger than the memory.
 
     Parameters
     ----------
@@ -33,7 +36,7 @@ def prepare(path: str | Path, preparation: Preparation, seed: int = 0, name: str
         Of the draw of cells, if the preparation limits their number.
     name
         Stored in ``uns["dataset"]``, beside the file's name and sha256, citation, licence, how the genes
-        were chosen, and the name of the batch column; by default the file's name.
+        were chosen, what was left out, and the name of the batch column; by default the file's name.
 
     Returns
     -------
@@ -48,57 +51,54 @@ def prepare(path: str | Path, preparation: Preparation, seed: int = 0, name: str
     path = Path(path)
     if preparation.gene_lists is not None:
         preparation = preparation.model_copy(update=read_gene_lists(preparation.gene_lists))
-    with PublishedFile.open(path) as file:
-        dataset = _read(file, preparation, seed)
-        n_genes = dataset.n_vars
-        if preparation.top_genes is not None and preparation.top_genes < n_genes:
-            dataset = keep_most_variable(dataset, preparation.top_genes, str(path))
-        dataset = _without_empty_cells(file, dataset)
+    with PublishedFile.open(path, preparation.layer) as file:
+        dataset, genes = _read(file, preparation, seed)
+        left_out = file.left_out.table()
     dataset.uns["dataset"] = {
         "name": name or path.stem,
-        "batch": preparation.batch or "",
+        "batch": ", ".join(listed(preparation.batch)),
         "source": path.name,
         "citation": preparation.citation,
         "licence": preparation.licence,
         "sha256": checksum(path),
-        "genes": how_chosen(preparation, n_genes),
+        "genes": genes,
+        "left_out": left_out,
     }
     validate_dataset(dataset, path)
     return dataset
 
 
-def _read(file: PublishedFile, preparation: Preparation, seed: int) -> ad.AnnData:
-    """Read the chosen cells and genes, with their names, labels and batches."""
-    content = file.content
-    file.refuse_repeated(content.obs_names, "cell")
-    if preparation.gene_column is None:
-        file.refuse_repeated(content.var_names, "gene")
-    labels = read_labels(file, preparation)
-    cells = choose_cells(file, labels, preparation, seed)
-    refuse_unclear_labels(file, preparation, cells)
+def _read(file: PublishedFile, preparation: Preparation, seed: int) -> tuple[ad.AnnData, str]:
+    """Read the chosen cells and genes, and say how the genes were chosen."""
+    file.refuse_repeated_cells()
     names = read_gene_names(file, preparation.gene_column)
-    genes = choose_genes(file, names, preparation)
+    labels, guides = read_labels(file, preparation), read_guides(file, preparation)
+    batch_columns = listed(preparation.batch)
+    batches = file.texts(batch_columns, MISSING).astype(object) if batch_columns else None
+    cells = choose_cells(file, labels, batches, preparation, seed)
+    refuse_unclear_labels(file, preparation, cells)
+    genes = choose_genes(file, names, cells, labels, preparation)
 
-    obs = pd.DataFrame(
-        {"perturbation": pd.Categorical(labels[cells])}, index=content.obs_names[cells].astype(str)
-    )
-    if preparation.batch is not None:
-        batches = file.column(preparation.batch)[cells]
-        if (batches.isna() | batches.astype(str).isin(MISSING)).any():
-            raise BenchmarkError(f"{file.path}: obs['{preparation.batch}'] has cells without a batch")
-        obs["batch"] = pd.Categorical(batches.astype(str))
-    var = pd.DataFrame(index=pd.Index(make_index_unique(names)[genes]))
-    if preparation.gene_column is not None:
-        var["gene_id"] = content.var_names[genes]
-    return ad.AnnData(X=file.counts(cells, genes, preparation.layer), obs=obs, var=var)
+    counts = file.counts(cells, genes.kept)
+    filled = counts.getnnz(axis=1) > 0
+    file.left_out.add("cells", int((~filled).sum()), "without counts in the chosen genes")
+    cells = np.flatnonzero(cells)[filled]
+    obs = pd.DataFrame({"perturbation": pd.Categorical(labels.iloc[cells])}, index=file.obs.index[cells])
+    if guides is not None:
+        obs["guide"] = pd.Categorical(guides.where(guides.notna(), labels).iloc[cells])
+    if batches is not None:
+        obs["batch"] = pd.Categorical(batches.iloc[cells])
+    var = pd.DataFrame(index=_told_apart(names, file.path.name)[genes.kept])
+    if not names_the_index(file, preparation.gene_column):
+        var["gene_id"] = file.var.index[genes.kept]
+    return ad.AnnData(X=without_empty_rows(counts), obs=obs, var=var), genes.how
 
 
-def _without_empty_cells(file: PublishedFile, dataset: ad.AnnData) -> ad.AnnData:
-    """Leave out cells that have no counts in the chosen genes."""
-    empty = np.asarray(dataset.X.sum(axis=1)).ravel() == 0
-    if not empty.any():
-        return dataset
-    file.tell_left_out(int(empty.sum()), "cells without counts in the chosen genes")
-    dataset = dataset[~empty].copy()
-    dataset.obs["perturbation"] = dataset.obs["perturbation"].cat.remove_unused_categories()
-    return dataset
+def _told_apart(names: pd.Index, file: str) -> pd.Index:
+    """Return the names of genes; those that repeat an earlier one get a number."""
+    repeated = int(names.duplicated().sum())
+    if repeated:
+        logger.info(
+            "%s: %s genes repeat the name of another, and now end in -1, -2, …", file, f"{repeated:,}"
+        )
+    return make_index_unique(names)

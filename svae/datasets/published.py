@@ -1,65 +1,72 @@
 """An h5ad file as somebody published it; its counts stay on disk until cells and genes are chosen."""
 
-import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import anndata as ad
+import h5py
 import numpy as np
 import pandas as pd
+from anndata.io import read_elem
 from scipy import sparse
 
-from svae.contracts.dataset import validate_counts
-from svae.contracts.values import array_of_numbers
+from svae.datasets.blocks import blocks_of_counts, first_line, open_matrix, stack
+from svae.datasets.left_out import LeftOut
+from svae.datasets.preparation import JOINT_OF_COLUMNS
 from svae.errors import BenchmarkError, unknown
 
-logger = logging.getLogger(__name__)
-
-ROWS_AT_ONCE = 4096
-"""Cells read in one piece: 130 MB of the widest dense file, and few enough seeks in a sparse one."""
+RAW = "raw"
+"""Name by which a preparation asks for the matrix in ``.raw``, where no layer is called so."""
 
 
 @dataclass(frozen=True)
-class PublishedFile:
-    """An open h5ad file; each error names the file, in one sentence."""
+class PublishedTables:
+    """What an h5ad file says of its cells and genes; each error names the file, in one sentence.
+
+    Attributes
+    ----------
+    path
+        The file.
+    obs, var
+        Its tables of cells, and of the genes that the counts are of.
+    left_out
+        What is left out of the file, as the preparation tells it.
+    """
 
     path: Path
-    content: ad.AnnData
-
-    @classmethod
-    @contextmanager
-    def open(cls, path: str | Path) -> Iterator["PublishedFile"]:
-        """Open the file at `path`; a :class:`BenchmarkError` tells of damage found now or while reading."""
-        path = Path(path)
-        if path.is_dir():
-            raise BenchmarkError(f"{path}: a folder, or a zarr store; an h5ad file is needed")
-        if not path.is_file():
-            raise BenchmarkError(f"{path}: no such file")
-        try:
-            content = ad.read_h5ad(path, backed="r")
-        except Exception as error:
-            raise BenchmarkError(f"{path}: not a readable h5ad file ({first_line(error)})") from error
-        try:
-            yield cls(path, content)
-        except (OSError, KeyError) as error:
-            raise BenchmarkError(f"{path}: damaged h5ad file ({first_line(error)})") from error
-        finally:
-            content.file.close()
+    obs: pd.DataFrame
+    var: pd.DataFrame
+    left_out: LeftOut
 
     def column(self, name: str) -> pd.Series:
         """Return a column of ``obs``."""
-        if name not in self.content.obs:
-            raise unknown("column of obs", name, self.content.obs.columns, str(self.path))
-        return self.content.obs[name]
+        if name not in self.obs:
+            raise unknown("column of obs", name, self.obs.columns, str(self.path))
+        return self.obs[name]
 
-    def refuse_repeated(self, names: pd.Index, kind: str) -> None:
-        """Raise if one of the `names` of cells or genes (`kind`) occurs more than once."""
+    def texts(self, columns: Sequence[str], missing: Collection[str] = ()) -> pd.Series:
+        """Return columns of ``obs`` as one categorical column of texts, joined by ``:``.
+
+        An entry is missing where a column has none, or only spaces, or one of the texts in `missing`.
+        """
+        first, *others = (_as_text(self.column(name), missing) for name in columns)
+        for other in others:
+            first = first + JOINT_OF_COLUMNS + other
+        return first.astype("category")
+
+    def place(self, columns: Sequence[str]) -> str:
+        """Name the file and columns of ``obs``, for error messages."""
+        return f"{self.path}: obs[{', '.join(repr(name) for name in columns)}]"
+
+    def refuse_repeated_cells(self) -> None:
+        """Raise if the name of a cell occurs more than once."""
+        names = self.obs.index
         if names.has_duplicates:
             repeated = names[names.duplicated()][0]
-            raise BenchmarkError(f"{self.path}: {kind} name '{repeated}' occurs more than once")
+            raise BenchmarkError(f"{self.path}: cell name '{repeated}' occurs more than once")
 
     def present(
         self, wanted: Sequence[str], existing: Iterable[str], kind: str, some_will_do: bool
@@ -85,79 +92,121 @@ class PublishedFile:
         absent = [name for name in wanted if name not in known]
         if absent and not (present and some_will_do):
             raise unknown(kind, absent[0], known, str(self.path))
-        self.tell_left_out(absent, f"{kind} names that are not in the file")
+        self.left_out.add(f"{kind} names", len(absent), "that are not in the file", absent)
         return present
 
-    def tell_left_out(self, left_out: int | Sequence[str], what: str) -> None:
-        """Log how many cells, genes or perturbations are left out, with the first few names if there are."""
-        number = left_out if isinstance(left_out, int) else len(left_out)
-        if number == 0:
-            return
-        names = [] if isinstance(left_out, int) else left_out
-        shown = f" ({', '.join(names[:5])}{', …' if len(names) > 5 else ''})" if names else ""
-        logger.info("%s: left out %s %s%s", self.path.name, f"{number:,}", what, shown)
 
-    def counts(self, cells: np.ndarray, genes: np.ndarray, layer: str | None) -> sparse.csr_matrix:
+@dataclass(frozen=True)
+class PublishedFile(PublishedTables):
+    """An open h5ad file.
+
+    Attributes
+    ----------
+    stored
+        The counts, on disk.
+    where
+        Name of the file and of the matrix of counts, for error messages.
+    """
+
+    stored: h5py.Group | h5py.Dataset
+    where: str
+
+    @classmethod
+    @contextmanager
+    def open(cls, path: str | Path, layer: str | None = None) -> Iterator["PublishedFile"]:
+        """Open the file at `path`; a :class:`BenchmarkError` tells of damage found now or while reading.
+
+        Parameters
+        ----------
+        path
+            An h5ad file.
+        layer
+            Layer that holds the counts, or ``raw`` for the matrix in ``.raw``; None for ``X``.
+        """
+        path = Path(path)
+        if path.is_dir():
+            raise BenchmarkError(f"{path}: a folder, or a zarr store; an h5ad file is needed")
+        if not path.is_file():
+            raise BenchmarkError(f"{path}: no such file")
+        try:
+            file = h5py.File(path)
+        except Exception as error:
+            raise BenchmarkError(f"{path}: not a readable h5ad file ({first_line(error)})") from error
+        with file:
+            try:
+                matrix = _place_of_counts(file, layer, str(path))
+                genes = f"{RAW}/var" if matrix.startswith(f"{RAW}/") else "var"
+                where = str(path) if layer is None else f"{path}, layer '{layer}'"
+                obs, var = (_read_table(file, name, str(path)) for name in ("obs", genes))
+                yield cls(path, obs, var, LeftOut(path.name), file[matrix], where)
+            except (OSError, KeyError) as error:
+                raise BenchmarkError(f"{path}: damaged h5ad file ({first_line(error)})") from error
+
+    @cached_property
+    def _matrix(self) -> Any:
+        """Return the counts, sliceable by rows."""
+        matrix, expected = open_matrix(self.stored), (len(self.obs), len(self.var))
+        if tuple(matrix.shape) != expected:
+            raise BenchmarkError(
+                f"{self.where}: X has shape {tuple(matrix.shape)}, but cells and genes have {expected}"
+            )
+        return matrix
+
+    def counts(self, cells: np.ndarray, genes: np.ndarray) -> sparse.csr_matrix:
         """Read the counts of some cells and genes, in blocks of cells.
 
         Parameters
         ----------
         cells, genes
             One boolean per cell, or gene, of the file.
-        layer
-            Layer that holds the counts; None for ``X``.
 
         Returns
         -------
         Chosen cells × chosen genes, int32. Whole cells are validated, whatever genes are chosen.
         """
-        where = str(self.path) if layer is None else f"{self.path}, layer '{layer}'"
-        matrix = self._matrix(layer)
-        rows_and_columns = (len(cells), len(genes))
-        if tuple(matrix.shape) != rows_and_columns:
-            raise BenchmarkError(
-                f"{where}: X has shape {tuple(matrix.shape)}, but cells and genes have {rows_and_columns}"
-            )
-        blocks = []
-        for start in range(0, len(cells), ROWS_AT_ONCE):
-            rows = np.flatnonzero(cells[start : start + ROWS_AT_ONCE])
-            if len(rows) == 0:
-                continue
-            block = _read_rows(matrix, slice(start, start + ROWS_AT_ONCE), where)[rows]
-            validate_counts(block, self.content.obs_names[start + rows], where)
-            blocks.append(block[:, genes].astype(np.int32))
-        counts = sparse.vstack(blocks, format="csr")
-        counts.eliminate_zeros()
-        counts.sort_indices()
-        return counts
+        return stack(blocks_of_counts(self._matrix, cells, genes, self.where))
 
-    def _matrix(self, layer: str | None) -> Any:
-        """Return what holds the counts, on disk or in memory, sliceable by rows."""
-        layers = self.content.layers
-        if layer is not None and layer not in layers:
-            raise unknown("layer", layer, layers, str(self.path))
-        try:
-            matrix = self.content.X if layer is None else layers[layer]
-        except KeyError as error:
-            raise unknown("matrix", "X", [f"layers/{name}" for name in layers], str(self.path)) from error
-        if getattr(matrix, "format", "csr") == "csr":
-            return matrix
-        # A matrix stored by columns would be read as a whole for every block of rows.
-        return (matrix.to_memory() if hasattr(matrix, "to_memory") else matrix).tocsr()
+    def cells_per_gene(self, cells: np.ndarray) -> np.ndarray:
+        """Count the chosen cells that have counts of each gene of the file."""
+        every_gene = np.ones(len(self.var), dtype=bool)
+        blocks = blocks_of_counts(self._matrix, cells, every_gene, self.where)
+        return sum((block.getnnz(axis=0) for block in blocks), start=np.zeros(len(self.var), dtype=int))
 
 
-def _read_rows(matrix: Any, rows: slice, where: str) -> sparse.csr_matrix:
-    """Read some rows of a matrix; raise if it holds no numbers, or its indices lie outside of it."""
+def _place_of_counts(file: h5py.File, layer: str | None, where: str) -> str:
+    """Return the path inside of the file of the matrix that holds the counts."""
+    layers = list(file.get("layers", ()))
+    raw = f"{RAW}/X"
+    if layer is None:
+        if "X" not in file:
+            others = [f"layers/{name}" for name in layers] + ([raw] if raw in file else [])
+            raise unknown("matrix", "X", others, where)
+        return "X"
+    if layer in layers:
+        return f"layers/{layer}"
+    if layer == RAW and raw in file:
+        return raw
+    raise unknown("layer", layer, layers + ([RAW] if raw in file else []), where)
+
+
+def _read_table(file: h5py.File, name: str, where: str) -> pd.DataFrame:
+    """Read a table of cells or genes, whose names are texts."""
     try:
-        block = matrix[rows]
-        if sparse.issparse(block):
-            block.check_format(full_check=True)
-    except (ValueError, IndexError, TypeError) as error:
-        raise BenchmarkError(f"{where}: X is a damaged matrix ({first_line(error)})") from error
-    array_of_numbers(block.data if sparse.issparse(block) else block, f"{where}: X")
-    return sparse.csr_matrix(block)
+        table = read_elem(file[name])
+    except Exception as error:
+        raise BenchmarkError(f"{where}: not a readable h5ad file ({first_line(error)})") from error
+    if not isinstance(table, pd.DataFrame):
+        raise BenchmarkError(
+            f"{where}: {name} is no table of today's h5ad format; read and write the file with anndata 0.8"
+        )
+    return table.set_axis(table.index.astype(str).rename(table.index.name))
 
 
-def first_line(error: Exception) -> str:
-    """Return the first line of what an error says, or its type where it says nothing."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+def _as_text(column: pd.Series, missing: Collection[str]) -> pd.Series:
+    """Return the entries of a column as texts; blank ones, and those in `missing`, are missing."""
+    entries = column.astype("category")
+    texts = {
+        entry: None if not str(entry).strip() or str(entry) in missing else str(entry)
+        for entry in entries.cat.categories
+    }
+    return entries.astype(object).map(texts)

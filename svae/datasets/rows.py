@@ -19,16 +19,17 @@ from anndata.io import read_elem, write_elem
 from fsspec.spec import AbstractBufferedFile
 from tqdm import tqdm
 
-from svae.contracts.dataset import validate_counts
+from svae.contracts.dataset import validate_values
 from svae.datasets.addresses import CONNECTIONS, PATIENCE, Address, AddressError, Patience, open_address
 from svae.datasets.cells import choose_cells
 from svae.datasets.content import check_tables
 from svae.datasets.download import SECONDS_BETWEEN_LINES, download
 from svae.datasets.gene_lists import read_gene_lists
 from svae.datasets.labels import read_labels
+from svae.datasets.left_out import LeftOut
 from svae.datasets.part import Part, part_of
 from svae.datasets.preparation import Preparation
-from svae.datasets.published import PublishedFile
+from svae.datasets.published import PublishedTables
 from svae.datasets.sources import Source
 from svae.errors import BenchmarkError, sentence
 
@@ -36,7 +37,10 @@ logger = logging.getLogger(__name__)
 
 ROWS_PER_BLOCK = 256
 """Cells that are fetched, checked and noted together: 8 MB of the widest file."""
-NOT_OF_CELLS = ("batch", "layer", "gene_column", "genes", "top_genes", "max_cells", "citation", "licence")
+NOT_OF_CELLS = (
+    *("guide", "batch", "layer", "gene_column", "genes", "min_cells_per_gene", "top_genes", "top_genes_on"),
+    *("keep_perturbed", "max_cells", "max_control_cells", "citation", "licence"),
+)
 """Options of a preparation that make no difference to the cells that are fetched."""
 BYTES_OF_TABLES_AT_ONCE = 1 << 17
 """Tables of cells and genes are scattered over a file; so much of it is asked for at once."""
@@ -159,14 +163,14 @@ def _fetch(address: Address, source: Source, preparation: Preparation, part: Par
         part.write_note({**facts, "blocks": []})
     with h5py.File(part.path, "r", locking=False) as file:
         mine = _Layout.of(file["X"], str(part.path))
-    _fill(part, address, layout, mine, rows, obs.index[rows])
+    _fill(part, address, layout, mine, rows)
 
 
 def _kept(source: Source, obs: pd.DataFrame, var: pd.DataFrame, preparation: Preparation) -> np.ndarray:
     """Which cells to fetch: those from which `preparation` draws, if it draws at all."""
-    file = PublishedFile(Path(source.file), ad.AnnData(obs=obs, var=var))
-    all_of_them = preparation.model_copy(update={"max_cells": None})
-    return choose_cells(file, read_labels(file, all_of_them), all_of_them, seed=0)
+    file = PublishedTables(Path(source.file), obs, var, LeftOut(source.file))
+    all_of_them = preparation.model_copy(update={"max_cells": None, "max_control_cells": None})
+    return choose_cells(file, read_labels(file, all_of_them), None, all_of_them, seed=0)
 
 
 def _write_without_counts(path: Path, obs: pd.DataFrame, var: pd.DataFrame, layout: _Layout) -> None:
@@ -180,9 +184,7 @@ def _write_without_counts(path: Path, obs: pd.DataFrame, var: pd.DataFrame, layo
         counts.attrs.update({"encoding-type": "array", "encoding-version": "0.2.0"})
 
 
-def _fill(
-    part: Part, address: Address, layout: _Layout, mine: _Layout, rows: np.ndarray, cells: pd.Index
-) -> None:
+def _fill(part: Part, address: Address, layout: _Layout, mine: _Layout, rows: np.ndarray) -> None:
     """Fill in the counts, block by block, but for those blocks that are there and right."""
     note = part.note
     digests = note["blocks"]
@@ -203,7 +205,7 @@ def _fill(
             starts, stops = zip(*_ranges(block, layout), strict=True)
             found = b"".join(pool.map(address.read, starts, stops))
             counts = np.frombuffer(found, layout.dtype).reshape(len(block), layout.width)
-            validate_counts(counts, cells[first : first + ROWS_PER_BLOCK], address.url)
+            validate_values(counts, address.url)
             part.write(found, place)
             digests[number : number + 1] = [_digest(found)]
             part.write_note(note)

@@ -86,18 +86,24 @@ def _what_was_run(tables: Tables) -> dict[str, str]:
     replicates = status.groupby(FACET)["replicate"].nunique()
     least, most = replicates.min(), replicates.max()
     anchors = f"; anchors: {tables.labels(tables.anchors)}" if tables.anchors else ""
-    choices = tables.datasets[tables.datasets["parameter"] == "gene_choice"]
-    genes = [f"{row.dataset}, {row.value}" for row in choices.itertuples()]
+    genes, left_out = (_told_of_datasets(tables, fact) for fact in ("gene_choice", "left_out"))
     return {
         "Datasets": ", ".join(_described(tables, dataset) for dataset in baselines),
         **({"Varied, one at a time": _what_was_varied(tables)} if len(baselines) < len(datasets) else {}),
-        **({"Genes": "; ".join(genes)} if genes else {}),
+        **({"Genes": genes} if genes else {}),
+        **({"Left out": left_out} if left_out else {}),
         "Splits": ", ".join(status["split"].unique()),
         "Replicates": f"{least}" if least == most else f"{least} to {most}",
         "Methods": tables.labels(tables.order) + anchors,
         "Fits": f"{len(status)}, which took {_duration(status['seconds'].sum())} of compute",
         "Setting shown": f"the one chosen by {RULES[tables.rule].sentence}",
     }
+
+
+def _told_of_datasets(tables: Tables, fact: str) -> str:
+    """Tell a fact of each dataset that has it."""
+    rows = tables.datasets[tables.datasets["parameter"] == fact]
+    return "; ".join(f"{row.dataset}, {row.value}" for row in rows.itertuples())
 
 
 def _what_was_varied(tables: Tables) -> str:

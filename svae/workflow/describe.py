@@ -3,10 +3,9 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-import anndata as ad
 import pandas as pd
 
-from svae.contracts.dataset import read_dataset
+from svae.contracts.dataset import LEFT_OUT_COLUMNS, read_dataset, read_left_out
 from svae.simulation import parameters
 from svae.words import CONTROL
 from svae.workflow.scope import Scope
@@ -40,9 +39,9 @@ def describe_datasets(scope: Scope, paths: Iterable[str | Path]) -> pd.DataFrame
     ``dataset``, ``parameter``, ``value``: kind (``simulated`` or ``real``), citation, size (cells, genes,
     perturbations without the control) and, of a simulated dataset, its simulator and all of its parameters,
     those at their defaults included, ``n_latent``, the number of latents that methods fit, and the seeds of
-    its draws where the scope names them; of a real one, how its genes were chosen. A dataset that the key
-    `vary` of another one asks for has two facts more: ``baseline``, the name of the other one, and ``axis``,
-    what differs.
+    its draws where the scope names them; of a real one, how its genes were chosen, and how many cells,
+    genes and perturbations were left out. A dataset that the key `vary` of another one asks for has two facts
+    more: ``baseline``, the name of the other one, and ``axis``, what differs.
 
     Raises
     ------
@@ -52,14 +51,36 @@ def describe_datasets(scope: Scope, paths: Iterable[str | Path]) -> pd.DataFrame
     rows = [
         (name, parameter, value)
         for name, path in zip(scope.datasets, paths, strict=True)
-        for parameter, value in _facts(scope, name, read_dataset(path)).items()
+        for parameter, value in _facts(scope, name, path).items()
     ]
     return pd.DataFrame(rows, columns=["dataset", "parameter", "value"])
 
 
-def _facts(scope: Scope, name: str, dataset: ad.AnnData) -> dict[str, object]:
+def describe_left_out(scope: Scope, paths: Iterable[str | Path]) -> pd.DataFrame:
+    """Say what the preparation of each real dataset left out of its file.
+
+    Parameters
+    ----------
+    scope
+        The scope.
+    paths
+        One file per dataset, in the order of the scope.
+
+    Returns
+    -------
+    ``dataset``, then :data:`svae.contracts.dataset.LEFT_OUT_COLUMNS`, in the order of the preparation. The
+    numbers of cells, and those of genes, are of different ones: what is kept and they add up to the file.
+    """
+    tables = [pd.DataFrame(columns=["dataset", *LEFT_OUT_COLUMNS])]
+    for name, path in zip(scope.datasets, paths, strict=True):
+        if name in scope.real:
+            tables.append(read_left_out(path).assign(dataset=name))
+    return pd.concat(tables, ignore_index=True)
+
+
+def _facts(scope: Scope, name: str, path: str | Path) -> dict[str, object]:
     """What there is to say of one dataset, by name."""
-    entry = scope.datasets[name]
+    entry, dataset = scope.datasets[name], read_dataset(path)
     facts: dict[str, object] = {
         "kind": "real" if isinstance(entry, RealDataset) else "simulated",
         "cells": dataset.n_obs,
@@ -69,6 +90,8 @@ def _facts(scope: Scope, name: str, dataset: ad.AnnData) -> dict[str, object]:
     }
     if isinstance(entry, RealDataset):
         facts["gene_choice"] = dataset.uns.get("dataset", {}).get("genes", "")
+        numbers = read_left_out(path).groupby("what", sort=False)["number"].sum()
+        facts["left_out"] = ", ".join(f"{number:,} {what}" for what, number in numbers.items()) or "nothing"
     else:
         # The sizes of a dataset are parameters of most simulators, too: the file has the last word.
         settings = parameters(entry.simulator) | entry.parameters

@@ -104,7 +104,8 @@ def _most_genes(entry: SimulatedDataset | RealDataset) -> int | None:
     listed = entry.genes
     if entry.gene_lists is not None:
         listed = read_gene_lists(entry.gene_lists).get("genes")
-    limits = [limit for limit in (entry.top_genes, listed and len(listed)) if limit]
+    top_genes = None if entry.keep_perturbed else entry.top_genes
+    limits = [limit for limit in (top_genes, listed and len(listed)) if limit]
     return min(limits, default=None)
 
 

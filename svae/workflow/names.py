@@ -6,6 +6,7 @@ from pathlib import Path
 
 from svae.contracts.pathways import read_pathways
 from svae.datasets.gene_lists import read_gene_lists
+from svae.datasets.guides import read_guide_table
 from svae.datasets.sources import Source, read_sources
 from svae.errors import BenchmarkError, unknown
 from svae.evaluation.metrics import METRICS
@@ -117,6 +118,7 @@ def _check_real(entry: RealDataset, repository: Repository, where: str) -> None:
     if entry.source is not None and entry.path is None:
         _among("source", [entry.source], repository.sources, f"{where}: source")
     _check_file(entry.gene_lists, read_gene_lists, f"{where}: gene_lists")
+    _check_file(entry.guide_table, read_guide_table, f"{where}: guide_table")
     _check_file(entry.gene_sets, read_pathways, f"{where}: gene_sets")
 
 

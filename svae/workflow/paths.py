@@ -25,6 +25,7 @@ def check_paths(scope: Scope, where: str = "config") -> None:
         _check_file(entry.path, f"{where}: datasets: {name}: path")
         _check_format(entry.path, f"{where}: datasets: {name}: path")
         _check_file(entry.gene_lists, f"{where}: datasets: {name}: gene_lists")
+        _check_file(entry.guide_table, f"{where}: datasets: {name}: guide_table")
     for name, plan in scope.splits.items():
         _check_file(plan.pathways, f"{where}: splits: {name}: pathways")
     for method, option in FILE_OPTIONS.items():

@@ -43,7 +43,7 @@ IMPOSSIBLE = {
         ["n_latent is 20", "at most 19 components"],
     ),
     "more latents than top genes": (
-        real(top_genes=10) | {"latents": 11},
+        real(top_genes=10, keep_perturbed=False) | {"latents": 11},
         ["latents is 11", "'screen' has at most 10 genes"],
     ),
     "more latents than listed genes": (real(genes=["a", "b"]), ["latents is 3", "at most 2 genes"]),

@@ -67,7 +67,16 @@ def test_only_the_cells_that_are_kept_are_fetched_of_a_large_file(screens_run):
 def test_genes_are_chosen_and_the_dataset_says_on_which_cells(screens_run):
     chosen = dataset(screens_run, "public")
     assert chosen.n_vars == 25 < GENES
-    assert "held-out ones included" in chosen.uns["dataset"]["genes"]
+    assert chosen.uns["dataset"]["genes"].endswith("chosen on control cells")
+
+
+def test_the_report_has_a_table_of_what_was_left_out(screens_run):
+    table = screens_run.table("left_out.tsv", "screens")
+    assert set(table["dataset"]) == {"local", "public"}
+    of_cells = table[(table["dataset"] == "local") & (table["what"] == "cells")]
+    assert of_cells["number"].sum() + dataset(screens_run, "local").n_obs == sum(GUIDES.values())
+    page = (screens_run.path / "results/screens/summary.rst").read_text(encoding="utf-8")
+    assert f":Left out: local, {of_cells['number'].sum()} cells; public, 5 genes" in page
 
 
 def test_the_seed_of_the_scope_reaches_the_draw_of_cells(screens_run):
@@ -157,5 +166,5 @@ def test_cells_are_on_a_map(screens_run):
 def test_the_first_page_names_the_screens(screens_run):
     page = (screens_run.path / "results/screens/summary.rst").read_text(encoding="utf-8")
     assert "local (real, 240 cells, 30 genes, 7 perturbations)" in page
-    genes = "public, the 25 most variable of 30 in the file, chosen on all cells, held-out ones included"
+    genes = "public, the 25 most variable of 30 in the file, chosen on control cells"
     assert f":Genes: local, all 30 in the file; {genes}" in page
