@@ -84,7 +84,7 @@ class Comparison:
         found |= {f"generated_{basis}" for basis in self.fit.generated or ()}
         if self.response is not None and len(self.response.test):
             found |= {"response", "control"} if self.response.has_control else {"response"}
-        return found
+        return found | ({"guides"} if len(self.guides) else set())
 
     @cached_property
     def trained_cells(self) -> pd.Series:
@@ -95,6 +95,12 @@ class Comparison:
     def trained(self) -> pd.Index:
         """The trained perturbations, without control."""
         return trained_perturbations(self.split)
+
+    @cached_property
+    def guides(self) -> pd.Series:
+        """What each trained guide aims at, the control's label if at nothing; empty if they are no guides."""
+        aims = pd.Series(dtype=object) if self.response is None else self.response.aims
+        return aims[aims.index.isin(self.trained)]
 
     @cached_property
     def latents(self) -> np.ndarray:

@@ -23,10 +23,11 @@ Direction = Literal["higher", "lower"]
 PREDICTIONS = tuple(f"{part}_{basis}" for part in ("prediction", "generated") for basis in BASES)
 
 NEEDS = (
-    *("truth", "response", "control"),
+    *("truth", "response", "control", "guides"),
     *("latents", "latent_modes", "targets", "shifts", "differential", *CELL_COLUMNS, *PREDICTIONS),
 )
-"""What a metric can need: the truth, the response of held-out cells, a control, or a part of a fit."""
+"""What a metric can need: the truth, the response of held-out cells, a control, perturbations that are
+guides, or a part of a fit."""
 
 
 @dataclass(frozen=True)
@@ -98,8 +99,9 @@ def metric(
         Whether ``higher`` or ``lower`` is better.
     needs
         What it is computed from: ``truth``, what held-out cells really do (``response``), unperturbed cells
-        to compare them with (``control``), or parts of a fit (``latents``, ``latent_modes``, ``targets``,
-        ``shifts``, ``differential``, one of its columns per cell, such as ``log_likelihood_clean``,
+        to compare them with (``control``), what each guide aims at, where perturbations are guides
+        (``guides``), or parts of a fit (``latents``, ``latent_modes``, ``targets``, ``shifts``,
+        ``differential``, one of its columns per cell, such as ``log_likelihood_clean``,
         predictions, such as ``prediction_adapted``, or generated cells, such as ``generated_adapted``).
         ``"targets|shifts"`` is met by either. Where a need is not met, the metric is not applicable.
     low, high
@@ -116,8 +118,8 @@ def metric(
     name
         What the metric is known by, if not by the function's name.
     of_each
-        For a mean over held-out perturbations: the function that returns what it is the mean of, indexed by
-        perturbation.
+        For a mean over held-out perturbations, or over the targets of guides: the function that returns what
+        it is the mean of, indexed by perturbation.
 
     Raises
     ------

@@ -6,6 +6,7 @@ same experiment done again: no prediction has to be better than what they say of
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import anndata as ad
@@ -50,6 +51,9 @@ class Response:
     counts
         Of the counts of each gene in the cells of part ``test``, perturbation × gene: each of
         :data:`svae.expression.COUNT_STATISTICS`.
+    aims
+        What each guide aims at, the control's label if at nothing, indexed by guide; empty if the
+        perturbations are no guides.
     """
 
     control: pd.Series
@@ -61,6 +65,7 @@ class Response:
     cells: pd.DataFrame
     space: Space
     counts: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    aims: pd.Series = field(default_factory=partial(pd.Series, dtype=object))
 
     @property
     def genes(self) -> pd.Index:
@@ -117,7 +122,16 @@ def summarise_responses(dataset: ad.AnnData, split: pd.DataFrame) -> Response:
         counts=count_statistics(
             dataset.X[dataset.obs_names.get_indexer(test.index)], test, dataset.var_names
         ),
+        aims=_aims(dataset),
     )
+
+
+def _aims(dataset: ad.AnnData) -> pd.Series:
+    """Return the target of each perturbation of a dataset that is labelled by guides."""
+    if "target" not in dataset.obs:
+        return pd.Series(dtype=object)
+    named = dataset.obs[["perturbation", "target"]].astype(str).drop_duplicates()
+    return named.set_index("perturbation")["target"].drop(CONTROL, errors="ignore")
 
 
 def _weights(few: Moments, others: Moments) -> np.ndarray:
@@ -144,6 +158,7 @@ def write_response(response: Response, path: str | Path) -> None:
     for name, table in response.counts.items():
         adata.layers[f"count_{name}"] = table.to_numpy()
     adata.var["centre"], adata.varm["axes"] = response.space.centre, response.space.axes
+    adata.uns["aims"] = response.aims.astype(str).to_frame("target").rename_axis("guide")
     adata.uns["cells"] = {name: getattr(response.space, name) for name in CELLS}
     write_anndata(adata, path)
 
@@ -164,6 +179,7 @@ def read_response(path: str | Path) -> Response:
         control=adata.var["control"],
         mean=adata.var["mean"],
         cells=adata.obs,
+        aims=adata.uns["aims"]["target"],
         space=Space(centre=adata.var["centre"], axes=adata.varm["axes"], **adata.uns["cells"]),
         counts={name: adata.to_df(layer=f"count_{name}") for name in COUNT_STATISTICS},
         **{name: adata.to_df(layer=name) for name in LAYERS},

@@ -29,7 +29,7 @@ NO_TRUTH = {
     *("latent_genes", "nearest_trained", "embedding", "predictive_checks"),
 }
 TRUTH = {"latent_recovery", "target_identification", "targets_against_penalty", "selection_rules", "sweep"}
-HELD_OUT = {"differences", "gain_against_effect"}
+HELD_OUT = {"differences", "gain_against_effect", "sibling_guides"}
 VARIED = {"robustness_latents", "robustness_targets", "robustness_likelihood", "failure_points"}
 
 
@@ -65,7 +65,7 @@ def held_out():
         truth=False,
         replicates=2,
         methods=["svae_plus", "ivae", "vae", "pca"],
-        metrics=[*SMALL, "inll_zero_shot", "likelihood_gain"],
+        metrics=[*SMALL, "inll_zero_shot", "likelihood_gain", "sibling_auroc"],
         held_out=6,
     )
 

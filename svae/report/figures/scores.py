@@ -1,4 +1,4 @@
-"""How well each method does: latents, targets and likelihoods, one row per method."""
+"""How well each method does: latents, targets, guides and likelihoods, one row per method."""
 
 from collections.abc import Mapping
 
@@ -9,6 +9,10 @@ from svae.report.values import chosen_values, measured
 
 LATENTS = ("mcc_pearson", "mcc_spearman", "r2", "dci_disentanglement")
 TARGETS = ("target_precision", "target_recall", "target_f1", "target_average_precision")
+GUIDES = (
+    *("sibling_auroc", "sibling_average_precision"),
+    *("non_targeting_with_target", "guides_with_target"),
+)
 # Without a shift the true generator is no floor: a model with a wider prior can do better.
 LIKELIHOODS = {
     "inll_zero_shot": "true generator",
@@ -27,6 +31,12 @@ def latent_recovery(tables: Tables) -> Drawn | None:
 def target_identification(tables: Tables) -> Drawn | None:
     """Draw how well each method names the latents that a perturbation shifts."""
     return _draw_scores(tables, dict.fromkeys(TARGETS, ""))
+
+
+@figure(needs="a dataset in which each guide is a perturbation of its own (`each_guide`)")
+def sibling_guides(tables: Tables) -> Drawn | None:
+    """Draw whether guides for one gene are found alike, and whether those for none do nothing."""
+    return _draw_scores(tables, dict.fromkeys(GUIDES, ""))
 
 
 @figure(needs="likelihoods of held-out perturbations")

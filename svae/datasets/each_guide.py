@@ -1,0 +1,63 @@
+"""Guides as perturbations of their own: a truth that real screens have.
+
+Sibling guides aim at one target, so a method should find them alike. Non-targeting guides aim at none, so a
+method should find that they do nothing, if it does not know them for controls.
+"""
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+
+from svae.errors import BenchmarkError
+from svae.seeds import seed_from
+from svae.words import CONTROL
+
+
+def label_by_guide(dataset: ad.AnnData, seed: int, fewest: int = 1, where: str = "dataset") -> ad.AnnData:
+    """Make each guide of a dataset a perturbation, and keep what it aims at.
+
+    Half of the guides of the control stay the control, more than half of an odd number. Each of the others
+    is a perturbation that aims at nothing. Guides with too few cells are left out, and so are cells without a
+    guide, unless they are control cells.
+
+    Parameters
+    ----------
+    dataset
+        A dataset (:mod:`svae.contracts.dataset`) with the guide of each cell in ``obs["guide"]``.
+    seed
+        Of the draw of the guides that stay the control.
+    fewest
+        Cells that a guide needs to be a perturbation.
+    where
+        Name of the dataset, for the error message.
+
+    Returns
+    -------
+    The cells that are left, with the guide, or the control, in ``obs["perturbation"]``, and the target of
+    the guide in ``obs["target"]``, which is the control's label for non-targeting guides.
+
+    Raises
+    ------
+    BenchmarkError
+        If no guide is known, or one aims at several targets.
+    """
+    if "guide" not in dataset.obs:
+        raise BenchmarkError(f"{where}: its guides are not known; name their column as `guide`")
+    targets = dataset.obs["perturbation"].astype(str)
+    guides = dataset.obs["guide"].astype(object)
+    aims = pd.DataFrame({"guide": guides, "target": targets}).dropna().drop_duplicates()
+    repeated = aims[aims["guide"].duplicated(keep=False)]
+    if len(repeated):
+        guide, several = repeated["guide"].iloc[0], ", ".join(sorted(repeated["target"]))
+        raise BenchmarkError(f"{where}: guide '{guide}' aims at several targets ({several})")
+    non_targeting = sorted(aims.loc[aims["target"] == CONTROL, "guide"])
+    random = np.random.default_rng(seed_from(seed, "non-targeting guides"))
+    apart = set(random.permutation(non_targeting)[: len(non_targeting) // 2])
+    pooled = (targets == CONTROL) & ~guides.isin(apart)
+    labels = guides.mask(pooled, CONTROL)
+    sizes = labels.map(labels.value_counts())
+    kept = (labels.notna() & (pooled | (sizes >= fewest))).to_numpy()
+    found = dataset[kept].copy()
+    found.obs["target"] = pd.Categorical(targets[kept])
+    found.obs["perturbation"] = pd.Categorical(labels[kept].astype(str))
+    return found
