@@ -330,6 +330,14 @@ def split_plan(wildcards):
     return in_order(scope.splits[wildcards.split].model_dump(exclude_defaults=True))
 
 
+def responses_of_other_folds(wildcards):
+    """What held-out cells do in the other folds of a split; calibrated scores rest on all of them."""
+    return [
+        RESPONSE.format(**{**wildcards, "split": split})
+        for split in scope.other_folds(wildcards.split)
+    ]
+
+
 def run_of(wildcards):
     """Columns that name a job in the tables."""
     job = Job(

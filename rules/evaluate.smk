@@ -22,6 +22,7 @@ rule evaluate:
         split=SPLIT,
         truth=truth_of,
         response=RESPONSE,
+        other_folds=responses_of_other_folds,
         code=code("evaluate"),
     output:
         metrics=f"{METRICS}.tsv",
@@ -115,7 +116,7 @@ rule completeness:
     conda:
         "../envs/analysis.yaml"
     params:
-        log_of_a_job=plain_text(log_of("{method}")),
+        folders={"fits": f"{RESULTS}/fits", "logs": f"{LOGS}/fits"},
     script:
         "../workflow_scripts/completeness.py"
 

@@ -7,4 +7,4 @@ from svae.workflow.logs import start
 
 start(snakemake.log[0])
 status = read_status(snakemake.input.status)
-write_table(completeness(status, snakemake.params.log_of_a_job), snakemake.output[0])
+write_table(completeness(status, **snakemake.params.folders), snakemake.output[0])

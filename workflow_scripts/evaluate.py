@@ -1,5 +1,7 @@
 """Evaluate all settings of one method on one replicate, and how well its restarts agree."""
 
+from dataclasses import replace
+
 from svae.contracts.split import read_split
 from svae.contracts.tables import with_run
 from svae.contracts.truth import read_truth
@@ -11,7 +13,8 @@ from svae.workflow.logs import start
 
 start(snakemake.log[0])
 split = read_split(snakemake.input.split)
-response = read_response(snakemake.input.response)
+other_folds = tuple(read_response(path) for path in snakemake.input.other_folds)
+response = replace(read_response(snakemake.input.response), other_folds=other_folds)
 grid_points = dict(snakemake.params.settings)
 evaluation = evaluate_fits(
     fits={

@@ -9,7 +9,7 @@ by the same function. A score that does not tell the two apart on a dataset is n
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
@@ -99,6 +99,12 @@ class Prediction:
         """Predicted and actual differences to the mean response, n × genes each."""
         return self.differences(self.response.mean)
 
+    @property
+    def duplicates_elsewhere(self) -> list[Prediction]:
+        """Technical duplicates of the perturbations that the other folds of the split hold out."""
+        folds = self.response.other_folds
+        return [technical_duplicate(Prediction(fold.test, fold)) for fold in folds]
+
     @cached_property
     def differential(self) -> np.ndarray:
         """Whether a gene really differs from the control, n × genes."""
@@ -132,8 +138,9 @@ def calibrated(score: Score, prediction: Prediction, direction: Direction) -> np
     """Put a score on the scale 0 = mean response, 1 = technical duplicate.
 
     (u − b) / (r̄ − b̄), with the score u of the prediction and b of the mean response for each perturbation,
-    and the means b̄ of the mean response and r̄ of the duplicate over the perturbations. Single ones may be too
-    noisy to divide by; and the mean of these values is the calibrated mean.
+    and the means b̄ of the mean response and r̄ of the duplicate over the perturbations, also over those that
+    other folds of the split hold out. Single ones may be too noisy to divide by; and the mean of these values
+    is the calibrated mean.
 
     Parameters
     ----------
@@ -149,12 +156,13 @@ def calibrated(score: Score, prediction: Prediction, direction: Direction) -> np
     One value per perturbation. All are NaN if the score is no evidence, that is, unless the 95 % interval
     of the paired differences of duplicate and mean response says that the duplicate is better.
     """
-    worst, best = score(mean_response(prediction)), score(technical_duplicate(prediction))
-    gain = best - worst
+    worst = score(mean_response(prediction))
+    duplicates = [technical_duplicate(prediction), *prediction.duplicates_elsewhere]
+    gain = np.concatenate([score(best) - score(mean_response(best)) for best in duplicates])
     low, high = t_interval(gain)
     separate = low > 0 if direction == "higher" else high < 0
     if not separate:
-        return np.full(len(gain), np.nan)
+        return np.full(len(worst), np.nan)
     return (score(prediction) - worst) / np.nanmean(gain)
 
 
@@ -226,10 +234,11 @@ def prediction_score(
 
 def _prediction_on(basis: Basis) -> Callable[[Comparison], Prediction]:
     def prediction(comparison: Comparison) -> Prediction:
-        assert comparison.response is not None  # promised by the needs of the metrics
-        return Prediction(
-            comparison.prediction(basis), comparison.response, comparison.generated_cells(basis)
-        )
+        response = comparison.response
+        assert response is not None  # promised by the needs of the metrics
+        if basis == "combination":  # which combinations other folds predict is not known here
+            response = replace(response, other_folds=())
+        return Prediction(comparison.prediction(basis), response, comparison.generated_cells(basis))
 
     return prediction
 

@@ -54,6 +54,9 @@ class Response:
     aims
         What each guide aims at, the control's label if at nothing, indexed by guide; empty if the
         perturbations are no guides.
+    other_folds
+        Responses of the other folds of the split, where it has any: what is said of all held-out
+        perturbations, such as how far a technical duplicate is from the mean response, rests on these, too.
     """
 
     control: pd.Series
@@ -66,6 +69,7 @@ class Response:
     space: Space
     counts: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     aims: pd.Series = field(default_factory=partial(pd.Series, dtype=object))
+    other_folds: tuple["Response", ...] = ()
 
     @property
     def genes(self) -> pd.Index:

@@ -11,15 +11,15 @@ METHOD = [*FACET, "method"]
 COMPLETENESS_COLUMNS = (*METHOD, "status", "fits", "planned", "replicates", "message", "log")
 
 
-def completeness(status: pd.DataFrame, log: str) -> pd.DataFrame:
+def completeness(status: pd.DataFrame, fits: str, logs: str) -> pd.DataFrame:
     """Count the fits of each method by how they ended; what was lost comes first.
 
     Parameters
     ----------
     status
         The table of statuses, one row per planned fit.
-    log
-        Path of the log of a job, with the names of :class:`svae.contracts.job.Job` in braces.
+    fits, logs
+        Folders of fits and of logs: the log of a job has the name of the folder that its fits are in.
 
     Returns
     -------
@@ -34,10 +34,10 @@ def completeness(status: pd.DataFrame, log: str) -> pd.DataFrame:
         fits=("planned", "size"),
         planned=("planned", "first"),
         replicates=("replicate", _listed),
-        replicate=("replicate", "first"),
+        fit=("fit", "first"),
     ).reset_index()
-    logs = [log.format(**row) for row in table[[*METHOD, "replicate"]].to_dict("records")]
-    table["log"] = [path if Path(path).is_file() else "" for path in logs]
+    paths = [Path(logs, f"{Path(fit).parent.relative_to(fits)}.log") for fit in table["fit"]]
+    table["log"] = [str(path) if path.is_file() else "" for path in paths]
     ended_well = table["status"].isin(ENDED_WELL)
     return pd.concat([table[~ended_well], table[ended_well]], ignore_index=True)[list(COMPLETENESS_COLUMNS)]
 

@@ -139,6 +139,17 @@ class Scope(Options):
             return job
         return job._replace(split=plan.of, replicate=job.replicate * plan.folds + plan.fold - 1)
 
+    def other_folds(self, split: str) -> list[str]:
+        """Return the other folds of the entry that a split is a fold of; none of any other split."""
+        plan = self.splits[split]
+        if not isinstance(plan, Fold):
+            return []
+        return [
+            name
+            for name, other in self.splits.items()
+            if isinstance(other, Fold) and other.of == plan.of and name != split
+        ]
+
     def settings(self, method: str) -> list[Setting]:
         """Return the points of a method's grid times its restarts, in the order of the config."""
         restarts = self.methods[method].restarts

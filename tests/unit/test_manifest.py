@@ -110,8 +110,10 @@ def test_the_page_has_what_the_file_has(found):
 
 
 def test_what_is_lost_comes_first_with_its_reason(tmp_path):
-    log = str(tmp_path / "{dataset}.{split}.{replicate}.{method}.log")
-    (tmp_path / "d.s.1.vae.log").touch()
+    """The split is one of folds, whose files have names of their own."""
+    log = tmp_path / "logs" / "d" / "s-2" / "rep0" / "vae.log"
+    log.parent.mkdir(parents=True)
+    log.touch()
     rows = [
         ("d", "s", 0, "pca", "ok", np.nan),
         ("d", "s", 0, "vae", "ok", np.nan),
@@ -120,7 +122,11 @@ def test_what_is_lost_comes_first_with_its_reason(tmp_path):
         ("e", "s", 0, "vae", "failed", "killed"),
     ]
     status = pd.DataFrame(rows, columns=["dataset", "split", "replicate", "method", "status", "message"])
-    table = completeness(status, log)
+    status["fit"] = [
+        f"results/fits/{row.dataset}/s-{row.replicate + 1}/rep0/{row.method}/default.h5ad"
+        for row in status.itertuples()
+    ]
+    table = completeness(status, "results/fits", str(tmp_path / "logs"))
     shown = table[["dataset", "method", "status", "fits", "planned", "replicates"]].to_numpy().tolist()
     assert shown == [
         ["d", "vae", "timeout", 2, 3, "1, 2"],
@@ -128,4 +134,4 @@ def test_what_is_lost_comes_first_with_its_reason(tmp_path):
         ["d", "pca", "ok", 1, 1, "0"],
         ["d", "vae", "ok", 1, 3, "0"],
     ]
-    assert table["log"].tolist() == [str(tmp_path / "d.s.1.vae.log"), "", "", ""]
+    assert table["log"].tolist() == [str(log), "", "", ""]

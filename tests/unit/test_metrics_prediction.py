@@ -43,6 +43,8 @@ SCORES = {
     **{"energy": energy_distance},
 }
 LOWER = ("mse", "energy")
+POOLED = ("discrimination", "ate_pearson", "ate_r2")
+"""Their values depend on which perturbations are predicted together."""
 CELLS_OF_EACH = 8
 
 
@@ -237,6 +239,26 @@ def test_a_score_that_does_not_separate_the_ends_is_no_evidence():
     for name, score in SCORES.items():
         direction = "lower" if name in LOWER else "higher"
         assert np.isnan(calibrated(score, guess, direction)).all(), name
+
+
+@pytest.mark.parametrize("name", [name for name in SCORES if name not in POOLED])
+def test_evidence_and_scale_rest_on_all_folds_of_a_split(name):
+    """One perturbation per fold is no evidence; five folds are, and their duplicates have a mean of 1."""
+    score, direction = SCORES[name], "lower" if name in LOWER else "higher"
+    whole = response()
+    folds = [
+        replace(whole, test=whole.test.loc[[perturbation]], adapt=whole.adapt.loc[[perturbation]])
+        for perturbation in NAMES
+    ]
+    alone = technical_duplicate(Prediction(folds[0].test, folds[0]))
+    assert np.isnan(calibrated(score, alone, direction)).all()
+    values = []
+    for place, fold in enumerate(folds):
+        fold = replace(fold, other_folds=tuple(folds[:place] + folds[place + 1 :]))
+        values.append(calibrated(score, technical_duplicate(Prediction(fold.test, fold)), direction))
+    together = calibrated(score, technical_duplicate(Prediction(whole.test, whole)), direction)
+    np.testing.assert_allclose(np.concatenate(values), together)
+    assert np.mean(values) == pytest.approx(1)
 
 
 # --- as metrics of a fit ----------------------------------------------------------------------------

@@ -65,6 +65,12 @@ def test_in_the_tables_folds_are_the_replicates_of_one_split(config):
     assert scope.in_tables(Job("screen", "each-3", 1, "pca")) == ("screen", "each", 5, "pca")
 
 
+def test_a_fold_knows_the_others(config):
+    scope = Scope.check(config)
+    assert scope.other_folds("each-2") == ["each-1", "each-3"]
+    assert scope.other_folds("few") == []
+
+
 @pytest.mark.parametrize("held_out", ["each", ["39S subunit, mt", "exosome"]])
 def test_a_list_of_pathways_makes_a_split_of_each(config, pathways, held_out):
     config["splits"] = {"by": {"kind": "pathway", "pathways": pathways, "held_out": held_out}}
