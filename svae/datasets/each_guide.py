@@ -18,7 +18,7 @@ def label_by_guide(dataset: ad.AnnData, seed: int, fewest: int = 1, where: str =
 
     Half of the guides of the control stay the control, more than half of an odd number. Each of the others
     is a perturbation that aims at nothing. Guides with too few cells are left out, and so are cells without a
-    guide, unless they are control cells.
+    guide, unless they are control cells. A cell whose guide is called like its perturbation has none.
 
     Parameters
     ----------
@@ -41,10 +41,11 @@ def label_by_guide(dataset: ad.AnnData, seed: int, fewest: int = 1, where: str =
     BenchmarkError
         If no guide is known, or one aims at several targets.
     """
-    if "guide" not in dataset.obs:
-        raise BenchmarkError(f"{where}: its guides are not known; name their column as `guide`")
     targets = dataset.obs["perturbation"].astype(str)
-    guides = dataset.obs["guide"].astype(object)
+    guides = dataset.obs.get("guide", targets).astype(object)
+    guides = guides.mask(guides == targets)
+    if guides.isna().all():
+        raise BenchmarkError(f"{where}: its guides are not known; name their column as `guide`")
     aims = pd.DataFrame({"guide": guides, "target": targets}).dropna().drop_duplicates()
     repeated = aims[aims["guide"].duplicated(keep=False)]
     if len(repeated):

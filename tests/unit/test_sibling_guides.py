@@ -70,7 +70,7 @@ def guided(rows):
 
 
 def test_guides_with_few_cells_and_cells_without_a_guide_are_left_out_unless_they_are_controls():
-    rows = [("A", "A1")] * 3 + [("A", "A2")] + [("B", None)] + [("control", "N1")] + [("control", None)]
+    rows = [("A", "A1")] * 3 + [("A", "A2")] + [("B", None), ("B", "B"), ("control", "N1"), ("control", None)]
     found = label_by_guide(guided(rows), seed=0, fewest=2)
     assert found.obs["perturbation"].value_counts().to_dict() == {"A1": 3, "control": 2}
 
