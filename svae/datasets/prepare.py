@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from anndata.utils import make_index_unique
 
-from svae.contracts.dataset import validate_dataset
+from svae.contracts.dataset import read_left_out, validate_dataset
 from svae.datasets.blocks import without_empty_rows
 from svae.datasets.cells import choose_cells
 from svae.datasets.gene_lists import read_gene_lists
@@ -53,7 +53,9 @@ def prepare(path: str | Path, preparation: Preparation, seed: int = 0, name: str
         preparation = preparation.model_copy(update=read_gene_lists(preparation.gene_lists))
     with PublishedFile.open(path, preparation.layer) as file:
         dataset, genes = _read(file, preparation, seed)
-        left_out = file.left_out.table()
+        # A file whose cells were chosen while it was fetched says what was left out then.
+        left_out = pd.concat([read_left_out(path), file.left_out.table()]).drop_duplicates()
+        left_out = left_out.astype({"number": int})
     dataset.uns["dataset"] = {
         "name": name or path.stem,
         "batch": ", ".join(listed(preparation.batch)),

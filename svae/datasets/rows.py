@@ -14,7 +14,6 @@ from pathlib import Path
 import anndata as ad
 import h5py
 import numpy as np
-import pandas as pd
 from anndata.io import read_elem, write_elem
 from fsspec.spec import AbstractBufferedFile
 from tqdm import tqdm
@@ -148,7 +147,8 @@ def _fetch(address: Address, source: Source, preparation: Preparation, part: Par
     except (OSError, KeyError) as error:
         raise AddressError(f"{address.url}: not a readable h5ad file ({sentence(error)})") from error
     check_tables(source, obs, var)
-    rows = np.flatnonzero(_kept(source, obs, var, preparation))
+    tables = PublishedTables(Path(source.file), obs, var, LeftOut(source.file))
+    rows = np.flatnonzero(_kept(tables, preparation))
     size = len(rows) * layout.bytes_of_row
     logger.info(
         "%s: %s of %s cells are kept; %s of %s MB are fetched",
@@ -159,28 +159,29 @@ def _fetch(address: Address, source: Source, preparation: Preparation, part: Par
     facts["rows"] = _digest(rows.tobytes())
     if any(part.note.get(key) != value for key, value in facts.items()):
         part.refuse_full_disk(size, source.file)
-        _write_without_counts(part.path, obs.iloc[rows], var, layout)
+        _write_without_counts(part.path, tables, rows, layout)
         part.write_note({**facts, "blocks": []})
     with h5py.File(part.path, "r", locking=False) as file:
         mine = _Layout.of(file["X"], str(part.path))
     _fill(part, address, layout, mine, rows)
 
 
-def _kept(source: Source, obs: pd.DataFrame, var: pd.DataFrame, preparation: Preparation) -> np.ndarray:
-    """Which cells to fetch: those from which `preparation` draws, if it draws at all."""
-    file = PublishedTables(Path(source.file), obs, var, LeftOut(source.file))
-    all_of_them = preparation.model_copy(update={"max_cells": None, "max_control_cells": None})
-    return choose_cells(file, read_labels(file, all_of_them), None, all_of_them, seed=0)
+def _kept(tables: PublishedTables, preparation: Preparation) -> np.ndarray:
+    """Which cells to fetch: draws, and cells without a batch, are left to the preparation of these."""
+    of_all = preparation.model_copy(update={"max_cells": None, "max_control_cells": None})
+    return choose_cells(tables, read_labels(tables, of_all), batches=None, preparation=of_all, seed=0)
 
 
-def _write_without_counts(path: Path, obs: pd.DataFrame, var: pd.DataFrame, layout: _Layout) -> None:
-    """Write an h5ad file whose counts are still to be filled in, in the layout of the published one."""
+def _write_without_counts(path: Path, tables: PublishedTables, rows: np.ndarray, layout: _Layout) -> None:
+    """Write an h5ad file of some cells whose counts are still to be filled in, in the published layout."""
+    uns = {"dataset": {"left_out": tables.left_out.table()}}
+    cells = ad.AnnData(obs=tables.obs.iloc[rows], var=tables.var, uns=uns)
     in_one_piece = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     in_one_piece.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
     in_one_piece.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
     with h5py.File(path, "w", locking=False) as file:  # the part has a lock already
-        write_elem(file, "/", ad.AnnData(obs=obs, var=var))
-        counts = file.create_dataset("X", (len(obs), layout.width), layout.dtype, dcpl=in_one_piece)
+        write_elem(file, "/", cells)
+        counts = file.create_dataset("X", (len(rows), layout.width), layout.dtype, dcpl=in_one_piece)
         counts.attrs.update({"encoding-type": "array", "encoding-version": "0.2.0"})
 
 

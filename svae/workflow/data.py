@@ -13,6 +13,7 @@ from pathlib import Path
 from tabulate import tabulate
 
 from svae.datasets.gene_lists import read_gene_lists
+from svae.datasets.preparation import JOINT_OF_COLUMNS, listed
 from svae.datasets.sources import Source
 from svae.errors import BenchmarkError
 from svae.workflow.check import check_file
@@ -74,7 +75,7 @@ def needed_files(scope: Scope, sources: Mapping[str, Source]) -> dict[str, Neede
 
 def _needed(entry: RealDataset, source: Source) -> Needed:
     """Estimate how large a file will be: perturbations that are kept have as many cells as others."""
-    labels = source.content.get(str(entry.label))
+    labels = source.content.get(JOINT_OF_COLUMNS.join(listed(entry.label)))
     kept = entry.perturbations
     if entry.gene_lists is not None:
         kept = read_gene_lists(entry.gene_lists).get("perturbations")

@@ -1,15 +1,17 @@
 """What `make data` says before it fetches anything."""
 
+import re
 import shutil
 from collections import namedtuple
 
 import pytest
+import yaml
 from checkout import ROOT
 
 from svae.datasets.preparation import Preparation
 from svae.datasets.rows import NOT_OF_CELLS
 from svae.errors import BenchmarkError
-from svae.workflow.check import check_file
+from svae.workflow.check import check_file, checked_scope
 from svae.workflow.data import needed_files, tell
 from svae.workflow.names import Repository
 
@@ -82,3 +84,14 @@ def test_a_scope_of_simulated_cells_needs_nothing(monkeypatch):
 
 def test_options_that_choose_no_cells_are_options():
     assert set(NOT_OF_CELLS) <= set(Preparation.model_fields)
+
+
+def test_each_public_study_is_a_few_lines_of_a_config_that_is_accepted(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    page = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^## Public studies\n.*?```yaml\n(.*?)```", page, re.MULTILINE | re.DOTALL)
+    splits = {"fifth": {"kind": "random", "held_out": 0.2}}
+    scope = {"scope": "public", **yaml.safe_load(block), "splits": splits, "methods": {"pca": None}}
+    needed = needed_files(checked_scope({**scope, "reference": "pca"}, ROOT, "scope"), SOURCES)
+    assert {file.source.name for file in needed.values()} == set(SOURCES)
+    assert max(map(len, scope["datasets"].values())) <= 7

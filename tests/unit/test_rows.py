@@ -87,6 +87,9 @@ def test_preparing_them_gives_what_preparing_the_whole_file_gives(options, publi
     assert of_rows.obs.equals(of_all.obs)
     assert of_rows.var.equals(of_all.var)
     assert (of_rows.X != of_all.X).nnz == 0
+    left_out = [dataset.uns["dataset"]["left_out"] for dataset in (of_rows, of_all)]
+    assert left_out[0].astype(str).to_dict("list") == left_out[1].astype(str).to_dict("list")
+    assert left_out[0]["number"].sum() > 0
 
 
 def test_faults_of_the_server_do_no_harm(published, served, tmp_path):
