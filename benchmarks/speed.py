@@ -28,6 +28,7 @@ from svae.models.module import PerturbationVAE
 from svae.models.priors import SpikeAndSlabShift
 from svae.simulation import simulate
 from svae.training import fleet
+from svae.training.cells import count_tensor
 from svae.training.presets import PRESETS, plan_with
 from svae.training.stack import Stack
 
@@ -103,11 +104,9 @@ def loop_over_samples(module: PerturbationVAE, cells: fleet.Cells) -> torch.Tens
 
 def likelihood_costs(cells: fleet.Cells, n_perturbations: int, repeats: int) -> tuple[float, float]:
     """Microseconds per cell and sample of the loop and of ours, after checking that they agree."""
-    module = (
-        PerturbationVAE(cells.x.shape[1], SpikeAndSlabShift(n_perturbations, 15)).to(cells.x.device).eval()
-    )
+    module = PerturbationVAE(cells.x.shape[1], SpikeAndSlabShift(n_perturbations, 15)).to(cells.device).eval()
     part = cells[torch.arange(LIKELIHOOD_CELLS)]
-    means = torch.zeros(LIKELIHOOD_CELLS, 15, device=cells.x.device)
+    means = torch.zeros(LIKELIHOOD_CELLS, 15, device=cells.device)
 
     def ours():
         return transfer.estimate_by_encoder(module, part, means, SAMPLES).log_likelihood
@@ -131,7 +130,7 @@ def main() -> None:
     adata = simulate("lopez2023", seed=0, perturbations=72).dataset
     n_perturbations = adata.obs["perturbation"].nunique()
     cells = fleet.Cells(
-        torch.as_tensor(adata.X.toarray(), dtype=torch.float32),
+        count_tensor(adata.X),
         torch.as_tensor(adata.obs["perturbation"].cat.codes.to_numpy(), dtype=torch.int64),
         torch.zeros(adata.n_obs, dtype=torch.int64),
     ).to(device)

@@ -63,11 +63,11 @@ def adapted_codes(module: CodedVAE, cells: Cells, groups: Tensor, n_groups: int)
         Number of held-out perturbations.
     """
     module.eval()
-    codes = torch.zeros(n_groups, module.n_code, device=cells.x.device, requires_grad=True)
+    codes = torch.zeros(n_groups, module.n_code, device=cells.device, requires_grad=True)
     optimiser = torch.optim.Adam([codes], lr=LEARNING_RATE)
-    generator = torch.Generator(cells.x.device).manual_seed(0)
+    generator = torch.Generator(cells.device).manual_seed(0)
     for _ in range(STEPS if n_groups else 0):
-        order = torch.randperm(len(cells), generator=generator, device=cells.x.device)
+        order = torch.randperm(len(cells), generator=generator, device=cells.device)
         chosen = order[:CELLS_PER_STEP]
         drawn, noise = cells[chosen], module.draw_validation_noise(len(chosen), generator)
         reconstruction, kl = module.elbo_terms(drawn.x, drawn.batch, codes[groups[chosen]], noise)

@@ -117,7 +117,7 @@ class DifferentialMixin:
 
         def mean_shares(name: str) -> np.ndarray:
             own_seed = seed_from(seed, name)
-            rows = torch.as_tensor(np.flatnonzero(names == name), device=cells.x.device)
+            rows = torch.as_tensor(np.flatnonzero(names == name), device=cells.device)
             z = self._drawn_latents(cells[rows], known[rows], own_seed)
             shares = self._shares(cells[rows], known[rows], z)
             return drawn_weights(len(shares), np.random.default_rng(own_seed)) @ shares
@@ -144,7 +144,7 @@ class DifferentialMixin:
         What is `known` of the perturbation of each cell matters to models that are told it.
         """
         self.module.eval()
-        generator = torch.Generator(cells.x.device).manual_seed(seed)
+        generator = torch.Generator(cells.device).manual_seed(seed)
         mean, sd = self.module.encode(cells.x, known=known)
         return mean + sd * self.module.draw_validation_noise(len(cells), generator)["z"]
 

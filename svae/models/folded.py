@@ -22,12 +22,13 @@ def observe(module: PerturbationVAE, cells: Cells, known: Tensor | None = None) 
     known
         What is known of the perturbation of each cell, for a module that has a code.
     """
-    library = cells.x.sum(-1).clamp(min=SMALLEST_LIBRARY)
+    x = cells.x
+    library = x.sum(-1).clamp(min=SMALLEST_LIBRARY)
     if not module.n_code:
-        return ObservedCells.of(count_network(module), cells.x, cells.batch, library)
+        return ObservedCells.of(count_network(module), x, cells.batch, library)
     # Cells of one batch and one perturbation have a network of their own, as those of one batch have above.
     contexts, context = torch.unique(module.covariates(cells.batch, known), dim=0, return_inverse=True)
-    return ObservedCells.of(count_network(module, contexts), cells.x, context, library)
+    return ObservedCells.of(count_network(module, contexts), x, context, library)
 
 
 @torch.no_grad()

@@ -8,12 +8,11 @@ import numpy as np
 import pandas as pd
 import torch
 from anndata import AnnData
-from scipy import sparse
 
 from svae.contracts.dataset import validate_counts
 from svae.errors import BenchmarkError, unknown
 from svae.models.given import indices_in
-from svae.training.cells import Cells
+from svae.training.cells import Cells, count_tensor
 
 Indices = Sequence[int] | np.ndarray | None
 
@@ -56,10 +55,9 @@ class ScreenReader:
         rows, layer = rows_of(adata, indices), self.setup["layer"]
         x = counts_of(adata, layer)[rows]
         validate_counts(x, adata.obs_names[rows], "adata" if layer is None else f"adata, layer '{layer}'")
-        dense = x.toarray() if sparse.issparse(x) else np.asarray(x)
         codes = pd.Index(self.perturbations).get_indexer(self.perturbation(adata, indices))
         return Cells(
-            torch.as_tensor(dense, dtype=torch.float32),
+            count_tensor(x),
             torch.as_tensor(codes, dtype=torch.int64),
             torch.as_tensor(self._batch_codes(adata, indices), dtype=torch.int64),
         )

@@ -60,8 +60,8 @@ def posterior_means(module: PerturbationVAE, cells: Cells, known: Tensor, chunk:
         What is known of the perturbation of each cell, as the module takes it.
     """
     module.eval()
-    pieces = zip(cells.x.split(chunk), known.split(chunk), strict=True)
-    return torch.cat([module.encode(x, known=of_these)[0] for x, of_these in pieces])
+    rows = torch.arange(len(cells), device=cells.device).split(chunk)
+    return torch.cat([module.encode(cells[of].x, known=known[of])[0] for of in rows])
 
 
 @torch.no_grad()
@@ -80,7 +80,7 @@ def elbo(module: PerturbationVAE, cells: Cells, known: Tensor, seed: int = 0) ->
         Seed of the draw.
     """
     module.eval()
-    generator = torch.Generator(cells.x.device).manual_seed(seed)
+    generator = torch.Generator(cells.device).manual_seed(seed)
     noise = module.draw_validation_noise(len(cells), generator)
     reconstruction, kl = module.elbo_terms(cells.x, cells.batch, known, noise)
     return -(reconstruction + kl)
@@ -100,7 +100,7 @@ def adapted_shifts(module: PerturbationVAE, cells: Cells, groups: Tensor, n_grou
     n_groups
         Number of held-out perturbations.
     """
-    unknown = torch.zeros(len(cells), module.prior.n_latent, device=cells.x.device)
+    unknown = torch.zeros(len(cells), module.prior.n_latent, device=cells.device)
     means = posterior_means(module, cells, unknown)
     sums = torch.zeros(n_groups, means.shape[1], device=means.device).index_add_(0, groups, means)
     counts = torch.bincount(groups, minlength=n_groups).clamp(min=1)
@@ -238,10 +238,10 @@ def estimate_by_encoder(
         Seed of the samples.
     """
     module.eval()
-    generator = torch.Generator(cells.x.device).manual_seed(seed)
-    chunk = max(1, ROWS.get(cells.x.device.type, ROWS["cpu"]) // n_samples)
+    generator = torch.Generator(cells.device).manual_seed(seed)
+    chunk = max(1, ROWS.get(cells.device.type, ROWS["cpu"]) // n_samples)
     parts = []
-    for index in torch.arange(len(cells), device=cells.x.device).split(chunk):
+    for index in torch.arange(len(cells), device=cells.device).split(chunk):
         part, of_these = cells[index], known[index]
         prior_mean = module.prior_mean(of_these)
         mean, sd = module.encode(part.x, known=of_these)

@@ -89,7 +89,7 @@ class _Fleet:
         validation: np.ndarray,
     ):
         self.modules, self.seeds, self.cells, self.plan = modules, seeds, cells, plan
-        self.device = cells.x.device
+        self.device = cells.device
         self.training = torch.as_tensor(training, device=self.device)
         self.validation = torch.as_tensor(validation, device=self.device)
         self.batch_size = plan.cells_per_step(len(training))

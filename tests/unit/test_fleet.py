@@ -4,10 +4,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from scipy import sparse
 
 from svae.models.module import PerturbationVAE
 from svae.models.priors import SpikeAndSlabShift
-from svae.training.cells import Cells
+from svae.training.cells import Cells, count_tensor
 from svae.training.fleet import train
 from svae.training.noise import FleetNoise
 from svae.training.plan import TrainingPlan
@@ -35,6 +36,28 @@ def build(seed, penalty=5.0, dropout_rate=0.1):
 
 def run(modules, seeds, cells, plan=PLAN, **options):
     return train(modules, seeds, cells, TRAINING, VALIDATION, plan, **options)
+
+
+@pytest.mark.parametrize(("largest", "kind"), [(255, torch.uint8), (256, torch.int16), (70_000, torch.int32)])
+def test_counts_take_no_more_memory_than_they_need(largest, kind):
+    counts = np.array([[0, 1], [largest, 3]], dtype=np.float32)
+    for stored in (counts, sparse.csr_matrix(counts)):
+        tensor = count_tensor(stored)
+        assert tensor.dtype == kind
+        assert tensor.tolist() == counts.tolist()
+
+
+def test_the_type_of_counts_changes_no_number(cells):
+    small = Cells(count_tensor(cells.counts.numpy()), cells.perturbation, cells.batch)
+    assert small.counts.dtype == torch.uint8
+    fitted = []
+    for of_type in (cells, small):
+        modules = [build(0), build(1)]
+        run(modules, [0, 1], of_type)
+        fitted.append(modules)
+    for first, second in zip(*fitted, strict=True):
+        for name, value in first.state_dict().items():
+            assert torch.equal(value, second.state_dict()[name]), name
 
 
 def same(first, second, tolerance=1e-4):

@@ -21,7 +21,7 @@ from svae.models.together import device_of
 from svae.options import checked
 from svae.seeds import seed_from
 from svae.training import fleet
-from svae.training.cells import Cells
+from svae.training.cells import Cells, count_tensor
 from svae.training.plan import TrainingPlan
 from svae.training.record import Training
 from svae.words import CONTROL
@@ -120,7 +120,7 @@ def train(
     """
     seen = dataset[dataset.obs_names.isin(seen_cells(split).index)]
     nothing = torch.zeros(seen.n_obs, dtype=torch.int64)
-    cells = Cells(counts_of(seen), nothing, nothing).to(device_of(accelerator))
+    cells = Cells(count_tensor(seen.X), nothing, nothing).to(device_of(accelerator))
     training, validation = (
         np.flatnonzero(seen.obs_names.isin(cells_of(split, part).index)) for part in ("train", "validation")
     )
