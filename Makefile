@@ -11,7 +11,7 @@ SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --configfile config/$(SCOPE).yaml
 export OMP_NUM_THREADS := 1
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help setup check data report retry preview test test-fast draws lint format docs fidelity tuned small-screens limits factor-package coverage differential bench lock \
+.PHONY: help setup check data report retry preview bundle test test-fast draws lint format docs fidelity tuned small-screens limits factor-package coverage differential bench lock \
   envs clean
 
 help:  ## what can be made
@@ -47,6 +47,9 @@ retry: setup  ## fit again what did not end well in SCOPE, and write the report
 
 preview: setup  ## report what there is of SCOPE so far; `make retry` makes the fits that are missing
 	$(MAKE) report ARGS="$(ARGS) --config timeout_minutes=0.0001"
+
+bundle: setup  ## pack tables, figures and provenance of SCOPE into reports/SCOPE.zip, for a paper's supplement
+	$(SNAKEMAKE) reports/$(SCOPE).zip
 
 test: setup lint  ## lint, then all tests
 	$(BIN)/python -m pytest -n $(CORES) --durations=20

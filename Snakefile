@@ -30,6 +30,7 @@ localrules:
     summary,
     leaderboard,
     manifest,
+    bundle,
     verdict,
 
 

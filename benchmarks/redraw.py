@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 import pandas as pd
 
 from svae.files import write_table
+from svae.report.bundle import table_in
 from svae.report.figures import FIGURES, draw, save
 from svae.report.tables import COLUMNS, Tables
 from svae.workflow.scope import Scope
@@ -17,19 +18,16 @@ from svae.workflow.scope import Scope
 METHODS = Path(__file__).parents[1] / "config" / "methods.tsv"
 
 
-def table_in(folder: Path, name: str, empty: Path) -> Path:
-    """Path of a table of a run, or of an empty one with the same columns."""
-    for path in (folder / f"{name}.tsv", folder / f"{name}.tsv.gz"):
-        if path.exists():
-            return path
-    write_table(pd.DataFrame(columns=list(COLUMNS[name])), empty / f"{name}.tsv")
-    return empty / f"{name}.tsv"
+def empty_table(name: str, folder: Path) -> Path:
+    """Write a table of a run without rows, and return its path."""
+    write_table(pd.DataFrame(columns=list(COLUMNS[name])), folder / f"{name}.tsv")
+    return folder / f"{name}.tsv"
 
 
 def redraw(folder: Path, scope: Scope) -> None:
     """Replace the PNG and the numbers of every figure that can be drawn."""
     with TemporaryDirectory() as temporary:
-        paths = {name: table_in(folder, name, Path(temporary)) for name in COLUMNS}
+        paths = {name: table_in(folder, name) or empty_table(name, Path(temporary)) for name in COLUMNS}
         tables = Tables.read(paths | {"methods": METHODS}, scope.selection.rule, scope.reference)
         for name in FIGURES:
             drawn = draw(name, tables)

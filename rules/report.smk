@@ -65,6 +65,35 @@ rule manifest:
         "../workflow_scripts/manifest.py"
 
 
+# Made on demand, also of a run of which something failed: snakemake reports/<scope>.zip
+rule bundle:
+    input:
+        results=[
+            *TABLES.values(),
+            *(COMPLETENESS, MANIFEST, f"{RESULTS}/manifest.html"),
+            *(SUMMARY, f"{RESULTS}/leaderboard.html"),
+            *expand(
+                f"{RESULTS}/figures/{{figure}}.{{suffix}}",
+                figure=FIGURES,
+                suffix=["svg", "pdf", "png", "tsv"],
+            ),
+        ],
+        methods=here("config/methods.tsv"),
+        lock=here("requirements.lock"),
+        code=code("bundle"),
+    output:
+        f"reports/{scope.name}.zip",
+    log:
+        f"{LOGS}/bundle.log",
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        results=plain_text(RESULTS),
+        config=config,
+    script:
+        "../workflow_scripts/bundle.py"
+
+
 # Last of all: fails if any run failed, once everything that can be shown is there to be shown.
 rule verdict:
     input:

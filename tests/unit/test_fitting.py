@@ -1,5 +1,7 @@
 """Which fits of an earlier run are kept, and which are made again."""
 
+import os
+import signal
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -121,6 +123,21 @@ def test_fit_that_was_changed_after_it_was_made_is_made_again(job):
     assert fits.read(job.output[0]).run.fingerprint, "it looks like the one that was made"
     assert settings_fitted(job) == "p"
     made.refuse_changed(job.output[0])
+
+
+def test_fits_that_were_finished_before_the_job_was_killed_are_kept(job):
+    def be_killed_at_the_second(settings):
+        yield Fit(CELLS, latents=np.ones((3, 1)))
+        os.kill(os.getppid(), signal.SIGKILL)  # the guard, of which this is the child
+        os._exit(1)
+
+    process = os.fork()
+    if process == 0:
+        make_fits(job, CELLS, be_killed_at_the_second)
+        os._exit(0)
+    _, status = os.waitpid(process, 0)
+    assert os.WTERMSIG(status) == signal.SIGKILL
+    assert settings_fitted(job) == "q"
 
 
 def test_fits_that_are_kept_are_still_known(job):

@@ -1,16 +1,21 @@
 """The workflow from end to end, on a scope that is as small as can be."""
 
+import json
 import re
+import shutil
+import zipfile
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pandas as pd
 import pytest
+import yaml
 from checkout import ROOT, RUN, TINY, Checkout
 
 from svae.contracts import fit as fits
 from svae.contracts.dataset import read_dataset
 from svae.methods.options import CONTROLS
+from svae.report.bundle import redraw
 from svae.report.tables import COLUMNS
 from svae.workflow.scope import Scope
 
@@ -123,6 +128,34 @@ def test_only_the_oracle_sees_the_truth(tiny_run):
     assert {method for method, inputs in told.items() if inputs.contains("results/tiny/truth/").any()} == {
         "oracle"
     }
+
+
+def test_every_figure_is_drawn_anew_from_the_bundle(tiny_run, tmp_path):
+    """Without the results, in a folder where nothing else is; the drawings are the same to the byte."""
+    tiny_run.snakemake("tiny", "--cores", "1", "reports/tiny.zip")
+    bundle = shutil.move(tiny_run.path / "reports" / "tiny.zip", tmp_path / "bundle.zip")
+    assert set(redraw(bundle, tmp_path / "figures")) == set(FIGURES)
+    for figure in FIGURES:
+        for suffix in ("svg", "png", "tsv"):
+            name = f"{figure}.{suffix}"
+            drawn = (tiny_run.path / "results/tiny/figures" / name).read_bytes()
+            assert (tmp_path / "figures" / name).read_bytes() == drawn, name
+    with zipfile.ZipFile(bundle) as content:
+        assert Scope.check(yaml.safe_load(content.read("config.yaml"))) == SCOPE
+        assert {"requirements.lock", "completeness.tsv", "leaderboard.html"} <= set(content.namelist())
+
+
+def test_the_manifest_knows_every_fit_and_dataset(tiny_run):
+    manifest = json.loads((tiny_run.path / "results/tiny/manifest.json").read_text(encoding="utf-8"))
+    status = tiny_run.table("status.tsv")
+    assert sum(machine["fits"] for machine in manifest["machines"]) == len(status)
+    assert all(machine["host"] and machine["versions"] for machine in manifest["machines"])
+    assert {machine["threads"] for machine in manifest["machines"]} == {"1"}
+    assert [data["file"] for data in manifest["datasets"]] == [
+        f"results/tiny/data/simulated/rep{replicate}.h5ad" for replicate in range(SCOPE.replicates)
+    ]
+    assert 0 < manifest["cost"]["cpu_hours"] < 1
+    assert manifest["view"] == {"rule": SCOPE.selection.rule, "reference": SCOPE.reference}
 
 
 def test_nothing_is_left_to_do(tiny_run):
