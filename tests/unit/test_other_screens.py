@@ -1,6 +1,7 @@
 """Screens as other people write them, each prepared from its config alone."""
 
 import itertools
+import tracemalloc
 
 import anndata as ad
 import numpy as np
@@ -9,9 +10,13 @@ import pytest
 from scipy import sparse
 
 from svae.contracts.dataset import read_dataset, read_left_out, write_dataset
+from svae.contracts.setting import Setting
 from svae.datasets.preparation import Preparation
 from svae.datasets.prepare import prepare
+from svae.datasets.split_plan import SplitPlan
+from svae.datasets.splits import split_dataset
 from svae.errors import BenchmarkError
+from svae.methods.linear import fit_linear
 from svae.options import checked
 
 CELLS, GENES = 60, 12
@@ -346,6 +351,34 @@ def test_kept_and_left_out_cells_and_genes_add_up_to_the_file(screen, prepared, 
     assert totals["genes"] + dataset.n_vars == GENES
     assert totals["perturbations"] == 1
     assert table.loc[table["what"] == "perturbations", "examples"].item() == "RARE"
+
+
+def test_memory_holds_blocks_of_a_dense_file_and_not_the_whole(tmp_path, monkeypatch):
+    cells, genes, rows_at_once = 2000, 2000, 100
+    monkeypatch.setattr("svae.datasets.blocks.ROWS_AT_ONCE", rows_at_once)
+    path = tmp_path / "screen.h5ad"
+    counts = sparse.random(cells, genes, 0.01, dtype=np.float32, rng=np.random.default_rng(0)).toarray() > 0
+    obs = pd.DataFrame(
+        {"label": ["A", "B"] * (cells // 2)}, index=[f"cell{number}" for number in range(cells)]
+    )
+    ad.AnnData(counts.astype(np.float32), obs=obs).write_h5ad(path)
+    tracemalloc.start()
+    dataset = prepare(path, Preparation(label="label"))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert dataset.shape == (cells, genes)
+    assert peak < path.stat().st_size / 2
+
+
+def test_a_sparse_screen_goes_from_file_to_fit(shared_data):
+    keys = {"label": "perturbation", "control": "control", "separator": "+", "min_cells_per_gene": 5}
+    dataset = prepare(shared_data / "norman2019_k562_small.h5ad", Preparation(**keys))
+    plan = SplitPlan(kind="combinations", held_out=2)
+    split = split_dataset(dataset, plan, 0)
+    assert {"CBL+CNN1", "MAP2K6", "control"} <= set(dataset.obs["perturbation"])
+    fit = fit_linear("pca", dataset, split, Setting("s", 1, {"n_latent": 5}))
+    assert fit.run.status == "ok"
+    assert fit.latents.shape == (dataset.n_obs, 5)
 
 
 def test_where_nothing_is_left_out_the_table_is_empty(prepared, tmp_path):
