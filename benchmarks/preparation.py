@@ -29,9 +29,10 @@ from svae.files import write_table
 
 GENES, COUNTS_PER_CELL, PERTURBATIONS, CONTROLS = 8248, 11_000, 2000, 0.05
 ROWS_AT_ONCE = 2000
+ALL_GENES = Preparation(label="gene", control="non-targeting", keep_perturbed=False)
 CHOICES = {
-    "2,000 most variable on control cells": {"top_genes": 2000},
-    "all genes": {},
+    "2,000 most variable on control cells": ALL_GENES.model_copy(update={"top_genes": 2000}),
+    "all genes": ALL_GENES,
 }
 
 
@@ -79,8 +80,7 @@ def write_screen(path: Path, cells: int, distinct: int) -> None:
 def measure(path: Path, choice: str) -> dict[str, object]:
     """Prepare the screen and write the dataset; call it in a process of its own, whose peak is measured."""
     start = time.perf_counter()
-    preparation = Preparation(label="gene", control="non-targeting", keep_perturbed=False, **CHOICES[choice])
-    dataset = prepare(path, preparation)
+    dataset = prepare(path, CHOICES[choice])
     prepared = time.perf_counter()
     write_dataset(dataset, path.with_suffix(".dataset.h5ad"))
     return {

@@ -34,7 +34,7 @@ class Naming:
     guides
         Which target each guide aims at.
     controls
-        Labels and targets of unperturbed cells.
+        Labels and targets of unperturbed cells; a target that a pattern or table calls ``control`` is one.
     control_pattern
         Pattern of further labels of unperturbed cells.
     separator
@@ -64,7 +64,8 @@ class Naming:
         """Say whether a part of a label stands for no perturbation."""
         if self.control_pattern is not None and re.fullmatch(self.control_pattern, part):
             return True
-        return part in self.controls or self.guides.target(part) in self.controls
+        target = self.guides.target(part)
+        return part in self.controls or target in self.controls or (target == CONTROL and target != part)
 
     def name(self, label: str) -> str:
         """Return the name of a perturbation: the targets of its parts in order, without the control.
@@ -170,7 +171,10 @@ def _which_guide_is_unclear(parts: list[str], naming: Naming, labels: pd.Index) 
     ]
     if unknown_guides:
         verb = "is not in" if naming.guides.table is not None else "is not matched by"
-        return f"but '{unknown_guides[0]}' {verb} {naming.guides.source}; {WAY_OUT}"
+        return (
+            f"but '{unknown_guides[0]}' {verb} {naming.guides.source}; name it as `control`, add it there, "
+            f"or {WAY_OUT}"
+        )
     if naming.guides.are_merged or all(NUMBER_OF_A_GUIDE.fullmatch(part) for part in parts):
         return None
     numbers = [part for part in parts if NUMBER_OF_A_GUIDE.fullmatch(part) and part not in labels]

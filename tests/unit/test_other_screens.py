@@ -80,6 +80,8 @@ def test_guides_are_merged_by_a_table(prepared, tmp_path):
     dataset = prepared(guide_table=str(table), control="safe")
     assert sizes(dataset) == MERGED
     assert set(dataset.obs["guide"]) == set(GUIDES)
+    table.write_text(table.read_text().replace("safe", "control"))
+    assert sizes(prepared(guide_table=str(table))) == MERGED
 
 
 @pytest.mark.parametrize(
@@ -110,6 +112,8 @@ def test_many_labels_mean_control_by_a_list_or_a_pattern(prepared):
     by_pattern = prepared(control_pattern="NT_[0-9]+")
     for dataset in (listed, by_pattern):
         assert sizes(dataset) == dict.fromkeys(GENE_OF, 10) | {"control": 20}
+    few = prepared(control_pattern="NT_[0-9]+", perturbations=["ZAP70_1"])
+    assert sizes(few) == {"ZAP70_1": 10, "control": 20}
 
 
 def test_a_guide_that_a_separator_would_cut_is_refused_until_a_pattern_merges_it(prepared):
@@ -120,6 +124,13 @@ def test_a_guide_that_a_separator_would_cut_is_refused_until_a_pattern_merges_it
 def test_parts_that_are_numbers_are_no_guides_where_they_stand_alone(screen, prepared):
     screen.obs["sgrna"] = np.resize(["ctrl_7", "7", "9_7", "ctrl"], CELLS)
     assert sizes(prepared(separator="_", control="ctrl")) == {"7": 30, "7+9": 15, "control": 15}
+
+
+def test_a_control_that_a_table_names_is_dropped_from_combinations(screen, prepared, tmp_path):
+    table = tmp_path / "guides.tsv"
+    table.write_text("guide\ttarget\nA_1\tA\nNT_1\tcontrol\n")
+    screen.obs["sgrna"] = np.resize(["A_1|NT_1", "NT_1"], CELLS)
+    assert sizes(prepared(guide_table=str(table), separator="|")) == {"A": 30, "control": 30}
 
 
 def test_guides_of_combinations_are_merged_part_by_part(screen, prepared):
