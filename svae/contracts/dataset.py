@@ -60,7 +60,7 @@ def validate_dataset(adata: ad.AnnData, path: str | Path) -> None:
         columns = ", ".join(map(str, adata.obs.columns)) or "none"
         raise BenchmarkError(f"{path}: obs['perturbation'] is missing (columns: {columns})")
     validate_labels(adata.obs["perturbation"], path)
-    for column in ("batch", "guide"):
+    for column in ("batch", "guide", "target"):
         if column in adata.obs:
             validate_labels(adata.obs[column], path)
 

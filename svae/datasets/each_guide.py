@@ -8,12 +8,13 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 
+from svae.datasets.left_out import LeftOut
 from svae.errors import BenchmarkError
 from svae.seeds import seed_from
 from svae.words import CONTROL
 
 
-def label_by_guide(dataset: ad.AnnData, seed: int, fewest: int = 1, where: str = "dataset") -> ad.AnnData:
+def label_by_guide(dataset: ad.AnnData, seed: int, left_out: LeftOut, fewest: int = 1) -> ad.AnnData:
     """Make each guide of a dataset a perturbation, and keep what it aims at.
 
     Half of the guides of the control stay the control, more than half of an odd number. Each of the others
@@ -26,10 +27,10 @@ def label_by_guide(dataset: ad.AnnData, seed: int, fewest: int = 1, where: str =
         A dataset (:mod:`svae.contracts.dataset`) with the guide of each cell in ``obs["guide"]``.
     seed
         Of the draw of the guides that stay the control.
+    left_out
+        Takes note of what is left out; its file is named in error messages.
     fewest
         Cells that a guide needs to be a perturbation.
-    where
-        Name of the dataset, for the error message.
 
     Returns
     -------
@@ -45,19 +46,22 @@ def label_by_guide(dataset: ad.AnnData, seed: int, fewest: int = 1, where: str =
     guides = dataset.obs.get("guide", targets).astype(object)
     guides = guides.mask(guides == targets)
     if guides.isna().all():
-        raise BenchmarkError(f"{where}: its guides are not known; name their column as `guide`")
+        raise BenchmarkError(f"{left_out.file}: its guides are not known; name their column as `guide`")
     aims = pd.DataFrame({"guide": guides, "target": targets}).dropna().drop_duplicates()
     repeated = aims[aims["guide"].duplicated(keep=False)]
     if len(repeated):
         guide, several = repeated["guide"].iloc[0], ", ".join(sorted(repeated["target"]))
-        raise BenchmarkError(f"{where}: guide '{guide}' aims at several targets ({several})")
+        raise BenchmarkError(f"{left_out.file}: guide '{guide}' aims at several targets ({several})")
     non_targeting = sorted(aims.loc[aims["target"] == CONTROL, "guide"])
     random = np.random.default_rng(seed_from(seed, "non-targeting guides"))
     apart = set(random.permutation(non_targeting)[: len(non_targeting) // 2])
     pooled = (targets == CONTROL) & ~guides.isin(apart)
     labels = guides.mask(pooled, CONTROL)
-    sizes = labels.map(labels.value_counts())
-    kept = (labels.notna() & (pooled | (sizes >= fewest))).to_numpy()
+    sizes = labels[~pooled].value_counts()
+    rare = sorted(sizes.index[sizes < fewest])
+    left_out.add("cells", int(labels.isna().sum()), "of a perturbation, without a guide")
+    left_out.add("guides", len(rare), f"with fewer than {fewest} cells", rare)
+    kept = (labels.notna() & (pooled | ~labels.isin(rare))).to_numpy()
     found = dataset[kept].copy()
     found.obs["target"] = pd.Categorical(targets[kept])
     found.obs["perturbation"] = pd.Categorical(labels[kept].astype(str))

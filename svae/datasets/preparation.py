@@ -70,6 +70,10 @@ class Preparation(Options):
     guide: Text | Texts | None = None
     """Column of `obs` that names the guide of a cell, to compare guides of one target with one another; by
     default the label, where guides are merged. A cell without an entry gets the name of its perturbation."""
+    each_guide: bool = False
+    """Whether each guide is a perturbation of its own, to ask whether guides of one target act alike and
+    whether non-targeting guides do nothing. Half of the control's guides, drawn, stay the control; each of
+    the others is a perturbation. Guides with fewer than `min_cells` cells are left out, too."""
     control: Text | Texts | None = None
     """Label of unperturbed cells, or several, such as the names of all non-targeting guides; they become
     `control`. A target to which guides are merged can be named, too."""
@@ -137,6 +141,12 @@ class Preparation(Options):
                 f"guide_pattern: '{self.guide_pattern}' has no group; put the target in parentheses, "
                 "as in '(.+)_[0-9]+'"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _guides_are_known(self) -> "Preparation":
+        if self.each_guide and self.guide is None and not self.merges_guides:
+            raise BenchmarkError("each_guide: its guides are not known; name their column as `guide`")
         return self
 
     @model_validator(mode="after")

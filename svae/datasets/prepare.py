@@ -11,6 +11,7 @@ from anndata.utils import make_index_unique
 from svae.contracts.dataset import read_left_out, validate_dataset
 from svae.datasets.blocks import without_empty_rows
 from svae.datasets.cells import choose_cells
+from svae.datasets.each_guide import label_by_guide
 from svae.datasets.gene_lists import read_gene_lists
 from svae.datasets.genes import choose_genes, names_the_index, read_gene_names
 from svae.datasets.labels import MISSING, read_guides, read_labels, refuse_unclear_labels
@@ -53,6 +54,8 @@ def prepare(path: str | Path, preparation: Preparation, seed: int = 0, name: str
         preparation = preparation.model_copy(update=read_gene_lists(preparation.gene_lists))
     with PublishedFile.open(path, preparation.layer) as file:
         dataset, genes = _read(file, preparation, seed)
+        if preparation.each_guide:
+            dataset = label_by_guide(dataset, seed, file.left_out, preparation.min_cells or 1)
         # A file whose cells were chosen while it was fetched says what was left out then.
         left_out = pd.concat([read_left_out(path), file.left_out.table()]).drop_duplicates()
         left_out = left_out.astype({"number": int})

@@ -8,6 +8,9 @@ import pytest
 from svae.contracts.fit import Fit
 from svae.contracts.setting import Setting
 from svae.datasets.each_guide import label_by_guide
+from svae.datasets.left_out import LeftOut
+from svae.datasets.preparation import Preparation
+from svae.datasets.prepare import prepare
 from svae.datasets.split_plan import SplitPlan
 from svae.datasets.splits import split_dataset
 from svae.errors import BenchmarkError
@@ -16,6 +19,7 @@ from svae.evaluation.metrics import METRICS
 from svae.evaluation.response import read_response, summarise_responses, write_response
 from svae.methods.anchors import fit_random
 from svae.methods.linear import fit_linear
+from svae.options import checked
 from svae.simulation import simulate
 
 GUIDES = ["sibling_auroc", "sibling_average_precision", "guides_with_target", "non_targeting_with_target"]
@@ -40,7 +44,7 @@ def by_guide(n_guides=3, seed=0):
     targets = dataset.obs["perturbation"].astype(str).to_numpy()
     guides = np.where(targets == "control", "NT", targets) + np.array(["g"], dtype=object)
     dataset.obs["guide"] = pd.Categorical(guides + np.where(targets == "control", of_control, numbers))
-    return label_by_guide(dataset, seed=0)
+    return label_by_guide(dataset, 0, LeftOut("simulated"))
 
 
 @pytest.fixture(scope="module")
@@ -71,17 +75,23 @@ def guided(rows):
 
 def test_guides_with_few_cells_and_cells_without_a_guide_are_left_out_unless_they_are_controls():
     rows = [("A", "A1")] * 3 + [("A", "A2")] + [("B", None), ("B", "B"), ("control", "N1"), ("control", None)]
-    found = label_by_guide(guided(rows), seed=0, fewest=2)
+    left_out = LeftOut("x")
+    found = label_by_guide(guided(rows), 0, left_out, fewest=2)
     assert found.obs["perturbation"].value_counts().to_dict() == {"A1": 3, "control": 2}
+    told = left_out.table().set_index("what")
+    assert told.loc[["cells", "guides"], "number"].tolist() == [2, 1]
+    assert told.loc["guides", "examples"] == "A2"
 
 
 def test_guides_that_are_not_known_or_not_clear_are_told():
     with pytest.raises(BenchmarkError, match=r"x: guide 'A1' aims at several targets \(A, B\)"):
-        label_by_guide(guided([("A", "A1"), ("B", "A1")]), seed=0, where="x")
+        label_by_guide(guided([("A", "A1"), ("B", "A1")]), 0, LeftOut("x"))
     unguided = guided([("A", "A1")])
     del unguided.obs["guide"]
     with pytest.raises(BenchmarkError, match="x: its guides are not known; name their column as `guide`"):
-        label_by_guide(unguided, seed=0, where="x")
+        label_by_guide(unguided, 0, LeftOut("x"))
+    with pytest.raises(BenchmarkError, match="each_guide: its guides are not known"):
+        checked(Preparation, {"label": "gene", "each_guide": True}, "x")
 
 
 def values(fit, split, response):
@@ -182,13 +192,20 @@ def test_what_guides_aim_at_is_read_as_it_was_written(screen, tmp_path):
 
 
 def test_real_guides_for_one_gene_are_more_alike_than_others(shared_data):
-    """Knock-outs in THP-1 cells (Papalexi et al. 2021)."""
-    dataset = ad.read_h5ad(shared_data / "papalexi2021_thp1.h5ad")
-    strong = ["IFNGR1", "IFNGR2", "JAK2", "STAT1", "IRF1", "SMAD4", "control"]
-    dataset = dataset[dataset.obs["perturbation"].isin(strong)].copy()
-    dataset = dataset[np.asarray(dataset.X.sum(axis=1)).ravel() > 0].copy()
-    dataset.obs["perturbation"] = dataset.obs["perturbation"].astype(str).astype("category")
-    dataset = label_by_guide(dataset, seed=0, fewest=30)
+    """Knock-outs in THP-1 cells (Papalexi et al. 2021), prepared from a config alone."""
+    path = shared_data / "papalexi2021_thp1.h5ad"
+    if not path.is_file():
+        pytest.skip(f"the cells of Papalexi et al. are not there: {path}")
+    preparation = Preparation(
+        label="perturbation",
+        control="control",
+        guide="guide",
+        each_guide=True,
+        perturbations=["IFNGR1", "IFNGR2", "JAK2", "STAT1", "IRF1", "SMAD4"],
+        min_cells=30,
+        max_control_cells=600,
+    )
+    dataset = prepare(path, preparation)
     split = split_dataset(dataset, SplitPlan(kind="random", held_out=1), seed=0)
     response = summarise_responses(dataset, split)
     for method in ("pca", "ica"):
