@@ -35,7 +35,9 @@ data: setup  ## say what SCOPE has to download, then do it
 report: setup  ## run SCOPE (demo) and write reports/SCOPE.html, whatever failed
 	@$(BIN)/python -m svae.workflow.check config/$(SCOPE).yaml
 	@$(BIN)/python -m svae.workflow.retry --with-more-time config/$(SCOPE).yaml
-	@status=0; $(SNAKEMAKE) --keep-going --rerun-incomplete || status=$$?; \
+	@status=0; $(SNAKEMAKE) --keep-going --rerun-incomplete || { status=$$?; \
+	  lost=$$($(BIN)/python -m svae.workflow.settle config/$(SCOPE).yaml); \
+	  [ -z "$$lost" ] || { echo "$$lost"; $(SNAKEMAKE) --keep-going --rerun-incomplete; }; }; \
 	$(SNAKEMAKE) --report reports/$(SCOPE).html --report-stylesheet reports/report.css || { \
 	  echo "no report: a job failed before there was anything to show; a line above begins with 'error:' and says why"; \
 	  exit 1; }; \

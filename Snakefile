@@ -26,6 +26,7 @@ localrules:
     collect,
     completeness,
     select_settings,
+    warn,
     rank,
     summary,
     leaderboard,

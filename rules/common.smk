@@ -17,13 +17,17 @@ from svae.datasets.rows import NOT_OF_CELLS
 from svae.errors import BenchmarkError
 from svae.methods.options import FILE_OPTIONS
 from svae.models import FAMILY
+from svae.workflow import layout
 from svae.workflow.check import check_config
 from svae.workflow.data import ROWS, needed_files, place_of
 from svae.workflow.dependencies import package_files
+from svae.workflow.layout import JOB
 from svae.workflow.names import Repository
+from svae.workflow.site import Site
 
 try:
     scope = check_config(config, workflow.configfiles, workflow.basedir)
+    site = Site.read(os.path.join(workflow.basedir, "slurm", "partitions.yaml"))
 except BenchmarkError as error:
     # WorkflowError prints its message alone; anything else would come with a traceback.
     raise WorkflowError(str(error)) from None
@@ -31,12 +35,11 @@ except BenchmarkError as error:
 SOURCES = Repository(workflow.basedir).sources
 RESULTS = f"results/{scope.name}"
 LOGS = f"{RESULTS}/logs"
-DATASET = f"{RESULTS}/data/{{dataset}}/rep{{replicate}}.h5ad"
+DATASET = f"{RESULTS}/{layout.DATASET}"
 TRUTH = f"{RESULTS}/truth/{{dataset}}/rep{{replicate}}.h5ad"
 SPLIT = f"{RESULTS}/splits/{{dataset}}/{{split}}/rep{{replicate}}.tsv.gz"
-JOB = "{dataset}/{split}/rep{replicate}"
 RESPONSE = f"{RESULTS}/responses/{JOB}.h5ad"
-FIT = f"{RESULTS}/fits/{JOB}/{{method}}/{{setting}}.h5ad"
+FIT = f"{RESULTS}/{layout.FIT}"
 METRICS = f"{RESULTS}/metrics/{JOB}/{{method}}"
 SUMMARY = f"{RESULTS}/summary.rst"
 COMPLETENESS = f"{RESULTS}/completeness.tsv"
@@ -201,8 +204,10 @@ def timeout_minutes(wildcards, resources):
 
 
 def accelerator(wildcards, resources):
-    """Where models are trained."""
-    return scope.accelerator
+    """Where models are trained: `auto` looks for a GPU here, but on a cluster it is what the job asked for."""
+    if scope.accelerator != "auto" or not workflow.remote_exec:
+        return scope.accelerator
+    return "cuda" if any(resources.get(name) for name in site.gpu) else "cpu"
 
 
 def fleet_size(wildcards, resources):
@@ -220,9 +225,8 @@ def memory_mb(wildcards, attempt):
     return (8000 if wildcards.dataset in scope.simulated else 32000) * attempt
 
 
-def gpus(wildcards):
-    """One GPU for a job that trains, unless the scope says it needs none."""
-    return 0 if scope.accelerator == "cpu" else 1
+# Resources of a job that trains: one GPU, as the cluster wants to be asked for it, or none.
+GPU = site.gpu_request(scope.accelerator)
 
 
 # --- what the other rules need --------------------------------------------------------------------

@@ -38,7 +38,7 @@ rule evaluate:
         "../envs/analysis.yaml"
     resources:
         mem_mb=4000,
-        runtime=60,
+        runtime=20,
     params:
         run=run_of,
         settings=settings_to_evaluate,

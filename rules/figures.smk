@@ -19,11 +19,13 @@ for figure in FIGURES:
             multiext(f"{RESULTS}/figures/{figure}", ".pdf", ".png", ".tsv"),
         log:
             f"{LOGS}/figures/{figure}.log",
+        group:
+            "figures"
         conda:
             "../envs/analysis.yaml"
         resources:
             mem_mb=4000,
-            runtime=15,
+            runtime=5,
         params:
             figure=figure,
             view=VIEW,

@@ -20,7 +20,7 @@ for method in filter(is_model, scope.methods):
             "../envs/models.yaml"
         threads: 1
         resources:
-            gpu=gpus,
+            **GPU,
             mem_mb=memory_mb,
             runtime=240,
         params:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pandas as pd
 import pytest
@@ -30,6 +30,7 @@ PARTS = (
     "svae",
     "workflow_scripts",
 )
+TABLE_CAPTIONS = ("completeness", "leaderboard", "manifest", "status", "warnings")
 MADE = shutil.ignore_patterns("__pycache__", "*.html", "*.zip")
 
 GRIDS: Mapping[str, Any] = {
@@ -119,8 +120,16 @@ class Checkout:
         path.write_text(yaml.safe_dump(dict(scope), sort_keys=False), encoding="utf-8")
         return path
 
-    def try_snakemake(self, scope: str, *arguments: str, **environment: str) -> tuple[int, str]:
-        """Run Snakemake on config/`scope`.yaml; return its exit code, and all it said."""
+    def keep_figures(self, figures: Iterable[str]) -> None:
+        """Remove the captions of all figures but some, so that the workflow draws those alone."""
+        for caption in (self.path / "reports" / "captions").glob("*.rst"):
+            if caption.stem not in {*TABLE_CAPTIONS, *figures}:
+                caption.unlink()
+
+    def start_snakemake(
+        self, scope: str, *arguments: str, stdout: IO[str] | int = subprocess.PIPE, **environment: str
+    ) -> subprocess.Popen:
+        """Start Snakemake on config/`scope`.yaml; all it says goes to `stdout`."""
         variables = os.environ | {
             # The library that runs has to be the one of the copy, not the one installed.
             "PYTHONPATH": str(self.path),
@@ -130,16 +139,20 @@ class Checkout:
         }
         variables |= environment
         variables.pop("SNAKEMAKE_PROFILE", None)
-        run = subprocess.run(
+        return subprocess.Popen(
             [sys.executable, "-m", "snakemake", "--configfile", f"config/{scope}.yaml", *arguments],
             cwd=self.path,
             env=variables,
-            stdout=subprocess.PIPE,
+            stdout=stdout,
             stderr=subprocess.STDOUT,
             text=True,
-            check=False,
         )
-        return run.returncode, run.stdout
+
+    def try_snakemake(self, scope: str, *arguments: str, **environment: str) -> tuple[int, str]:
+        """Run Snakemake on config/`scope`.yaml; return its exit code, and all it said."""
+        run = self.start_snakemake(scope, *arguments, **environment)
+        said, _ = run.communicate()
+        return run.returncode, said
 
     def snakemake(self, scope: str, *arguments: str, **environment: str) -> str:
         """Run Snakemake, which has to end well; return what it said."""

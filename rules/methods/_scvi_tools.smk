@@ -12,7 +12,7 @@ rule fit_scvi_tools:
         "../../envs/models.yaml"
     threads: 1
     resources:
-        gpu=gpus,
+        **GPU,
         mem_mb=memory_mb,
         runtime=240,
     params:

@@ -62,8 +62,11 @@ def make_fits(job: Any, cells: pd.Index, fit_all: Callable[[Sequence[Setting]], 
         return
 
     def work() -> None:
+        if dict(job.params.items()).get("accelerator") == "cuda":
+            _require_gpu()
         settings = [order.setting for order in missing]
         for order, fit in zip(missing, fit_all(settings), strict=True):
+            fit.run.fingerprint = order.fingerprint  # a job that takes over from a lost one knows it by this
             try:
                 # With its fingerprint, so that it is known again even if the guard is killed.
                 fits.write(replace(fit, run=replace(fit.run, fingerprint=order.fingerprint)), order.path)
@@ -79,6 +82,14 @@ def make_fits(job: Any, cells: pd.Index, fit_all: Callable[[Sequence[Setting]], 
         job.params.timeout_minutes,
         [order.fingerprint for order in missing],
     )
+
+
+def _require_gpu() -> None:
+    """Raise if there is no GPU, before anything else is loaded: a job that asked for one trains on no CPU."""
+    import torch
+
+    if not torch.cuda.is_available():
+        raise BenchmarkError("accelerator: a GPU was asked for, but torch sees none")
 
 
 def orders_of(job: Any) -> list[Order]:

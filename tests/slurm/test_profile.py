@@ -1,122 +1,116 @@
-"""The profile for SLURM, on a cluster of shell scripts that note how they are called."""
+"""The profile for SLURM, on a real one that lives as long as these tests."""
 
-import os
-from dataclasses import dataclass
+import json
 from pathlib import Path
 
 import pytest
-import yaml
-from checkout import METHODS, ROOT, TINY, Checkout, once
+from checkout import METHODS, TINY, Checkout, once
+from cluster import Cluster, running_cluster, why_not
 
-pytestmark = pytest.mark.workflow
+pytestmark = [pytest.mark.workflow, pytest.mark.skipif(bool(why_not()), reason=why_not())]
 
-CLUSTER = Path(__file__).parent / "cluster"
-GPU_METHOD, CPU_METHOD = "svae_plus", "pca"
-TARGETS = [f"results/tiny/metrics/simulated/random/rep0/{method}.tsv" for method in (GPU_METHOD, CPU_METHOD)]
-
+# The profile waits until many jobs are worth a question; these jobs are over in seconds.
+SHORT_WAITS = ("--slurm-init-seconds-before-status-checks", "1", "--latency-wait", "5")
+PROFILE = ("--profile", "slurm", *SHORT_WAITS)
+GPU_METHOD, LIGHT_METHODS = "svae_plus", ("pca", "random")
 FIT = f"results/tiny/fits/simulated/random/rep0/{GPU_METHOD}/penalty=10.h5ad"
-WITH_GRES = ("fit_svae_plus:gpu=0", "fit_svae_plus:gres=gpu:1")
+FIGURES = ("likelihood", "cost")
 
 
-@dataclass(frozen=True)
-class Cluster:
-    """The copy that Snakemake runs in, and the folder there in which the cluster keeps its jobs."""
-
-    checkout: Checkout
-
-    @property
-    def jobs(self) -> Path:
-        """One folder per job: how it was called, its state, and its output."""
-        return self.checkout.path / "jobs"
-
-    def snakemake(self, *arguments: str) -> str:
-        """Run Snakemake with the profile as it is, but without waiting long for such short jobs."""
-        return self.checkout.snakemake(
-            *("tiny", "--profile", "slurm", "--latency-wait", "5"),
-            *("--slurm-partition-config", "slurm/partitions.yaml"),
-            *("--slurm-init-seconds-before-status-checks", "1", "--seconds-between-status-checks", "1"),
-            *arguments,
-            PATH=f"{CLUSTER}{os.pathsep}{os.environ['PATH']}",
-            FAKE_CLUSTER=str(self.jobs),
-        )
-
-    def calls(self, rule: str, command: str = "sbatch") -> list[list[str]]:
-        """Arguments of the calls that sent a job of `rule`, in order; what it was to run left out."""
-        sent = sorted(self.jobs.iterdir(), key=lambda job: int(job.name))
-        jobs = [job for job in sent if f"rule_{rule}_wildcards" in (job / "sbatch").read_text()]
-        return [
-            [line for line in (job / command).read_text().splitlines() if not line.startswith("--wrap")]
-            for job in jobs
-        ]
+def run_all(copy: Checkout, cluster: Cluster) -> None:
+    """Run the scope with the profile as it is, on nodes whose GPUs are pretended."""
+    code, said = copy.try_snakemake("tiny", *PROFILE, **cluster.environment)
+    (copy.path / "said.txt").write_text(f"{code}\n{said}", encoding="utf-8")
 
 
-def asked(call: list[str], option: str) -> str | None:
-    """Return the value of an option that stands before its value."""
-    return call[call.index(option) + 1] if option in call else None
+def fit_again_with_gres(copy: Checkout, cluster: Cluster) -> None:
+    """Fit the trained method again on a site that knows GPUs as generic resources only."""
+    site = copy.path / "slurm" / "partitions.yaml"
+    site.write_text(site.read_text(encoding="utf-8").replace("gpu: {gpu: 1} ", 'gpu: {gres: "gpu:1"} '))
+    (copy.path / FIT).unlink()
+    copy.snakemake("tiny", *PROFILE, FIT, **cluster.environment)
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory) -> Cluster:
-    """Two methods of the tiny scope, evaluated by jobs of the cluster; then one fitted again with --gres."""
+def sent(tmp_path_factory) -> Checkout:
+    """A copy in which three methods were run on a cluster; jobs.json is what SLURM was sent."""
 
-    def run(path):
+    def run(path: Path) -> None:
         copy = Checkout.create(path)
-        methods = {method: METHODS[method] for method in (GPU_METHOD, CPU_METHOD)}
-        # On a real cluster `auto` finds the GPU that the rule asks for; here it makes do without.
+        methods = {method: METHODS[method] for method in (GPU_METHOD, *LIGHT_METHODS)}
         copy.write_scope({**TINY, "replicates": 1, "accelerator": "auto", "methods": methods})
-        cluster = Cluster(copy)
-        cluster.jobs.mkdir()
-        cluster.snakemake(*TARGETS)
-        cluster.snakemake("--force", FIT, "--set-resources", *WITH_GRES)
+        copy.keep_figures(FIGURES)
+        with running_cluster(path / "cluster") as cluster:
+            run_all(copy, cluster)
+            fit_again_with_gres(copy, cluster)
+            (path / "jobs.json").write_text(json.dumps(cluster.jobs()), encoding="utf-8")
 
-    return Cluster(once(tmp_path_factory, "cluster", run))
+    return once(tmp_path_factory, "slurm", run)
 
 
-def test_results_are_made(cluster):
-    assert all((cluster.checkout.path / target).is_file() for target in TARGETS)
-    states = {job.name: (job / "state").read_text().strip() for job in cluster.jobs.iterdir()}
-    assert set(states.values()) == {"COMPLETED"}, states
+def jobs_of(sent: Checkout, rule: str) -> list[dict[str, str]]:
+    """What SLURM was sent of a rule, or of a group of rules, in order."""
+    jobs = json.loads((sent.path / "jobs.json").read_text(encoding="utf-8"))
+    return [job for job in jobs if job["Comment"].startswith(f"rule_{rule}_")]
+
+
+def minutes(job: dict[str, str]) -> int:
+    """Time limit of a job; SLURM writes hours:minutes:seconds."""
+    hours, rest, _ = map(int, job["TimeLimit"].split(":"))
+    return 60 * hours + rest
+
+
+def test_light_jobs_are_sent_together(sent):
+    """Of nine jobs beside those that fit, four are sent."""
+    jobs = json.loads((sent.path / "jobs.json").read_text(encoding="utf-8"))
+    sent_as = sorted(job["Comment"].split("_")[1] for job in jobs)
+    assert sent_as == ["data", "enrich", "evaluation", "figures", *["fit"] * 4]
+    assert {job["JobState"] for job in jobs} == {"COMPLETED"}
 
 
 @pytest.mark.parametrize(
-    ("rule", "memory", "minutes"),
+    ("rule", "memory", "runtime"),
     [
-        ("simulate", "4000", "30"),
-        ("split", "4000", "15"),
-        ("fit_svae_plus", "8000", "240"),
-        ("fit_pca", "8000", "60"),
-        ("evaluate", "4000", "60"),
+        ("data", "8000M", 30 + 15 + 30),
+        ("fit_svae_plus", "8000M", 240),
+        ("fit_pca", "8000M", 60),
+        ("evaluation", "4000M", 3 * 20),
+        ("figures", "4000M", len(FIGURES) * 5),
     ],
 )
-def test_job_asks_for_memory_and_time(cluster, rule, memory, minutes):
-    calls = cluster.calls(rule)
-    assert calls
-    for call in calls:
-        assert asked(call, "--mem") == memory
-        assert asked(call, "-t") == minutes
-        assert "-A" not in call
+def test_job_asks_for_memory_and_time(sent, rule, memory, runtime):
+    """Jobs of a group run one after the other: they need the memory of the largest, and the time of all."""
+    [job, *_] = jobs_of(sent, rule)
+    assert (job["MinMemoryNode"], minutes(job), job["NumCPUs"]) == (memory, runtime, "1")
 
 
-def test_only_training_asks_for_a_gpu(cluster):
-    assert "--gpus=1" in cluster.calls("fit_svae_plus")[0]
-    for rule in ("simulate", "split", "fit_pca", "evaluate"):
-        for call in cluster.calls(rule):
-            assert not any("gpu" in argument or "gres" in argument for argument in call)
-
-
-def test_jobs_go_to_the_partition_that_fits_them(cluster):
+def test_jobs_go_to_the_partition_that_fits_them(sent):
     """Partitions follow from what a job asks for, so that no rule has to be named."""
-    for rule in ("simulate", "split", "fit_pca", "evaluate"):
-        assert {asked(call, "-p") for call in cluster.calls(rule)} == {"standard"}
-    assert {asked(call, "-p") for call in cluster.calls("fit_svae_plus")} == {"gpu"}
+    assert {job["Partition"] for job in jobs_of(sent, "fit_svae_plus")} == {"gpu"}
+    for rule in ("data", "fit_pca", "fit_random", "evaluation", "figures"):
+        [job] = jobs_of(sent, rule)
+        assert job["Partition"] == "standard"
+        assert "TresPerJob" not in job
 
 
-def test_the_profile_names_no_rule_that_it_could_miss():
-    profile = yaml.safe_load((ROOT / "slurm" / "config.yaml").read_text(encoding="utf-8"))
-    assert "set-resources" not in profile
+def test_a_site_says_how_a_gpu_is_asked_for(sent):
+    with_gpus, with_gres = jobs_of(sent, "fit_svae_plus")
+    assert with_gpus["TresPerJob"] == "gres:gpu:1"
+    assert with_gres["TresPerNode"] == "gres:gpu:1"
+    assert "TresPerJob" not in with_gres
 
 
-def test_a_site_without_gpus_option_can_ask_for_gres(cluster):
-    call = cluster.calls("fit_svae_plus")[1]
-    assert "--gres=gpu:1" in call
-    assert not any(argument.startswith("--gpus") for argument in call)
+def test_a_job_that_asked_for_a_gpu_and_sees_none_does_not_train(sent):
+    status = sent.table("status.tsv").set_index("method")
+    failed = status.loc[GPU_METHOD]
+    assert set(failed["status"]) == {"failed"}
+    assert set(failed["message"]) == {"accelerator: a GPU was asked for, but torch sees none"}
+    assert set(status.loc[list(LIGHT_METHODS), "status"]) == {"ok"}
+
+
+def test_the_run_says_what_failed_after_all_else_is_made(sent):
+    code, _, said = (sent.path / "said.txt").read_text(encoding="utf-8").partition("\n")
+    assert int(code) != 0
+    assert "2 of 4 fits did not end well (svae_plus)" in said
+    for made in ("leaderboard.html", "summary.rst", *(f"figures/{figure}.svg" for figure in FIGURES)):
+        assert (sent.path / "results" / "tiny" / made).is_file()
