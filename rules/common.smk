@@ -301,6 +301,11 @@ def lists_of(wildcards):
     return [path for path in (entry.gene_lists, entry.guide_table) if path]
 
 
+def gene_sets_of(wildcards):
+    """File of gene sets, where a dataset names one."""
+    return [GENE_SETS[wildcards.dataset]] if wildcards.dataset in GENE_SETS else []
+
+
 def preparation_of(wildcards):
     """What to keep of a real screen; the table of studies knows who published a download."""
     entry = scope.real[wildcards.dataset]

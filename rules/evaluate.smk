@@ -2,6 +2,7 @@ rule summarise_responses:
     input:
         dataset=DATASET,
         split=SPLIT,
+        gene_sets=gene_sets_of,
         code=code("summarise_responses"),
     output:
         RESPONSE,

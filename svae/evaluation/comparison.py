@@ -84,7 +84,8 @@ class Comparison:
         found |= {f"generated_{basis}" for basis in self.fit.generated or ()}
         if self.response is not None and len(self.response.test):
             found |= {"response", "control"} if self.response.has_control else {"response"}
-        return found | ({"guides"} if len(self.guides) else set())
+        of_names = {"guides": self.guides, "pathways": self.pathways}
+        return found | {name for name, table in of_names.items() if len(table)}
 
     @cached_property
     def trained_cells(self) -> pd.Series:
@@ -101,6 +102,14 @@ class Comparison:
         """What each trained guide aims at, the control's label if at nothing; empty if they are no guides."""
         aims = pd.Series(dtype=object) if self.response is None else self.response.aims
         return aims[aims.index.isin(self.trained)]
+
+    @cached_property
+    def pathways(self) -> pd.DataFrame:
+        """Which gene sets hold each trained perturbation: ``perturbation``, ``gene_set``; may be empty."""
+        if self.response is None:
+            return pd.DataFrame(columns=["perturbation", "gene_set"])
+        table = self.response.pathways
+        return table[table["perturbation"].isin(self.trained)]
 
     @cached_property
     def latents(self) -> np.ndarray:

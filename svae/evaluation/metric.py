@@ -23,11 +23,11 @@ Direction = Literal["higher", "lower"]
 PREDICTIONS = tuple(f"{part}_{basis}" for part in ("prediction", "generated") for basis in BASES)
 
 NEEDS = (
-    *("truth", "response", "control", "guides"),
+    *("truth", "response", "control", "guides", "pathways"),
     *("latents", "latent_modes", "targets", "shifts", "differential", *CELL_COLUMNS, *PREDICTIONS),
 )
 """What a metric can need: the truth, the response of held-out cells, a control, perturbations that are
-guides, or a part of a fit."""
+guides, perturbations that gene sets hold, or a part of a fit."""
 
 
 @dataclass(frozen=True)
@@ -100,10 +100,11 @@ def metric(
     needs
         What it is computed from: ``truth``, what held-out cells really do (``response``), unperturbed cells
         to compare them with (``control``), what each guide aims at, where perturbations are guides
-        (``guides``), or parts of a fit (``latents``, ``latent_modes``, ``targets``, ``shifts``,
-        ``differential``, one of its columns per cell, such as ``log_likelihood_clean``,
-        predictions, such as ``prediction_adapted``, or generated cells, such as ``generated_adapted``).
-        ``"targets|shifts"`` is met by either. Where a need is not met, the metric is not applicable.
+        (``guides``), gene sets that hold perturbed genes (``pathways``), or parts of a fit (``latents``,
+        ``latent_modes``, ``targets``, ``shifts``, ``differential``, one of its columns per cell, such as
+        ``log_likelihood_clean``, predictions, such as ``prediction_adapted``, or generated cells, such as
+        ``generated_adapted``). ``"targets|shifts"`` is met by either. Where a need is not met, the metric is
+        not applicable.
     low, high
         Its range; left out where it is unbounded.
     decimals

@@ -4,7 +4,7 @@ It is computed once for a dataset and split, from the cells of part ``test``. Th
 same experiment done again: no prediction has to be better than what they say of the others.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -20,6 +20,10 @@ from svae.evaluation.space import CELLS, Space
 from svae.expression import COUNT_STATISTICS, count_statistics, profile, pseudobulk
 from svae.files import read_anndata, write_anndata
 from svae.words import CONTROL
+
+PATHWAY_COLUMNS = ("perturbation", "gene_set")
+LARGEST_PATHWAY = 100
+"""Genes of a set at most. That two genes share a larger one says little of what they do."""
 
 LAYERS = ("test", "adapt", "p_adjusted", "weights")
 
@@ -54,6 +58,8 @@ class Response:
     aims
         What each guide aims at, the control's label if at nothing, indexed by guide; empty if the
         perturbations are no guides.
+    pathways
+        Which gene sets hold a perturbed gene, one row for each pair: ``perturbation``, ``gene_set``.
     other_folds
         Responses of the other folds of the split, where it has any: what is said of all held-out
         perturbations, such as how far a technical duplicate is from the mean response, rests on these, too.
@@ -69,6 +75,7 @@ class Response:
     space: Space
     counts: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     aims: pd.Series = field(default_factory=partial(pd.Series, dtype=object))
+    pathways: pd.DataFrame = field(default_factory=partial(pd.DataFrame, columns=PATHWAY_COLUMNS))
     other_folds: tuple["Response", ...] = ()
 
     @property
@@ -93,7 +100,9 @@ class Response:
         return bool(self.control.notna().all())
 
 
-def summarise_responses(dataset: ad.AnnData, split: pd.DataFrame) -> Response:
+def summarise_responses(
+    dataset: ad.AnnData, split: pd.DataFrame, gene_sets: Mapping[str, Sequence[str]] | None = None
+) -> Response:
     """Summarise what the cells of each held-out perturbation do.
 
     Parameters
@@ -102,6 +111,8 @@ def summarise_responses(dataset: ad.AnnData, split: pd.DataFrame) -> Response:
         Raw counts of all cells, cells × genes.
     split
         One row per cell: ``cell``, ``perturbation``, ``part``.
+    gene_sets
+        Genes of each set, such as a pathway; those with more than :data:`LARGEST_PATHWAY` are passed over.
     """
     test, adapt, seen = cells_of(split, "test"), cells_of(split, "adapt"), seen_cells(split)
     trained = seen[seen.isin(trained_perturbations(split))]
@@ -127,6 +138,7 @@ def summarise_responses(dataset: ad.AnnData, split: pd.DataFrame) -> Response:
             dataset.X[dataset.obs_names.get_indexer(test.index)], test, dataset.var_names
         ),
         aims=_aims(dataset),
+        pathways=_pathways(labels.unique(), gene_sets or {}),
     )
 
 
@@ -136,6 +148,18 @@ def _aims(dataset: ad.AnnData) -> pd.Series:
         return pd.Series(dtype=object)
     named = dataset.obs[["perturbation", "target"]].astype(str).drop_duplicates()
     return named.set_index("perturbation")["target"].drop(CONTROL, errors="ignore")
+
+
+def _pathways(perturbations: Iterable[str], gene_sets: Mapping[str, Sequence[str]]) -> pd.DataFrame:
+    """List which of the gene sets hold which of the perturbations, called after their genes."""
+    known = set(perturbations)
+    rows = [
+        (perturbation, name)
+        for name, genes in gene_sets.items()
+        if len(genes) <= LARGEST_PATHWAY
+        for perturbation in sorted(known.intersection(genes))
+    ]
+    return pd.DataFrame(rows, columns=PATHWAY_COLUMNS)
 
 
 def _weights(few: Moments, others: Moments) -> np.ndarray:
@@ -163,6 +187,7 @@ def write_response(response: Response, path: str | Path) -> None:
         adata.layers[f"count_{name}"] = table.to_numpy()
     adata.var["centre"], adata.varm["axes"] = response.space.centre, response.space.axes
     adata.uns["aims"] = response.aims.astype(str).to_frame("target").rename_axis("guide")
+    adata.uns["pathways"] = response.pathways
     adata.uns["cells"] = {name: getattr(response.space, name) for name in CELLS}
     write_anndata(adata, path)
 
@@ -184,6 +209,7 @@ def read_response(path: str | Path) -> Response:
         mean=adata.var["mean"],
         cells=adata.obs,
         aims=adata.uns["aims"]["target"],
+        pathways=adata.uns["pathways"],
         space=Space(centre=adata.var["centre"], axes=adata.varm["axes"], **adata.uns["cells"]),
         counts={name: adata.to_df(layer=f"count_{name}") for name in COUNT_STATISTICS},
         **{name: adata.to_df(layer=name) for name in LAYERS},

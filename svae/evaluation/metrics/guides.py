@@ -12,6 +12,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
+from svae.evaluation.alike import directions, similarity
 from svae.evaluation.comparison import Comparison
 from svae.evaluation.metric import metric
 from svae.targets import THRESHOLD
@@ -42,7 +43,7 @@ def auroc_by_target(comparison: Comparison) -> pd.Series:
 def sibling_auroc(comparison: Comparison) -> float:
     """Probability that two guides for one gene are more alike than two guides for different genes.
 
-    Guides are alike if their shifts have a small angle (:func:`directions`).
+    Guides are alike if their shifts have a small angle (:mod:`svae.evaluation.alike`).
     """
     return float(auroc_by_target(comparison).mean())
 
@@ -116,44 +117,24 @@ def has_target(comparison: Comparison) -> pd.Series:
     return (comparison.of_trained("targets") > THRESHOLD).any(axis=1).astype(float)
 
 
-def directions(comparison: Comparison) -> pd.DataFrame:
-    """What a fit says that each guide does to the latents, guide × latent.
-
-    Its shifts, times the probabilities that they are there, if the fit tells any; else the probabilities;
-    else the mean latents of its cells. Shifts and means are differences to those of the control, where it
-    has any.
-    """
-    fit, guides = comparison.fit, comparison.guides.index
-    if fit.shifts is not None:
-        shifts = _from_control(fit.shifts).loc[guides]
-        return shifts if fit.targets is None else shifts * fit.targets.loc[guides].to_numpy()
-    if fit.targets is not None:
-        return comparison.of_trained("targets").loc[guides]
-    cells = pd.DataFrame(comparison.latents)
-    return _from_control(cells.groupby(comparison.trained_cells.to_numpy()).mean()).loc[guides]
-
-
 def pairs_of_guides(comparison: Comparison) -> pd.DataFrame:
     """All pairs of guides that aim at a gene: ``target``, missing where they are no siblings, ``similarity``.
 
-    The similarity is the cosine of their :func:`directions`; 0 for a guide that does nothing.
+    The similarity is that of :func:`svae.evaluation.alike.similarity`.
     """
     aims = comparison.guides[comparison.guides != CONTROL]
-    table = comparison.shared(directions).loc[aims.index].to_numpy(dtype=float)
-    length = np.linalg.norm(table, axis=1, keepdims=True)
-    unit = np.divide(table, length, out=np.zeros_like(table), where=length > 0)
+    alike = similarity(directions(comparison, aims.index))
     first, second = np.triu_indices(len(aims), k=1)
     targets = aims.to_numpy()
     are_siblings = targets[first] == targets[second]
-    similarity = (unit @ unit.T)[first, second].round(12)  # equal directions are equally alike
-    return pd.DataFrame({"target": np.where(are_siblings, targets[first], None), "similarity": similarity})
+    return pd.DataFrame(
+        {
+            "target": np.where(are_siblings, targets[first], None),
+            "similarity": alike[first, second],
+        }
+    )
 
 
 def _mean_by_target(siblings: pd.DataFrame, values: np.ndarray) -> pd.Series:
     """Average the values of the pairs of siblings of each target."""
     return pd.Series(values, siblings["target"].to_numpy(), dtype=float).groupby(level=0).mean()
-
-
-def _from_control(table: pd.DataFrame) -> pd.DataFrame:
-    """Take the row of the control off all rows, if there is one."""
-    return table - table.loc[CONTROL] if CONTROL in table.index else table

@@ -13,6 +13,7 @@ GUIDES = (
     *("sibling_auroc", "sibling_average_precision"),
     *("non_targeting_with_target", "guides_with_target"),
 )
+PATHWAYS = ("pathway_auroc", "pathway_p")
 # Without a shift the true generator is no floor: a model with a wider prior can do better.
 LIKELIHOODS = {
     "inll_zero_shot": "true generator",
@@ -37,6 +38,12 @@ def target_identification(tables: Tables) -> Drawn | None:
 def sibling_guides(tables: Tables) -> Drawn | None:
     """Draw whether guides for one gene are found alike, and whether those for none do nothing."""
     return _draw_scores(tables, dict.fromkeys(GUIDES, ""))
+
+
+@figure(needs="gene sets of a real dataset (`gene_sets`) that hold its perturbed genes")
+def pathway_agreement(tables: Tables) -> Drawn | None:
+    """Draw whether perturbations of genes of one pathway are found alike."""
+    return _draw_scores(tables, dict.fromkeys(PATHWAYS, ""))
 
 
 @figure(needs="likelihoods of held-out perturbations")
