@@ -28,10 +28,11 @@ def test_the_table_describes_every_metric():
         "target_f1_original",
         "inll_same_cells_original",
     ]
-    headlines = ["mcc_pearson", "target_f1", "inll_zero_shot", "inll_clean"]
+    headlines = ["mcc_pearson", "sibling_auroc", "non_targeting_with_target", "target_f1"]
+    headlines += ["inll_zero_shot", "inll_clean"]
     headlines += ["pearson_delta_zero_shot_calibrated", "pearson_delta_adapted_calibrated"]
     assert table.index[table["headline"]].tolist() == headlines
-    assert table.loc[headlines, "decimals"].tolist() == [3, 3, 1, 1, 3, 3]
+    assert table.loc[headlines, "decimals"].tolist() == [3, 3, 3, 3, 1, 1, 3, 3]
     assert table.loc[headlines, "margin"].gt(0).all(), "leaders are compared by them"
 
 
