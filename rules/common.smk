@@ -6,6 +6,7 @@ import re
 import shlex
 import sys
 from dataclasses import asdict
+from functools import cache
 from itertools import filterfalse
 
 import snakemake
@@ -89,6 +90,7 @@ def here(path):
     return os.path.relpath(os.path.join(workflow.basedir, path))
 
 
+@cache
 def with_imports(path):
     """A file of this repository, and the package files that it imports."""
     return [here(file) for file in [path, *package_files(f"{workflow.basedir}/{path}")]]

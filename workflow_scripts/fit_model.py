@@ -3,6 +3,7 @@
 from svae.contracts.dataset import read_dataset
 from svae.contracts.fit import model_beside
 from svae.contracts.split import read_split
+from svae.workflow.arithmetic import fix_arithmetic
 from svae.workflow.fitting import make_fits
 from svae.workflow.logs import start
 
@@ -16,12 +17,10 @@ model_folders = {
 
 def train(settings):
     """Runs in a child process, which alone pays for importing torch."""
-    import torch
-
     from svae.methods.grid import fit_grid
     from svae.models import model_class
 
-    torch.set_num_threads(snakemake.threads)
+    fix_arithmetic(snakemake.threads)
     fits = fit_grid(
         model_class(snakemake.params.method),
         dataset,

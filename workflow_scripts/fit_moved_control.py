@@ -2,6 +2,7 @@
 
 from svae.contracts.dataset import read_dataset
 from svae.contracts.split import read_split
+from svae.workflow.arithmetic import fix_arithmetic
 from svae.workflow.fitting import make_fits
 from svae.workflow.logs import start
 
@@ -11,13 +12,11 @@ dataset = read_dataset(snakemake.input.dataset)
 
 def train(settings):
     """Runs in a child process, which alone pays for importing torch."""
-    import torch
-
     from svae.methods.discrepancy_vae import fit_discrepancy_vae
     from svae.methods.latent_additive import fit_latent_additive
 
     fits = {"discrepancy_vae": fit_discrepancy_vae, "latent_additive": fit_latent_additive}
-    torch.set_num_threads(snakemake.threads)
+    fix_arithmetic(snakemake.threads)
     split = read_split(snakemake.input.split, dataset.obs["perturbation"])
     for setting in settings:
         yield fits[snakemake.params.method](dataset, split, setting)

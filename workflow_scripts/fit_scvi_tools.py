@@ -2,6 +2,7 @@
 
 from svae.contracts.dataset import read_dataset
 from svae.contracts.split import read_split
+from svae.workflow.arithmetic import fix_arithmetic
 from svae.workflow.fitting import make_fits
 from svae.workflow.logs import start
 
@@ -11,11 +12,9 @@ dataset = read_dataset(snakemake.input.dataset)
 
 def train(settings):
     """Runs in a child process, which alone pays for importing torch."""
-    import torch
-
     from svae.methods.scvi_tools.fit import fit_scvi_tools
 
-    torch.set_num_threads(snakemake.threads)
+    fix_arithmetic(snakemake.threads)
     params = snakemake.params
     split = read_split(snakemake.input.split, dataset.obs["perturbation"])
     for setting in settings:

@@ -21,6 +21,7 @@ def manifest_html(manifest: Mapping[str, Any]) -> str:
                 _records(manifest["machines"]),
                 note="Where fits were made, as far as that was written down. Costs are of the fits alone.",
             ),
+            _section("Arithmetic of GPUs", _table(manifest["arithmetic"])),
             _section("Datasets", _records(manifest["datasets"])),
             _section("Seeds", _table(_written(manifest["seeds"])), note="Those of fits: status.tsv."),
             _section("Scope, with all defaults", _table(_written(manifest["scope"])), folded=True),

@@ -15,6 +15,7 @@ import svae
 from svae.contracts import made
 from svae.errors import BenchmarkError
 from svae.files import checksum, read_element
+from svae.workflow.arithmetic import arithmetic
 from svae.workflow.scope import Scope
 
 MACHINE = ["host", "processor", "threads", "device", "gpu", "driver", "versions"]
@@ -48,15 +49,16 @@ def manifest(
 
     Returns
     -------
-    What JSON can hold: ``code``, ``python``, ``packages``, ``scope``, ``view``, ``seeds``, ``datasets``,
-    ``fits``, ``machines`` (one row for each kind of machine that made fits), ``started`` and ``ended`` (of
-    the fits, UTC), and ``cost`` in hours.
+    What JSON can hold: ``code``, ``python``, ``packages``, ``arithmetic`` (what is fixed on GPUs), ``scope``,
+    ``view``, ``seeds``, ``datasets``, ``fits``, ``machines`` (one row for each kind of machine that made
+    fits), ``started`` and ``ended`` (of the fits, UTC), and ``cost`` in hours.
     """
     making = _makings(status)
     return {
         "code": {"version": svae.__version__, **_commit(root)},
         "python": platform.python_version(),
         "packages": _packages(lock),
+        "arithmetic": arithmetic(),
         "scope": scope.model_dump(mode="json", by_alias=True),
         "view": dict(view),
         "seeds": _seeds(scope),
