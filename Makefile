@@ -11,7 +11,7 @@ SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --configfile config/$(SCOPE).yaml
 export OMP_NUM_THREADS := 1
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help setup check data report retry preview bundle test test-fast draws lint format docs fidelity tuned small-screens limits factor-package coverage differential bench lock \
+.PHONY: help setup check data report retry preview bundle test test-fast draws lint format docs fidelity tuned small-screens limits large-screen factor-package coverage differential bench lock \
   envs clean
 
 help:  ## what can be made
@@ -90,6 +90,9 @@ small-screens: setup  ## does preset `tuned` overfit on few cells of SCREEN, an 
 
 limits: setup  ## how well the true latents can be recovered at all (about 3 minutes)
 	$(BIN)/python -W ignore benchmarks/limits.py reports/reference/limits.tsv
+
+large-screen: setup  ## what preparing 200,000 cells takes (needs 9 GB of disk, or ARGS="--distinct 20000")
+	$(BIN)/python -W ignore benchmarks/preparation.py reports/reference/preparation.tsv $(ARGS)
 
 factor-package: setup  ## our perturbVI beside the package of its authors, installed apart (about a minute)
 	$(BIN)/pip install --quiet --target resources/perturbvi perturbvi==0.3.2

@@ -27,6 +27,15 @@ from svae.words import ENDED_WELL
 LISTED = 20
 """Failures and warnings that are listed; the rest is only counted."""
 
+FACTS_OF_REAL_DATA = {
+    "Control": "control",
+    "Cells per perturbation": "perturbation_sizes",
+    "Batches": "batches",
+    "Genes": "gene_choice",
+    "Left out": "left_out",
+}
+"""What is told of each real dataset, and its name in the table of datasets."""
+
 MEANINGS = {
     OVERFITS: "it overfits, as validation ends above its best epoch while the training loss falls on",
     OPEN: "all its masks are open, so every perturbation has every target",
@@ -86,12 +95,11 @@ def _what_was_run(tables: Tables) -> dict[str, str]:
     replicates = status.groupby(FACET)["replicate"].nunique()
     least, most = replicates.min(), replicates.max()
     anchors = f"; anchors: {tables.labels(tables.anchors)}" if tables.anchors else ""
-    genes, left_out = (_told_of_datasets(tables, fact) for fact in ("gene_choice", "left_out"))
+    told = {name: _told_of_datasets(tables, fact) for name, fact in FACTS_OF_REAL_DATA.items()}
     return {
         "Datasets": ", ".join(_described(tables, dataset) for dataset in baselines),
         **({"Varied, one at a time": _what_was_varied(tables)} if len(baselines) < len(datasets) else {}),
-        **({"Genes": genes} if genes else {}),
-        **({"Left out": left_out} if left_out else {}),
+        **{name: facts for name, facts in told.items() if facts},
         "Splits": ", ".join(status["split"].unique()),
         "Replicates": f"{least}" if least == most else f"{least} to {most}",
         "Methods": tables.labels(tables.order) + anchors,

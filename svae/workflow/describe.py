@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from svae.contracts.dataset import LEFT_OUT_COLUMNS, read_dataset, read_left_out
+from svae.datasets.preparation import listed
 from svae.simulation import parameters
 from svae.words import CONTROL
 from svae.workflow.scope import Scope
@@ -39,9 +40,10 @@ def describe_datasets(scope: Scope, paths: Iterable[str | Path]) -> pd.DataFrame
     ``dataset``, ``parameter``, ``value``: kind (``simulated`` or ``real``), citation, size (cells, genes,
     perturbations without the control) and, of a simulated dataset, its simulator and all of its parameters,
     those at their defaults included, ``n_latent``, the number of latents that methods fit, and the seeds of
-    its draws where the scope names them; of a real one, how its genes were chosen, and how many cells,
-    genes and perturbations were left out. A dataset that the key `vary` of another one asks for has two facts
-    more: ``baseline``, the name of the other one, and ``axis``, what differs.
+    its draws where the scope names them; of a real one, its control, the sizes of its perturbations, its
+    batches, how its genes were chosen, and how many cells, genes and perturbations were left out. A dataset
+    that the key `vary` of another one asks for has two facts more: ``baseline``, the name of the other one,
+    and ``axis``, what differs.
 
     Raises
     ------
@@ -89,6 +91,7 @@ def _facts(scope: Scope, name: str, path: str | Path) -> dict[str, object]:
         "citation": dataset.uns.get("dataset", {}).get("citation", ""),
     }
     if isinstance(entry, RealDataset):
+        facts |= _facts_of_cells(entry, dataset.obs)
         facts["gene_choice"] = dataset.uns.get("dataset", {}).get("genes", "")
         numbers = read_left_out(path).groupby("what", sort=False)["number"].sum()
         facts["left_out"] = ", ".join(f"{number:,} {what}" for what, number in numbers.items()) or "nothing"
@@ -101,4 +104,19 @@ def _facts(scope: Scope, name: str, path: str | Path) -> dict[str, object]:
             facts["seeds"] = ", ".join(str(seed) for seed in entry.seeds[: scope.replicates])
     if isinstance(entry, VariedDataset):
         facts |= {"baseline": entry.baseline, "axis": entry.axis}
+    return facts
+
+
+def _facts_of_cells(entry: RealDataset, cells: pd.DataFrame) -> dict[str, str]:
+    """What there is to say of the control, the perturbations and the batches of a real dataset."""
+    sizes = cells["perturbation"].astype(str).value_counts()
+    labels = [*listed(entry.control), *listed(entry.control_pattern)]
+    others = sizes.drop(CONTROL, errors="ignore")
+    least, median, most = f"{others.min():,}", f"{others.median():,.0f}", f"{others.max():,}"
+    facts = {
+        "control": f"{sizes.get(CONTROL, 0):,} cells" + (f" ({', '.join(labels)})" if labels else ""),
+        "perturbation_sizes": least if least == most else f"{least} to {most}, median {median}",
+    }
+    if "batch" in cells:
+        facts["batches"] = f"{cells['batch'].nunique()} ({', '.join(listed(entry.batch))})"
     return facts

@@ -142,6 +142,19 @@ def test_the_intervals_that_are_used_cover_as_often_as_the_page_says():
     assert (table.query("interval != 't'")["coverage"] < 0.93).all()
 
 
+def test_a_large_screen_takes_the_memory_that_the_page_says():
+    table = pd.read_csv(REFERENCE / "preparation.tsv", sep="\t").set_index("kept_genes")
+    prose = " ".join(section(prose_of(ROOT / "docs" / "add-a-dataset.md"), "Large screens").split())
+    told = re.search(
+        r"([\d,]+) cells by ([\d,]+) genes .* \(([\d.]+) GB\), was prepared and written with a peak of "
+        r"([\d.]+) GB for the ([\d,]+) most variable genes",
+        prose,
+    )
+    *size, peak, kept = (float(number.replace(",", "")) for number in told.groups())
+    assert size == list(table.loc[kept, ["cells", "genes", "file_gb"]])
+    assert peak == table.loc[kept, "peak_memory_gb"]
+
+
 def test_calls_keep_their_rate_and_pairs_of_cells_call_nearly_nothing_as_the_page_says():
     table = pd.read_csv(REFERENCE / "differential.tsv", sep="\t")
     means = table.groupby(["approach", "nominal"])[["realised", "power"]].mean().reset_index()

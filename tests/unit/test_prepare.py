@@ -7,13 +7,17 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+from checkout import ROOT
 from scipy import sparse
+from snakemake.utils import update_config
 
 from svae.contracts.dataset import validate_dataset
 from svae.datasets.preparation import Preparation
 from svae.datasets.prepare import prepare as prepare_file
 from svae.errors import BenchmarkError
 from svae.options import checked
+from svae.workflow.config_file import read_config
+from svae.workflow.scope import Scope
 
 LABELS = ["A_B"] * 3 + ["B_A"] * 2 + ["A_ctrl"] * 4 + ["ctrl"] * 6 + ["C"] * 2 + [None]
 COUNTS = np.random.default_rng(0).poisson(3.0, size=(len(LABELS), 5)) + np.eye(len(LABELS), 5, dtype=int)
@@ -72,6 +76,17 @@ def test_a_real_screen(shared_data):
     assert (dataset.obs["batch"].astype(str) == kept.obs["batch"].astype(str)).all()
     assert dataset.uns["dataset"]["name"] == "papalexi2021"
     assert dataset.uns["dataset"]["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_the_scope_papalexi_merges_the_guides_of_a_panel_to_the_knock_outs(shared_data):
+    panel = shared_data / "papalexi2021_thp1.h5ad"
+    config = read_config(ROOT / "config" / "papalexi.yaml")
+    update_config(config, read_config(ROOT / "config" / "panel" / "papalexi2021_thp1.yaml"))
+    dataset = prepare_file(panel, Scope.check(config).real["papalexi"].preparation)
+    of_panel = ad.read_h5ad(panel).obs.loc[dataset.obs_names]
+    assert (dataset.obs["perturbation"].astype(str) == of_panel["perturbation"].astype(str)).all()
+    assert (dataset.obs["guide"].astype(str) == of_panel["guide"].astype(str)).all()
+    assert dataset.obs.groupby("perturbation", observed=True)["guide"].nunique().min() == 3
 
 
 def test_most_variable_genes_and_fewer_cells_of_a_real_screen(shared_data, caplog):

@@ -24,6 +24,10 @@ def dataset(run, name):
     return read_dataset(run.path / f"results/screens/data/{name}/rep0.h5ad")
 
 
+def first_page(run):
+    return (run.path / "results/screens/summary.rst").read_text(encoding="utf-8")
+
+
 def held_out(run, name, split):
     labels = dataset(run, name).obs["perturbation"]
     table = read_split(run.path / f"results/screens/splits/{name}/{split}/rep0.tsv.gz", labels)
@@ -75,7 +79,7 @@ def test_the_report_has_a_table_of_what_was_left_out(screens_run):
     assert set(table["dataset"]) == {"local", "public"}
     of_cells = table[(table["dataset"] == "local") & (table["what"] == "cells")]
     assert of_cells["number"].sum() + dataset(screens_run, "local").n_obs == sum(GUIDES.values())
-    page = (screens_run.path / "results/screens/summary.rst").read_text(encoding="utf-8")
+    page = first_page(screens_run)
     assert f":Left out: local, {of_cells['number'].sum()} cells; public, 5 genes" in page
 
 
@@ -164,7 +168,10 @@ def test_cells_are_on_a_map(screens_run):
 
 
 def test_the_first_page_names_the_screens(screens_run):
-    page = (screens_run.path / "results/screens/summary.rst").read_text(encoding="utf-8")
+    page = first_page(screens_run)
     assert "local (real, 240 cells, 30 genes, 7 perturbations)" in page
     genes = "public, the 25 most variable of 30 in the file, chosen on control cells"
     assert f":Genes: local, all 30 in the file; {genes}" in page
+    assert ":Control: local, 30 cells (ctrl); public, 60 cells (ctrl)" in page
+    assert ":Cells per perturbation: local, 30; public, 40" in page
+    assert ":Batches: local, 2 (lane); public, 2 (lane)" in page
