@@ -11,7 +11,7 @@ SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --configfile config/$(SCOPE).yaml
 export OMP_NUM_THREADS := 1
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help setup check data report retry preview bundle test test-fast draws lint format docs fidelity tuned small-screens limits large-screen factor-package coverage differential bench lock \
+.PHONY: help setup check data report retry preview bundle test test-fast draws lint format docs fidelity tuned small-screens limits large-screen factor-package coverage differential big-plan bench lock \
   envs clean
 
 help:  ## what can be made
@@ -103,6 +103,9 @@ coverage: setup  ## how often intervals over few replicates hold the truth (abou
 
 differential: setup  ## how many genes that are called moved are not, by several models (about 3 minutes)
 	$(BIN)/python -W ignore benchmarks/differential.py reports/reference/differential.tsv
+
+big-plan: setup  ## what a plan of ten thousand fits costs beside its fits (about a minute)
+	$(BIN)/python -W ignore benchmarks/big_plan.py reports/reference/big_plan.tsv
 
 bench: setup  ## what fleets, likelihoods and solvers of PCA cost, and how exact likelihoods are
 	$(BIN)/python -W ignore benchmarks/speed.py reports/reference/benchmarks.tsv
