@@ -31,11 +31,14 @@ def read_dataset(path: str | Path) -> ad.AnnData:
 def read_left_out(path: str | Path) -> pd.DataFrame:
     """Read what the preparation of a dataset left out: :data:`LEFT_OUT_COLUMNS`, without a row if nothing.
 
-    Nothing else of the file is read.
+    Nothing else of the file is read. A file of other people may hold anything under that name: what is no
+    such table says nothing.
     """
     place = "uns/dataset/left_out"
     with h5py.File(path) as file:
-        table = read_elem(file[place]) if place in file else pd.DataFrame(columns=list(LEFT_OUT_COLUMNS))
+        table = read_elem(file[place]) if place in file else None
+    if not isinstance(table, pd.DataFrame) or list(table) != list(LEFT_OUT_COLUMNS):
+        return pd.DataFrame(columns=list(LEFT_OUT_COLUMNS))
     return table.reset_index(drop=True)
 
 

@@ -397,6 +397,12 @@ def test_where_nothing_is_left_out_the_table_is_empty(prepared, tmp_path):
     assert len(read_left_out(tmp_path / "dataset.h5ad")) == 0
 
 
+@pytest.mark.parametrize("strange", ["K562", {"left_out": 3}, {"left_out": pd.DataFrame({"number": [1.5]})}])
+def test_other_people_may_store_anything_beside_their_screen(screen, prepared, strange):
+    screen.uns["dataset"] = strange
+    assert left_out(prepared()) == []
+
+
 def test_the_guides_of_a_dataset_are_checked(prepared, tmp_path):
     dataset = prepared(**BY_PATTERN)
     dataset.obs["guide"] = dataset.obs["guide"].cat.remove_categories(["NT_1"])
