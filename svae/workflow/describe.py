@@ -113,8 +113,9 @@ def _facts_of_cells(entry: RealDataset, cells: pd.DataFrame) -> dict[str, str]:
     labels = [*listed(entry.control), *listed(entry.control_pattern)]
     others = sizes.drop(CONTROL, errors="ignore")
     least, median, most = f"{others.min():,}", f"{others.median():,.0f}", f"{others.max():,}"
+    control = f"{sizes[CONTROL]:,} cells" if CONTROL in sizes else "none"
     facts = {
-        "control": f"{sizes.get(CONTROL, 0):,} cells" + (f" ({', '.join(labels)})" if labels else ""),
+        "control": f"{control} ({', '.join(labels)})" if labels else control,
         "perturbation_sizes": least if least == most else f"{least} to {most}, median {median}",
     }
     if "batch" in cells:

@@ -76,7 +76,7 @@ def test_genes_are_chosen_and_the_dataset_says_on_which_cells(screens_run):
 
 def test_the_report_has_a_table_of_what_was_left_out(screens_run):
     table = screens_run.table("left_out.tsv", "screens")
-    assert set(table["dataset"]) == {"local", "public"}
+    assert set(table["dataset"]) == {"local", "public", "replogle"}
     of_cells = table[(table["dataset"] == "local") & (table["what"] == "cells")]
     assert of_cells["number"].sum() + dataset(screens_run, "local").n_obs == sum(GUIDES.values())
     page = first_page(screens_run)
