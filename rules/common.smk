@@ -22,6 +22,7 @@ from svae.workflow import layout
 from svae.workflow.check import check_config
 from svae.workflow.data import ROWS, needed_files, place_of
 from svae.workflow.dependencies import package_files
+from svae.workflow.figures import figures_of
 from svae.workflow.layout import JOB
 from svae.workflow.names import Repository
 from svae.workflow.site import Site
@@ -74,10 +75,7 @@ PROVENANCE = {
     "svae": svae.__version__,
     "snakemake": snakemake.__version__,
 }
-FIGURES = sorted(
-    set(glob_wildcards(f"{workflow.basedir}/reports/captions/{{figure}}.rst").figure)
-    - {"completeness", "leaderboard", "left_out", "manifest", "status", "warnings"}
-)
+FIGURES = figures_of(scope, f"{workflow.basedir}/reports/captions")
 
 
 def one_of(names):

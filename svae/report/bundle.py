@@ -54,7 +54,7 @@ def pack(files: Mapping[str, str | Path], texts: Mapping[str, str], path: str | 
 
 
 def redraw(path: str | Path, folder: str | Path) -> list[str]:
-    """Draw all figures of the bundle at `path` into a `folder`, and return their names.
+    """Draw the figures of the bundle at `path` into a `folder`, and return their names.
 
     Raises
     ------
@@ -65,9 +65,10 @@ def redraw(path: str | Path, folder: str | Path) -> list[str]:
         view = json.loads(_member(content, MANIFEST, path).read_text(encoding="utf-8"))["view"]
         paths = {name: table_in(content, name) or _member(content, f"{name}.tsv", path) for name in COLUMNS}
         tables = Tables.read(paths | {"methods": _member(content, METHODS, path)}, **view)
-        for name in FIGURES:
+        drawn = [name for name in FIGURES if (content / "figures" / f"{name}.svg").is_file()]
+        for name in drawn:
             save(draw(name, tables), Path(folder, name))
-    return list(FIGURES)
+    return drawn
 
 
 def table_in(folder: Path, name: str) -> Path | None:

@@ -17,6 +17,7 @@ from svae.contracts.dataset import read_dataset
 from svae.methods.options import CONTROLS
 from svae.report.bundle import redraw
 from svae.report.tables import COLUMNS
+from svae.workflow.figures import figures_of
 from svae.workflow.scope import Scope
 
 pytestmark = pytest.mark.workflow
@@ -26,12 +27,7 @@ SUFFIXES = {"metrics": "tsv.gz", "history": "tsv.gz", "targets": "tsv.gz", "held
 ANCHORS = {"oracle", "random", "technical_duplicate", "interpolated_duplicate"}
 NOT_APPLICABLE = {"additive"}
 """Methods that find nothing to work on here: there are no combinations."""
-FIGURES = sorted(path.stem for path in (ROOT / "reports" / "captions").glob("*.rst"))
-FIGURES = [
-    figure
-    for figure in FIGURES
-    if figure not in ("completeness", "leaderboard", "manifest", "status", "warnings")
-]
+FIGURES = figures_of(SCOPE, ROOT / "reports" / "captions")
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,51 @@
+"""Which figures of the report are about datasets that a scope has."""
+
+import re
+from pathlib import Path
+
+from svae.errors import unknown
+from svae.workflow.scope import Scope
+from svae.workflow.sections import VariedDataset
+
+OF_TABLES = ("completeness", "leaderboard", "left_out", "manifest", "status", "warnings")
+"""Captions of tables and pages."""
+
+
+def figures_of(scope: Scope, captions: str | Path) -> list[str]:
+    """Return the figures that can apply to a scope, sorted; a figure that cannot is left out of its report.
+
+    Parameters
+    ----------
+    scope
+        The scope.
+    captions
+        Folder of the captions, one file per figure. If its first line is the comment ``.. of simulated
+        datasets``, the figure needs such a dataset; so do ``real``, ``varied`` (`vary`) and ``guided``
+        (`each_guide`). A caption without such a line is of any dataset.
+
+    Raises
+    ------
+    BenchmarkError
+        If there is no such kind of datasets.
+    """
+    there = {
+        "simulated": bool(scope.simulated),
+        "real": bool(scope.real),
+        "varied": any(isinstance(entry, VariedDataset) for entry in scope.datasets.values()),
+        "guided": any(entry.each_guide for entry in scope.real.values()),
+    }
+    found = []
+    for path in sorted(Path(captions).glob("*.rst")):
+        kind = kind_of_datasets(path)
+        if kind is not None and kind not in there:
+            raise unknown("kind of datasets", kind, there, str(path))
+        if path.stem not in OF_TABLES and (kind is None or there[kind]):
+            found.append(path.stem)
+    return found
+
+
+def kind_of_datasets(caption: str | Path) -> str | None:
+    """Return the kind of datasets that a figure is about, as its caption says; None if of any."""
+    first = Path(caption).read_text(encoding="utf-8").partition("\n")[0]
+    match = re.fullmatch(r"\.\. of (\w+) datasets", first)
+    return match and match[1]
