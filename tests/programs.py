@@ -3,6 +3,7 @@
 import re
 import runpy
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -67,9 +68,14 @@ def run_program(method: str, folder: Path, setting: Setting, patch: pytest.Monke
     files = {"dataset": str(folder / "dataset.h5ad"), "split": str(folder / "split.tsv.gz")}
     if re.search(r"^ *truth=", rule, re.MULTILINE):
         files["truth"] = [str(folder / "truth.h5ad")]
-    params = {"method": method, "likelihood_samples": 5, "accelerator": "cpu", "fleet_size": None}
+    params = {"method": method, "settings": [asdict(setting)], "keep_models": False}
+    params |= {"likelihood_samples": 5, "accelerator": "cpu", "fleet_size": None}
     job = SimpleNamespace(
-        input=SimpleNamespace(**files), params=SimpleNamespace(**params), log=[""], threads=1
+        input=SimpleNamespace(**files),
+        output=[str(folder / "fit.h5ad")],
+        params=SimpleNamespace(**params),
+        log=[""],
+        threads=1,
     )
     fits: list[Fit] = []
 
