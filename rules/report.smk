@@ -70,6 +70,7 @@ rule bundle:
     input:
         results=[
             *TABLES.values(),
+            *([LEFT_OUT] if scope.real else []),
             *(COMPLETENESS, MANIFEST, f"{RESULTS}/manifest.html"),
             *(SUMMARY, f"{RESULTS}/leaderboard.html"),
             *expand(
