@@ -73,7 +73,7 @@ rule split:
         "../envs/analysis.yaml"
     resources:
         mem_mb=4000,
-        runtime=15,
+        runtime=10,
     params:
         plan=split_plan,
         seed=seed_of_split,

@@ -12,7 +12,7 @@ rule summarise_responses:
         "../envs/analysis.yaml"
     resources:
         mem_mb=8000,
-        runtime=30,
+        runtime=15,
     script:
         "../workflow_scripts/summarise_responses.py"
 

@@ -66,7 +66,6 @@ def make_fits(job: Any, cells: pd.Index, fit_all: Callable[[Sequence[Setting]], 
             _require_gpu()
         settings = [order.setting for order in missing]
         for order, fit in zip(missing, fit_all(settings), strict=True):
-            fit.run.fingerprint = order.fingerprint  # a job that takes over from a lost one knows it by this
             try:
                 # With its fingerprint, so that it is known again even if the guard is killed.
                 fits.write(replace(fit, run=replace(fit.run, fingerprint=order.fingerprint)), order.path)

@@ -50,6 +50,8 @@ SlurmdTimeout=6
 KillWait=1
 ReturnToService=2
 JobRequeue=0
+# The tests ask about all jobs at the end.
+MinJobAge=3600
 MailProg=/bin/true
 NodeName=DEFAULT CPUs=4 RealMemory=40000
 {nodes}

@@ -9,6 +9,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
@@ -181,7 +182,6 @@ class Story:
             self.cluster.crash(crashed["NodeList"])
             self.job("crashed", "NODE_FAIL")
             self.cluster.start_node(crashed["NodeList"])
-            self.job("kept_waiting", "PENDING")
             self.job("too_long", "TIMEOUT")
             self.end_trouble("too_long")
             return run.wait(300)
@@ -229,10 +229,10 @@ def undisturbed(tmp_path_factory) -> Checkout:
     return once(tmp_path_factory, "undisturbed", run)
 
 
-def states_of(disturbed: Checkout, method: str) -> list[str]:
-    """How the jobs of a method ended, in the order in which they were sent."""
+def jobs_of(disturbed: Checkout, *methods: str) -> list[dict[str, str]]:
+    """What SLURM knows of the jobs of some methods, in the order in which they were sent."""
     jobs = json.loads((disturbed.path / "jobs.json").read_text(encoding="utf-8"))
-    return [job["JobState"] for job in jobs if f"rule_fit_{method}_" in job["Comment"]]
+    return [job for job in jobs if any(f"rule_fit_{method}_" in job["Comment"] for method in methods)]
 
 
 @pytest.mark.parametrize(
@@ -247,7 +247,14 @@ def states_of(disturbed: Checkout, method: str) -> list[str]:
     ],
 )
 def test_a_lost_job_is_sent_once_more(disturbed, method, states):
-    assert states_of(disturbed, method) == states
+    assert [job["JobState"] for job in jobs_of(disturbed, method)] == states
+
+
+def test_a_job_waits_while_its_partition_is_full(disturbed):
+    """Two jobs that ask for all GPUs were sent at once, and ran one after the other."""
+    jobs = jobs_of(disturbed, "too_long", "kept_waiting")
+    first, second = sorted(jobs, key=itemgetter("StartTime"))[:2]
+    assert second["SubmitTime"] < first["EndTime"] <= second["StartTime"]
 
 
 def test_no_finished_fit_is_trained_twice(disturbed):

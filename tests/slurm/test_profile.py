@@ -61,17 +61,17 @@ def minutes(job: dict[str, str]) -> int:
 
 
 def test_light_jobs_are_sent_together(sent):
-    """Of nine jobs beside those that fit, four are sent."""
+    """Of ten jobs beside those that fit, five are sent."""
     jobs = json.loads((sent.path / "jobs.json").read_text(encoding="utf-8"))
     sent_as = sorted(job["Comment"].split("_")[1] for job in jobs)
-    assert sent_as == ["data", "enrich", "evaluation", "figures", *["fit"] * 4]
+    assert sent_as == ["data", "embed", "enrich", "evaluation", "figures", *["fit"] * 4]
     assert {job["JobState"] for job in jobs} == {"COMPLETED"}
 
 
 @pytest.mark.parametrize(
     ("rule", "memory", "runtime"),
     [
-        ("data", "8000M", 30 + 15 + 30),
+        ("data", "8000M", 30 + 10 + 15),
         ("fit_svae_plus", "8000M", 240),
         ("fit_pca", "8000M", 60),
         ("evaluation", "4000M", 3 * 20),

@@ -10,6 +10,7 @@ from typing import get_args
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 import yaml
 from checkout import ROOT, TINY
 
@@ -246,3 +247,12 @@ def test_there_is_nothing_to_try_again_before_anything_was_run(tmp_path, monkeyp
     main(["tiny.yaml"])
     main(["--with-more-time", "tiny.yaml"])
     assert capsys.readouterr().out == "results/tiny: there is no fit that did not end well\n"
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here, so that nothing has to fail")
+def test_a_job_that_asked_for_a_gpu_and_sees_none_fits_nothing(job):
+    job.params["accelerator"] = "cuda"
+    assert settings_fitted(job) == ""
+    runs = [fits.read_run(path) for path in job.output]
+    assert {run.status for run in runs} == {"failed"}
+    assert {run.message for run in runs} == {"accelerator: a GPU was asked for, but torch sees none"}
