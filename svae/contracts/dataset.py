@@ -116,11 +116,12 @@ def validate_values(X: Any, path: str | Path) -> None:
         If a value is no number, missing, negative, a fraction or above :data:`LARGEST_COUNT`.
     """
     values = array_of_numbers(X.data if sparse.issparse(X) else X, f"{path}: X")
-    if not np.isfinite(values).all():
+    may_be_fractions = values.dtype.kind == "f"
+    if may_be_fractions and not np.isfinite(values).all():
         raise BenchmarkError(f"{path}: X holds NaN or infinite values; counts are needed")
-    if (values < 0).any():
+    if values.min(initial=0) < 0:
         raise BenchmarkError(f"{path}: X holds negative values; counts are needed")
-    if values.dtype.kind == "f" and (values != np.floor(values)).any():
+    if may_be_fractions and (values != np.floor(values)).any():
         raise BenchmarkError(f"{path}: X holds fractions; raw counts are needed (are they in a layer?)")
     if values.max(initial=0) > LARGEST_COUNT:
         raise BenchmarkError(f"{path}: X holds {values.max():g}, more than {LARGEST_COUNT:,}")
