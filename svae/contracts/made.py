@@ -59,12 +59,12 @@ def write_down(paths: Iterable[str | Path], making: Making) -> None:
         _write(folder, known)
 
 
-def forget(paths: Iterable[str | Path]) -> None:
-    """Strike out the rows of fits that are about to be made anew."""
-    for folder, files in _by_folder(paths):
+def forget_missing(paths: Iterable[str | Path]) -> None:
+    """Strike out the rows of fits that are gone; a damaged one stays known, since it may be put back."""
+    for folder, _ in _by_folder(paths):
         known = _rows(folder)
         if known:
-            _write(folder, {name: row for name, row in known.items() if folder / name not in files})
+            _write(folder, known)
 
 
 def makings_of(paths: Iterable[str | Path]) -> list[Making]:

@@ -10,7 +10,7 @@ import hashlib
 import json
 import logging
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -56,8 +56,8 @@ def make_fits(job: Any, cells: pd.Index, fit_all: Callable[[Sequence[Setting]], 
         import heavy libraries inside of it. It is not called if all fits are there.
     """
     orders = orders_of(job)
-    known = {fingerprint_in(path): path for path in _fits_beside(orders)}
-    missing = [order for order in orders if not _reuse(order, known.get(order.fingerprint), cells)]
+    known = {path: fingerprint_in(path) for path in _fits_beside(orders)}
+    missing = [order for order in orders if not _is_there(order, known, cells)]
     if not missing:
         return
 
@@ -134,15 +134,21 @@ def _fits_beside(orders: Iterable[Order]) -> list[Path]:
     return [path for folder in sorted(folders) for path in sorted(folder.glob("*.h5ad"))]
 
 
-def _reuse(order: Order, path: Path | None, cells: pd.Index) -> bool:
+def _is_there(order: Order, known: Mapping[Path, str], cells: pd.Index) -> bool:
+    """Look for a fit with the fingerprint of an order, first where it has to be; tell whether one is good."""
+    own = Path(order.path)
+    same = [path for path, fingerprint in known.items() if fingerprint == order.fingerprint]
+    first = [own] if own in same else []
+    return any(_reuse(order, path, cells) for path in dict.fromkeys([*first, *same]))
+
+
+def _reuse(order: Order, path: Path, cells: pd.Index) -> bool:
     """Put the fit at `path` where it has to be, if it is a valid one; tell whether it is."""
-    if path is None:
-        return False
     try:
         made.refuse_changed(path)
         fit = fits.read(path, cells)
     except BenchmarkError as error:
-        logger.warning("%s: made again: %s", order.setting.name, error)
+        logger.warning("%s: not reused: %s", order.setting.name, error)
         return False
     logger.info("%s: reused, nothing that its numbers follow from has changed", order.setting.name)
     if path != Path(order.path):

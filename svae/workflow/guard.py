@@ -65,10 +65,10 @@ def guarded(
     list[Status]
         The status of each fit.
     """
+    made.forget_missing(outputs)
     for path in outputs:
         _remove(Path(path))
         _remove(fits.model_beside(path))
-    made.forget(outputs)
     started = _now()
     ending = _run(work, timeout_minutes)
     ending.seconds /= max(1, len(outputs))

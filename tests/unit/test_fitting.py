@@ -126,6 +126,15 @@ def test_fit_that_was_changed_after_it_was_made_is_made_again(job):
     made.refuse_changed(job.output[0])
 
 
+def test_copy_of_a_fit_in_the_place_of_another_costs_only_that_one(job):
+    settings_fitted(job)
+    first, second = map(Path, job.output)
+    before = first.read_bytes()
+    second.write_bytes(before + b"x")
+    assert settings_fitted(job) == "q"
+    assert first.read_bytes() == before
+
+
 def test_fits_that_were_finished_before_the_job_was_killed_are_kept(job):
     def be_killed_at_the_second(settings):
         yield Fit(CELLS, latents=np.ones((3, 1)))

@@ -1,6 +1,8 @@
 """What is written down beside fits, and the checksum by which a damaged one is found."""
 
+import os
 import re
+import signal
 from dataclasses import replace
 from datetime import datetime
 
@@ -59,10 +61,29 @@ def test_a_fit_that_nobody_wrote_down_is_read(path):
     assert read_fit(path, SPLIT).run.status == "ok"
 
 
-def test_the_table_of_another_run_is_forgotten(path):
-    made.forget([path])
+def test_what_was_known_of_a_fit_that_is_gone_says_nothing_of_the_next(path):
+    path.unlink()
+    made.forget_missing([path])
     fits.write(replace(FIT, latents=np.eye(3)), path)
     made.refuse_changed(path)
+
+
+def test_a_damaged_fit_that_is_put_back_after_a_job_was_killed_is_known(path):
+    damage(path)
+    content = path.read_bytes()
+
+    def be_killed():
+        os.kill(os.getppid(), signal.SIGKILL)
+        os._exit(1)
+
+    process = os.fork()
+    if process == 0:
+        guarded(be_killed, [path], ["default"], CELLS)
+        os._exit(0)
+    os.waitpid(process, 0)
+    path.write_bytes(content)  # as Snakemake does with what was there before a failed job
+    with pytest.raises(BenchmarkError, match="changed or damaged"):
+        made.refuse_changed(path)
 
 
 def test_rows_of_fits_that_are_gone_are_struck_out(path):
