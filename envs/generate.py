@@ -29,6 +29,7 @@ ROOTS = {
         "statsmodels",
         "tabulate",
         "tqdm",
+        "umap-learn",
         "urllib3",
     ],
     "models": ["anndata", "scikit-learn", "scvi-tools", "torch"],

@@ -1,6 +1,5 @@
 """A map of the cells of one fit, and how well its latents mix batches."""
 
-import anndata as ad
 import numpy as np
 import pandas as pd
 
@@ -9,13 +8,13 @@ from svae.seeds import seed_from
 MOST_CELLS = 5000
 """So many cells are drawn for the map, whose time grows with them."""
 NEIGHBOURS = 15
-"""Neighbours of each cell in the graph behind the map; the default of scanpy."""
+"""Neighbours of each cell in the graph behind the map; the default of its authors."""
 
 COLUMNS = ("cell", "perturbation", "part", "batch", "x", "y", "batches_nearby")
 
 
 def embed(latents: pd.DataFrame, split: pd.DataFrame, batches: pd.Series | None, seed: int) -> pd.DataFrame:
-    """Place cells on a plane by UMAP of their latents (McInnes et al. 2018), as scanpy does it.
+    """Place cells on a plane by UMAP of their latents (McInnes et al. 2018), with its defaults.
 
     Parameters
     ----------
@@ -35,32 +34,32 @@ def embed(latents: pd.DataFrame, split: pd.DataFrame, batches: pd.Series | None,
     the batches of its nearest neighbours in the latents. It is 1 if all are of one batch, and larger the
     better batches are mixed (Korsunsky et al. 2019, with equal weights).
     """
-    import scanpy as sc  # seconds to import, and simulated runs have no map
+    from umap import UMAP  # seconds to import, and simulated runs have no map
 
     drawn = np.random.default_rng(seed_from(seed, "cells of the map")).permutation(len(latents))[:MOST_CELLS]
     rows = np.sort(drawn)
-    cells = ad.AnnData(obs=split.iloc[rows].set_index("cell")[["perturbation", "part"]])
-    cells.obsm["latents"] = latents.to_numpy(dtype=np.float32)[rows]
-    sc.pp.neighbors(cells, n_neighbors=min(NEIGHBOURS, len(rows) - 1), use_rep="latents", random_state=seed)
-    sc.tl.umap(cells, random_state=seed)
+    values, n_neighbours = latents.to_numpy(dtype=np.float32)[rows], min(NEIGHBOURS, len(rows) - 1)
+    x, y = UMAP(n_neighbors=n_neighbours, random_state=seed, n_jobs=1).fit_transform(values).T
     batch = np.full(len(rows), "") if batches is None else batches.astype(str).to_numpy()[rows]
-    x, y = cells.obsm["X_umap"].T
-    table = cells.obs.rename_axis("cell").reset_index()
-    nearby = batches_nearby(cells.obsp["distances"], batch)
+    table = split.iloc[rows][["cell", "perturbation", "part"]].reset_index(drop=True)
+    nearby = batches_nearby(values, batch, n_neighbours)
     return table.assign(batch=batch, x=x, y=y, batches_nearby=nearby)[list(COLUMNS)]
 
 
-def batches_nearby(distances, batch: np.ndarray) -> np.ndarray:
-    """Inverse Simpson index of the batches among the neighbours of each cell.
+def batches_nearby(latents: np.ndarray, batch: np.ndarray, n_neighbours: int) -> np.ndarray:
+    """Inverse Simpson index of the batches among the nearest neighbours of each cell.
 
     Parameters
     ----------
-    distances
-        Cells × cells, sparse: an entry for each neighbour of a cell.
+    latents
+        Cells × latents.
     batch
         Batch of each cell.
+    n_neighbours
+        How many cells are looked at, not counting the cell itself.
     """
-    is_neighbour = (distances > 0).astype(float)
-    membership = pd.get_dummies(batch).to_numpy(dtype=float)
-    shares = (is_neighbour @ membership) / np.asarray(is_neighbour.sum(axis=1)).reshape(-1, 1)
+    from sklearn.neighbors import NearestNeighbors
+
+    is_neighbour = NearestNeighbors(n_neighbors=n_neighbours).fit(latents).kneighbors_graph()
+    shares = (is_neighbour @ pd.get_dummies(batch).to_numpy(dtype=float)) / n_neighbours
     return 1 / (shares**2).sum(axis=1)

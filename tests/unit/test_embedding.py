@@ -4,7 +4,6 @@ import matplotlib.text
 import numpy as np
 import pandas as pd
 from fake_tables import fake_tables
-from scipy import sparse
 
 from svae.evaluation import embedding
 from svae.evaluation.embedding import batches_nearby, embed
@@ -50,9 +49,9 @@ def test_at_most_so_many_cells_are_drawn(monkeypatch):
 
 
 def test_the_inverse_simpson_index_counts_batches():
-    distances = sparse.csr_matrix(np.array([[0, 1, 2, 0], [1, 0, 0, 1], [1, 0, 0, 1], [1, 1, 1, 0]], float))
-    found = batches_nearby(distances, np.array(["a", "a", "b", "b"]))
-    np.testing.assert_allclose(found, [2, 2, 2, 1 / (4 / 9 + 1 / 9)])
+    latents = np.array([[0.0], [1.0], [2.1], [9.0]])
+    found = batches_nearby(latents, np.array(["a", "a", "b", "b"]), 2)
+    np.testing.assert_allclose(found, [2, 2, 1, 2], err_msg="of a+b, a+b, a+a, a+b")
 
 
 def test_the_figure_says_how_batches_are_mixed():
