@@ -11,7 +11,7 @@ SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --configfile config/$(SCOPE).yaml
 export OMP_NUM_THREADS := 1
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help setup check data report retry preview bundle test test-fast draws lint format docs fidelity tuned small-screens limits large-screen factor-package coverage differential big-plan bench lock \
+.PHONY: help setup check data report retry preview bundle test test-fast draws lint format docs fidelity tuned small-screens limits large-screen factor-package rows coverage differential big-plan bench lock \
   envs clean
 
 help:  ## what can be made
@@ -97,6 +97,9 @@ large-screen: setup  ## what preparing 200,000 cells takes (needs 9 GB of disk, 
 factor-package: setup  ## our perturbVI beside the package of its authors, installed apart (about a minute)
 	$(BIN)/pip install --quiet --target resources/perturbvi perturbvi==0.3.2
 	PYTHONPATH=resources/perturbvi $(BIN)/python -W ignore benchmarks/factor_package.py reports/reference/factor_package.tsv
+
+rows: setup  ## what it costs to fetch cells out of a file of 66 GB, a generated one (about two minutes)
+	$(BIN)/python -W ignore benchmarks/rows.py reports/reference/rows.tsv
 
 coverage: setup  ## how often intervals over few replicates hold the truth (about a minute)
 	$(BIN)/python -W ignore benchmarks/interval_coverage.py reports/reference/coverage.tsv

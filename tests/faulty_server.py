@@ -114,12 +114,16 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         pass
 
 
+class _Server(http.server.ThreadingHTTPServer):
+    request_queue_size = 128  # clients open several connections at once
+
+
 @contextmanager
 def serving(files: Mapping[str, Served]) -> Iterator[str]:
     """Serve some files by their paths, which begin with a slash; yield the address of the server."""
     closing = threading.Event()
     handler = type("Handler", (_Handler,), {"files": files, "closing": closing})
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+    with _Server(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
         thread.start()
         try:

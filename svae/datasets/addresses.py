@@ -133,10 +133,14 @@ class WebAddress:
             response.close()
             raise AddressError(f"{self.url}: the server does not send parts of a file")
         self.version = version
-        found = b"".join(_blocks(response))
-        if len(found) != stop - start:
+        found = bytearray()
+        for block in _blocks(response):
+            found += block
+            if len(found) > stop - start:
+                raise AddressError(f"{self.url}: asked for {stop - start:,} bytes, the server sent more")
+        if len(found) < stop - start:
             raise InterruptionError(f"{len(found):,} bytes came, of {stop - start:,}")
-        return found
+        return bytes(found)
 
     def _ask(self, start: int, stop: int) -> requests.Response:
         """Ask for a range of bytes; return an answer that is this range, or the whole file."""

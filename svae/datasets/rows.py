@@ -89,7 +89,9 @@ def fetch_rows(
             troubles.append(str(trouble))
     if instead is None:
         raise BenchmarkError(f"cells of {source.file} cannot be fetched: {'; '.join(troubles)}")
-    logger.warning("%s: cells cannot be fetched; %s is downloaded instead", source.file, instead.name)
+    logger.warning(
+        "%s: cells cannot be fetched alone; %s is downloaded as a whole", source.file, instead.name
+    )
     download(instead, path, patience)
 
 

@@ -6,19 +6,29 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from hashlib import md5
 from pathlib import Path
+from typing import Any
 
+import anndata as ad
 import pytest
 from checkout import ROOT
 from faulty_server import FAULTS, Served, serving
+from look_alike import write_look_alike
 
+from svae.datasets import rows
 from svae.datasets.addresses import Patience
 from svae.datasets.download import download
+from svae.datasets.preparation import Preparation
+from svae.datasets.rows import fetch_rows
 from svae.datasets.sources import Source
 from svae.errors import BenchmarkError
 
 CONTENT = random.Random(0).randbytes(400_000)
+PASSING = ("cut", "cut at once", "hang up", "429", "503")
+"""Faults after which another try is likely to do."""
+CELLS_OF_P3 = Preparation(label="gene", perturbations=["P3"])
 IMPATIENT = Patience(timeout=0.15, retries=2, pause=0.001, longest_pause=0.01)
 
 
@@ -45,7 +55,7 @@ def test_the_file_is_right_or_there_is_one_sentence(seed, tmp_path):
     served, target = schedule(seed), tmp_path / "raw.h5ad"
     with serving(served) as server:
         published = source(*(server + path for path in served))
-        problem = problem_of(published, target)
+        problem = problem_of(download, published, target, IMPATIENT)
         assert target.exists() == (problem is None)
         if problem is None:
             assert target.read_bytes() == CONTENT
@@ -57,14 +67,36 @@ def test_the_file_is_right_or_there_is_one_sentence(seed, tmp_path):
         # Servers that were repaired serve the rest, whatever was left behind.
         for file in served.values():
             file.faults = ["none"]
-        download(published, target, IMPATIENT)
+        download(published, target)
         assert target.read_bytes() == CONTENT
 
 
-def problem_of(published: Source, target: Path) -> str | None:
-    """Try a download; return what the error says, if there is one."""
+@pytest.mark.parametrize("seed", range(10))
+def test_the_cells_are_right_or_there_is_one_sentence(seed, tmp_path, monkeypatch):
+    """But for a wrong byte, which nothing but a checksum of the whole can notice."""
+    monkeypatch.setattr(rows, "ROWS_PER_BLOCK", 5)
+    monkeypatch.setattr(rows, "BYTES_OF_TABLES_AT_ONCE", 1 << 13)
+    draw, published, target = random.Random(seed), tmp_path / "published.h5ad", tmp_path / "rows.h5ad"
+    write_look_alike(published, [f"P{i % 20}" for i in range(400)], [f"G{j}" for j in range(20)])
+    content = published.read_bytes()
+    faults = draw.choice([PASSING, [fault for fault in FAULTS if fault != "wrong byte"]])
+    served = Served(content, [*draw.choices([*faults, *["none"] * 40], k=80), "none"])
+    with serving({"/raw.h5ad": served}) as server:
+        published_rows = source(f"{server}/raw.h5ad", content=content)
+        problem = problem_of(fetch_rows, published_rows, CELLS_OF_P3, target, None, IMPATIENT)
+        assert target.exists() == (problem is None)
+        assert problem is None or problem.startswith("cells of screen.h5ad cannot be fetched: http://")
+        if problem is not None:
+            served.faults = ["none"]
+            fetch_rows(published_rows, CELLS_OF_P3, target)
+    expected = ad.read_h5ad(published)
+    assert (ad.read_h5ad(target).X == expected[expected.obs["gene"] == "P3"].X).all()
+
+
+def problem_of(fetch: Callable[..., None], *arguments: Any) -> str | None:
+    """Try to fetch something; return what the error says, if there is one."""
     try:
-        download(published, target, IMPATIENT)
+        fetch(*arguments)
     except BenchmarkError as error:
         return str(error)
     return None

@@ -11,6 +11,7 @@ from checkout import ROOT
 from svae.datasets.preparation import Preparation
 from svae.datasets.rows import NOT_OF_CELLS
 from svae.errors import BenchmarkError
+from svae.files import read_table
 from svae.workflow.check import check_file, checked_scope
 from svae.workflow.data import needed_files, tell
 from svae.workflow.names import Repository
@@ -80,6 +81,17 @@ def test_a_scope_of_simulated_cells_needs_nothing(monkeypatch):
     monkeypatch.chdir(ROOT)
     needed = needed_files(check_file("config/demo.yaml"), SOURCES)
     assert tell(needed, "config/demo.yaml") == "config/demo.yaml: there is nothing to fetch"
+
+
+def test_what_the_page_says_of_cells_of_a_large_file_was_measured():
+    measured = read_table(ROOT / "reports" / "reference" / "rows.tsv").set_index("fact")["value"]
+    page = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+    assert f"{measured['bytes of tables'] / 1e6:.0f} MB of tables are sent" in page
+    assert f"fetching takes {measured['peak memory, MB']} MB of memory" in page
+    assert measured["bytes sent"] == measured["bytes of their counts"] + measured["bytes of tables"]
+    paper = SOURCES["replogle2022_k562_gwps"]
+    assert measured["bytes of the file"] == pytest.approx(paper.bytes, rel=0.001)
+    assert measured["cells of the file"] == paper.content["cells"]
 
 
 def test_options_that_choose_no_cells_are_options():
