@@ -191,7 +191,7 @@ rule embed:
     params:
         rule=scope.selection.rule,
         seed=scope.seed,
-        jobs=[job._asdict() for job in first_jobs_of_reference()],
+        jobs=[scope.in_tables(job)._asdict() for job in first_jobs_of_reference()],
         settings=names_of(scope.reference),
     script:
         "../workflow_scripts/embed.py"
