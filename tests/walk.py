@@ -64,7 +64,7 @@ tables = {name: pd.concat(part, ignore_index=True) for name, part in parts.items
 tables["selected"] = select(tables["status"], tables["metrics"])
 methods = read_methods(ROOT / "config" / "methods.tsv", ["pca", "random"])
 tables["leaderboard"] = leaderboard(tables["metrics"], tables["selected"], methods, reference="pca")
-for name in ("datasets", "settings", "warnings"):
+for name in set(COLUMNS) - set(tables):
     tables[name] = pd.DataFrame(columns=list(COLUMNS[name]))
 shown = Tables(**tables, methods=methods, registry=metrics_table(), rule="fixed", reference="pca")
 save(draw("latent_recovery", shown), folder / "latent_recovery")
