@@ -17,6 +17,18 @@ SPREAD = ["mean", "low", "high", "n", "planned"]
 """Mean over replicates, its 95 % interval, replicates with a value, replicates that were planned."""
 
 
+def first_fits(table: pd.DataFrame) -> list[pd.DataFrame]:
+    """Return the rows of the first split and replicate of each dataset, of a table about one method.
+
+    Latents of different fits have nothing to do with each other, so that figures of them show one fit.
+    """
+    fits = []
+    for _, rows in table.groupby("dataset", sort=False):
+        first = rows.iloc[0]
+        fits.append(rows[(rows["split"] == first["split"]) & (rows["replicate"] == first["replicate"])])
+    return fits
+
+
 def measured(tables: Tables, metrics: Iterable[str]) -> list[str]:
     """Those of `metrics` that have a value for any method under the main rule."""
     board = tables.leaderboard

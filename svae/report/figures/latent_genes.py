@@ -14,7 +14,7 @@ from svae.report.figures.axes import divide, write_note, write_title
 from svae.report.figures.catalogue import Drawn, figure
 from svae.report.figures.style import GREY, INK, SMALL, TINY, WIDTH
 from svae.report.tables import Tables
-from svae.report.values import FACET
+from svae.report.values import FACET, first_fits
 
 LATENTS, GENES, PERTURBATIONS = 6, 8, 4
 """So many latents are drawn, with so many genes and names of perturbations each."""
@@ -32,20 +32,13 @@ def latent_genes(tables: Tables) -> Drawn | None:
     genes = tables.latent_genes[tables.latent_genes["method"] == tables.reference]
     if genes.empty:
         return None
-    firsts = [_first_fit(group) for _, group in genes.groupby("dataset", sort=False)]
-    described = [describe_latents(tables, of_fit) for of_fit in firsts]
+    described = [describe_latents(tables, of_fit) for of_fit in first_fits(genes)]
     rows = [math.ceil(min(LATENTS, table["latent"].nunique()) / COLUMNS) for table in described]
     page = matplotlib.figure.Figure(figsize=(WIDTH, sum(rows) * ROW + 0.5 * len(rows)))
     parts = page.subfigures(len(rows), 1, height_ratios=rows, squeeze=False)[:, 0]
     for part, table in zip(parts, described, strict=True):
         _draw_fit(part, tables, table)
     return Drawn(page, pd.concat(described, ignore_index=True))
-
-
-def _first_fit(genes: pd.DataFrame) -> pd.DataFrame:
-    """Keep the first split and replicate: latents of different fits have nothing to do with each other."""
-    first = genes.iloc[0][["split", "replicate"]]
-    return genes[(genes["split"] == first["split"]) & (genes["replicate"] == first["replicate"])]
 
 
 def describe_latents(tables: Tables, genes: pd.DataFrame) -> pd.DataFrame:

@@ -11,6 +11,7 @@ from svae.report.figures.axes import write_note, write_title
 from svae.report.figures.catalogue import Drawn, figure
 from svae.report.figures.style import GREY, SMALL, WIDTH
 from svae.report.tables import Tables
+from svae.report.values import first_fits
 
 PANELS = {"mean": "Mean count", "variance": "Variance of counts", "zeros": "Share of cells without counts"}
 HEIGHT = 2.5  # inches
@@ -25,17 +26,11 @@ def predictive_checks(tables: Tables) -> Drawn | None:
     of_reference = checks[checks["method"] == tables.reference]
     if of_reference.empty:
         return None
-    fits = [_first_fit(group) for _, group in of_reference.groupby("dataset", sort=False)]
+    fits = first_fits(of_reference)
     page = matplotlib.figure.Figure(figsize=(WIDTH, HEIGHT * len(fits)))
     for part, genes in zip(page.subfigures(len(fits), 1, squeeze=False)[:, 0], fits, strict=True):
         _draw_fit(part, tables, genes)
     return Drawn(page, summarise_checks(checks))
-
-
-def _first_fit(genes: pd.DataFrame) -> pd.DataFrame:
-    """Keep the first split and replicate."""
-    first = genes.iloc[0]
-    return genes[(genes["split"] == first["split"]) & (genes["replicate"] == first["replicate"])]
 
 
 def summarise_checks(checks: pd.DataFrame) -> pd.DataFrame:
