@@ -6,7 +6,7 @@ import pandas as pd
 
 from svae.contracts.dataset import read_dataset
 from svae.contracts.split import read_split
-from svae.contracts.tables import EMBEDDING_COLUMNS, SELECTED_COLUMNS, read_tidy
+from svae.contracts.tables import EMBEDDING_COLUMNS, SELECTED_COLUMNS, read_tidy, stack
 from svae.evaluation.embedding import embed
 from svae.evaluation.evaluate import read_fit
 from svae.files import write_table
@@ -17,7 +17,7 @@ jobs, settings = snakemake.params.jobs, snakemake.params.settings
 paths = dict(zip(product(range(len(jobs)), settings), snakemake.input.fits, strict=True))
 selected = read_tidy(snakemake.input.selected, SELECTED_COLUMNS)
 chosen = selected[selected["rule"] == snakemake.params.rule].set_index(list(EMBEDDING_COLUMNS[:4]))["setting"]
-tables = [pd.DataFrame(columns=EMBEDDING_COLUMNS)]
+tables = []
 for place, job in enumerate(jobs):
     setting = chosen[tuple(job.values())]
     if pd.isna(setting):
@@ -28,5 +28,5 @@ for place, job in enumerate(jobs):
     if fit.latents is not None:
         latents = pd.DataFrame(fit.latents, index=fit.cells)
         table = embed(latents, split, dataset.obs.get("batch"), snakemake.params.seed)
-        tables.append(table.assign(**job, setting=setting)[list(EMBEDDING_COLUMNS)])
-write_table(pd.concat(tables), snakemake.output[0])
+        tables.append(table.assign(**job, setting=setting))
+write_table(stack(tables, EMBEDDING_COLUMNS), snakemake.output[0])

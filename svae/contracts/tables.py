@@ -101,9 +101,14 @@ def read_status(path: str | Path) -> pd.DataFrame:
 def concatenate(paths: Iterable[str | Path], columns: Iterable[str]) -> pd.DataFrame:
     """Stack the tables at `paths`, all with the given `columns`, in the order of `paths`."""
     columns = list(columns)
-    parts = [read_tidy(path, columns) for path in paths]
-    filled = [part for part in parts if len(part)]  # an empty part would spoil the columns' types
-    return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=columns)
+    return stack((read_tidy(path, columns) for path in paths), columns)
+
+
+def stack(tables: Iterable[pd.DataFrame], columns: Iterable[str]) -> pd.DataFrame:
+    """Put `tables` below each other, and keep the given `columns`; there may be no table at all."""
+    columns = list(columns)
+    filled = [table for table in tables if len(table)]  # an empty one would spoil the columns' types
+    return pd.concat(filled, ignore_index=True)[columns] if filled else pd.DataFrame(columns=columns)
 
 
 def concatenate_status(paths: Iterable[str | Path]) -> pd.DataFrame:
