@@ -53,8 +53,9 @@ preview: setup  ## report what there is of SCOPE so far; `make retry` makes the 
 bundle: setup  ## pack tables, figures and provenance of SCOPE into reports/SCOPE.zip, for a paper's supplement
 	$(SNAKEMAKE) reports/$(SCOPE).zip
 
+# One process more than there are cores, because tests on SLURM wait more than they compute.
 test: setup lint  ## lint, then all tests
-	$(BIN)/python -m pytest -n $(CORES) --durations=20
+	$(BIN)/python -m pytest -n $$(($(CORES) + 1)) --durations=20
 
 test-fast: setup  ## the tests that run no workflow
 	$(BIN)/python -m pytest -n $(CORES) -m "not workflow and not slow"
