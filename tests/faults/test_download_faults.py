@@ -71,7 +71,7 @@ def test_the_file_is_right_or_there_is_one_sentence(seed, tmp_path):
         assert target.read_bytes() == CONTENT
 
 
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", range(10 if os.environ.get("SVAE_ALL_DRAWS") else 3))
 def test_the_cells_are_right_or_there_is_one_sentence(seed, tmp_path, monkeypatch):
     """But for a wrong byte, which nothing but a checksum of the whole can notice."""
     monkeypatch.setattr(rows, "ROWS_PER_BLOCK", 5)
@@ -86,9 +86,9 @@ def test_the_cells_are_right_or_there_is_one_sentence(seed, tmp_path, monkeypatc
         problem = problem_of(fetch_rows, published_rows, CELLS_OF_P3, target, None, IMPATIENT)
         assert target.exists() == (problem is None)
         assert problem is None or problem.startswith("cells of screen.h5ad cannot be fetched: http://")
-        if problem is not None:
-            served.faults = ["none"]
-            fetch_rows(published_rows, CELLS_OF_P3, target)
+    if problem is not None:  # a server that begins anew serves the rest, whatever was left behind
+        with serving({"/raw.h5ad": Served(content)}) as server:
+            fetch_rows(source(f"{server}/raw.h5ad", content=content), CELLS_OF_P3, target)
     expected = ad.read_h5ad(published)
     assert (ad.read_h5ad(target).X == expected[expected.obs["gene"] == "P3"].X).all()
 
