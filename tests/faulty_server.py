@@ -1,5 +1,6 @@
 """A server of files that treats each request as badly as it is told."""
 
+import gc
 import http.server
 import re
 import threading
@@ -121,6 +122,10 @@ class _Server(http.server.ThreadingHTTPServer):
 @contextmanager
 def serving(files: Mapping[str, Served]) -> Iterator[str]:
     """Serve some files by their paths, which begin with a slash; yield the address of the server."""
+    # The client holds the lock of h5py while it waits for an answer, and both are threads of one process. A
+    # thread of the server that collects garbage of h5py would wait for that lock, and the client for it.
+    gc.collect()
+    gc.disable()
     closing = threading.Event()
     handler = type("Handler", (_Handler,), {"files": files, "closing": closing})
     with _Server(("127.0.0.1", 0), handler) as server:
@@ -131,3 +136,4 @@ def serving(files: Mapping[str, Served]) -> Iterator[str]:
         finally:
             closing.set()
             server.shutdown()
+            gc.enable()
