@@ -6,7 +6,7 @@ import pandas as pd
 
 from svae.contracts.dataset import read_dataset
 from svae.contracts.split import read_split
-from svae.contracts.tables import EMBEDDING_COLUMNS, SELECTED_COLUMNS, read_tidy, stack
+from svae.contracts.tables import EMBEDDING_COLUMNS, RUN_COLUMNS, SELECTED_COLUMNS, read_tidy, stack
 from svae.evaluation.embedding import embed
 from svae.evaluation.evaluate import read_fit
 from svae.files import write_table
@@ -16,7 +16,7 @@ start(snakemake.log[0])
 jobs, settings = snakemake.params.jobs, snakemake.params.settings
 paths = dict(zip(product(range(len(jobs)), settings), snakemake.input.fits, strict=True))
 selected = read_tidy(snakemake.input.selected, SELECTED_COLUMNS)
-chosen = selected[selected["rule"] == snakemake.params.rule].set_index(list(EMBEDDING_COLUMNS[:4]))["setting"]
+chosen = selected[selected["rule"] == snakemake.params.rule].set_index(list(RUN_COLUMNS))["setting"]
 tables = []
 for place, job in enumerate(jobs):
     setting = chosen[tuple(job.values())]

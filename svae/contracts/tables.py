@@ -38,8 +38,9 @@ EMBEDDING_COLUMNS = (
 ENTRY_COLUMNS = ("dataset", "split", "metric", "method", "rule")
 """What a row of the leaderboard sums up the replicates of."""
 
-SUMMARY_COLUMNS = ("mean", "low", "high", "n", "planned", "fallbacks", "failed", "rank")
-"""What it says of them: the mean and its 95 % interval, of how many, and the place of the method."""
+SUMMARY_COLUMNS = ("mean", "low", "high", "n", "planned", "perturbations", "fallbacks", "failed", "rank")
+"""What it says of them: the mean and its 95 % interval, of how many, and the place of the method. On real
+data mean and interval are over held-out perturbations, and these are counted, too."""
 
 DIFFERENCE_COLUMNS = (
     "difference",

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from svae.differential import adjusted
+
 PERMUTATIONS = 1000
 FEWEST, MOST = 5, 500
 """Sets with fewer, or more, genes of the dataset are left out."""
@@ -39,7 +41,6 @@ def enrichment(changes: pd.DataFrame, gene_sets: Mapping[str, Sequence[str]], se
         return pd.DataFrame(columns=COLUMNS)
 
     import gseapy  # seconds to import, and few runs have gene sets
-    from scipy.stats import false_discovery_control
 
     results = [
         gseapy.prerank(
@@ -59,6 +60,6 @@ def enrichment(changes: pd.DataFrame, gene_sets: Mapping[str, Sequence[str]], se
     )
     # No p is smaller than one of so many permutations can show.
     table["p"] = table["p"].astype(float).clip(lower=1 / (PERMUTATIONS + 1))
-    table["p_adjusted"] = false_discovery_control(table["p"])
+    [table["p_adjusted"]] = adjusted(table[["p"]].to_numpy().T)
     table["genes"] = table["gene_set"].map({name: len(members) for name, members in tested.items()})
     return table.sort_values(["latent", "p_adjusted", "gene_set"], ignore_index=True)[list(COLUMNS)]

@@ -9,7 +9,7 @@ from svae.evaluation.selection import RULES
 from svae.evaluation.statistics import ENOUGH
 from svae.evaluation.warning import CLOSED, EDGE, NO_EVIDENCE, OPEN, OVERFITS, UNMOVED
 from svae.report.leads import Lead, find_leads
-from svae.report.numbers import DASH, change, count, estimate, number, weighted_change
+from svae.report.numbers import DASH, change, count, estimate, number, sample_size, weighted_change
 from svae.report.outcomes import (
     NOT_APPLICABLE,
     NOT_RUN,
@@ -151,7 +151,7 @@ def _table_of_leads(tables: Tables, leads: Sequence[Lead]) -> str:
             facts["label"],
             tables.label(lead.method) + (" †" if row["fallbacks"] else ""),
             estimate(row["mean"], row["low"], row["high"], decimals),
-            f"{row['n']:.0f} of {row['planned']:.0f}",
+            sample_size(row),
             *_runner_up(tables, lead, decimals),
             _verdict(tables, lead),
         ]

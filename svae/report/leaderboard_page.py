@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from svae.evaluation.selection import RULES
-from svae.report.numbers import DASH, change, count, estimate, p_value, weighted_change
+from svae.report.numbers import DASH, change, count, estimate, p_value, sample_size, weighted_change
 from svae.report.outcomes import NOT_CHOSEN, NOT_RUN, outcomes_of, why_missing
 from svae.report.tables import Tables
 from svae.report.templates import render
@@ -97,7 +97,7 @@ def _row(
         "first": row["rank"] == 1,
         "rank": DASH if pd.isna(row["rank"]) else f"{row['rank']:.0f}",
         "estimate": value,
-        "n": f"{row['n']:.0f} of {row['planned']:.0f}",
+        "n": sample_size(row),
         "fits": _fits_tried(tables, facet, method),
         "difference": _difference(tables, row, method, decimals),
         "weighted": weighted_change(row, decimals),

@@ -37,6 +37,14 @@ def weighted_change(row: pd.Series, decimals: int) -> str:
     return change(row["weighted_difference"], row["weighted_low"], row["weighted_high"], decimals)
 
 
+def sample_size(row: pd.Series) -> str:
+    """Write of how many replicates, and on real data held-out perturbations, a row of the leaderboard is."""
+    replicates = f"{row['n']:.0f} of {row['planned']:.0f}"
+    if pd.isna(row["perturbations"]):
+        return replicates
+    return f"{replicates}, {count(int(row['perturbations']), 'perturbation')}"
+
+
 def p_value(p: float) -> str:
     """Write the p of a test; a dash if it is NaN."""
     return "< 0.001" if p < 0.001 else number(p, 3)

@@ -15,11 +15,15 @@ import pytest
 from fake_tables import fake_tables, write_tables
 from matplotlib.lines import Line2D
 
+from svae.differential import DELTA
 from svae.errors import BenchmarkError
+from svae.evaluation.embedding import MOST_CELLS, NEIGHBOURS
+from svae.evaluation.response import LARGEST_PATHWAY
 from svae.evaluation.selection import HINDSIGHT
 from svae.report.figures import FIGURES, draw, save
 from svae.report.figures.budget import expected
 from svae.report.figures.heatmaps import write_column_names, write_row_names
+from svae.report.figures.latent_genes import ENRICHED, SURE
 from svae.report.tables import COLUMNS, Tables
 from svae.workflow.figures import OF_TABLES, figures_of, kind_of_datasets
 from svae.workflow.scope import Scope
@@ -308,6 +312,20 @@ def scope_of(dataset):
 def test_every_figure_has_a_caption():
     captions = {path.stem for path in CAPTIONS.glob("*.rst")}
     assert captions == {*FIGURES, *OF_TABLES}
+
+
+@pytest.mark.parametrize(
+    ("caption", "numbers"),
+    [
+        ("embedding", [f"at most {MOST_CELLS:,}", f"{NEIGHBOURS} nearest"]),
+        ("latent_genes", [f"{DELTA:g}", f"{SURE:.0%}".replace("%", " %"), f"at most {ENRICHED:g}"]),
+        ("pathway_agreement", [f"more than {LARGEST_PATHWAY} genes"]),
+    ],
+)
+def test_captions_say_the_numbers_of_the_code(caption, numbers):
+    text = " ".join((CAPTIONS / f"{caption}.rst").read_text(encoding="utf-8").split())
+    for number in numbers:
+        assert number in text
 
 
 def test_tables_have_the_columns_of_a_run():

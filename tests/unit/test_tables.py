@@ -20,6 +20,7 @@ from svae.evaluation.leaderboard import leaderboard
 from svae.evaluation.statistics import compare, t_interval
 from svae.files import write_table
 from svae.report.methods_table import read_methods
+from svae.report.numbers import sample_size
 
 METHODS_TABLE = Path(__file__).resolve().parents[2] / "config" / "methods.tsv"
 MCC = {
@@ -127,7 +128,8 @@ def test_real_data_are_compared_over_the_perturbations_that_were_held_out():
     assert row["difference"] == pytest.approx((2 + 3 + 4) / 3)
     low, high = t_interval(np.array([2.0, 3, 4]))
     assert (row["difference_low"], row["difference_high"]) == pytest.approx((low, high))
-    assert (row["n"], row["planned"]) == (2, 2)
+    assert (row["n"], row["planned"], row["perturbations"]) == (2, 2, 3)
+    assert sample_size(row) == "2 of 2, 3 perturbations"
     assert row["mean"] == pytest.approx((104 + 213 + 304) / 3), "the mean of the same units"
     low, high = t_interval(np.array([104.0, 213, 304]))
     assert (row["low"], row["high"]) == pytest.approx((low, high))
