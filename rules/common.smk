@@ -23,12 +23,14 @@ from svae.workflow.check import check_config
 from svae.workflow.data import ROWS, needed_files, place_of
 from svae.workflow.dependencies import package_files
 from svae.workflow.figures import figures_of
+from svae.workflow.included import with_included
 from svae.workflow.layout import JOB
 from svae.workflow.names import Repository
 from svae.workflow.site import Site
 
 try:
     scope = check_config(config, workflow.configfiles, workflow.basedir)
+    CONFIG = with_included(config)
     site = Site.read(os.path.join(workflow.basedir, "slurm", "partitions.yaml"))
 except BenchmarkError as error:
     # WorkflowError prints its message alone; anything else would come with a traceback.

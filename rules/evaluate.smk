@@ -71,7 +71,7 @@ rule describe:
     conda:
         "../envs/analysis.yaml"
     params:
-        config=config,
+        config=CONFIG,
     script:
         "../workflow_scripts/describe.py"
 

@@ -58,7 +58,7 @@ rule manifest:
     conda:
         "../envs/analysis.yaml"
     params:
-        config=config,
+        config=CONFIG,
         view=VIEW,
         root=here("."),
     script:
@@ -90,7 +90,7 @@ rule bundle:
         "../envs/analysis.yaml"
     params:
         results=plain_text(RESULTS),
-        config=config,
+        config=CONFIG,
     script:
         "../workflow_scripts/bundle.py"
 

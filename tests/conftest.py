@@ -65,7 +65,8 @@ def screens_run(tmp_path_factory) -> Checkout:
 def with_replogle(scope: Mapping[str, Any]) -> dict[str, Any]:
     """Add the paper's dataset to a scope, unchanged but for being split once and fitted by one method."""
     entry = {**look_alike.ENTRY, "splits": ["exosome"], "methods": ["pca"]}
-    splits = {**scope["splits"], "exosome": look_alike.PAPER["splits"]["exosome"]}
+    one_pathway = {**look_alike.SCOPE["splits"]["pathway"], "held_out": "exosome"}
+    splits = {**scope["splits"], "exosome": one_pathway}
     return {**scope, "datasets": {**scope["datasets"], "replogle": entry}, "splits": splits}
 
 

@@ -14,8 +14,8 @@ from checkout import ROOT
 
 from svae.files import checksum
 
-PAPER: Mapping[str, Any] = yaml.safe_load((ROOT / "config" / "paper.yaml").read_text(encoding="utf-8"))
-ENTRY: Mapping[str, Any] = PAPER["datasets"]["replogle"]
+SCOPE: Mapping[str, Any] = yaml.safe_load((ROOT / "config" / "replogle.yaml").read_text(encoding="utf-8"))
+ENTRY: Mapping[str, Any] = SCOPE["datasets"]["replogle"]
 LISTS: Mapping[str, Any] = json.loads((ROOT / ENTRY["gene_lists"]).read_text(encoding="utf-8"))
 KEPT = [name for members in LISTS["pathways"].values() for name in members[:5]]
 """Perturbations that the file shares with the lists of the study: some of each pathway."""

@@ -11,6 +11,7 @@ from typing import Any
 from svae.errors import BenchmarkError
 from svae.workflow.config_file import read_config
 from svae.workflow.feasible import check_feasible
+from svae.workflow.included import files_at_fault, included_files
 from svae.workflow.names import check_names
 from svae.workflow.scope import Scope
 
@@ -23,20 +24,25 @@ def check_config(config: Mapping[str, Any], files: Iterable[str | Path], root: s
     config
         What the files hold, later ones laid over earlier ones, and what the command line adds.
     files
-        The config files; each is read again, since Snakemake passes over keys that stand twice.
+        The config files; each is read again, since Snakemake passes over keys that stand twice. So is what
+        they include.
     root
         Folder of the repository, with `config/` and `rules/`.
 
     Raises
     ------
     BenchmarkError
-        With one sentence that says what is wrong, and where.
+        With one sentence that says what is wrong, and in which of the files.
     """
-    names = [str(file) for file in files]
-    for name in names:
-        read_config(name)
-    where = ", ".join(names) or "config"
-    return checked_scope(config, root, where)
+    named = {str(file): read_config(file) for file in files}
+    where = ", ".join(named) or "config"
+    made_of = included_files(config, where) | named
+    try:
+        return checked_scope(config, root, where)
+    except BenchmarkError as error:
+        mistake = str(error).removeprefix(f"{where}: ")
+        at_fault = files_at_fault(mistake, made_of) or [where]
+        raise BenchmarkError(f"{', '.join(at_fault)}: {mistake}") from None
 
 
 def checked_scope(config: Mapping[str, Any], root: str | Path, where: str) -> Scope:

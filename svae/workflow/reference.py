@@ -11,6 +11,7 @@ import yaml
 from tabulate import tabulate
 
 from svae.files import replacing
+from svae.workflow.included import INCLUDE
 from svae.workflow.scope import Scope
 
 HEAD = """\
@@ -23,9 +24,14 @@ LIMITS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiv
 
 
 def schema() -> dict[str, Any]:
-    """JSON schema (draft 2020-12) of a config file, for editors that complete and check YAML."""
+    """JSON schema (draft 2020-12) of a config file, for editors that complete and check YAML.
+
+    What a file has to hold may also stand in files that it includes; only its name may not.
+    """
     dialect = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
-    return dialect | Scope.model_json_schema(by_alias=True)
+    scope = Scope.model_json_schema(by_alias=True)
+    alone = {"required": scope.pop("required")}
+    return dialect | scope | {"anyOf": [alone, {"required": ["scope", INCLUDE]}]}
 
 
 def schema_text() -> str:
@@ -36,8 +42,8 @@ def schema_text() -> str:
 
 def page_text() -> str:
     """Return the reference page in Markdown: one table of keys per section of a config file."""
-    whole = schema()
-    sections = {"Scope": whole} | whole["$defs"]
+    scope = Scope.model_json_schema(by_alias=True)
+    sections = {"Scope": scope} | scope["$defs"]
     return "\n".join([HEAD, *(_section(name, section) for name, section in sections.items())])
 
 

@@ -18,6 +18,7 @@ from svae.options import Options, checked
 from svae.seeds import seed_from
 from svae.values import Count, Positive, Repetitions, Seed, Text, Texts
 from svae.workflow.config_file import read_config
+from svae.workflow.included import with_included
 from svae.workflow.method_options import read_method, read_training
 from svae.workflow.sections import (
     Dataset,
@@ -46,6 +47,9 @@ class Scope(Options):
 
     name: Annotated[Name, Field(alias="scope")]
     """Name of the scope; everything it makes is in `results/<scope>`."""
+    include: Texts | None = None
+    """Config files that this one is laid over, each over those before it. Mappings are merged, and any other
+    value here takes the place of theirs. Their names and titles are not taken over."""
     title: Text = Field(default_factory=_name_of_the_scope)
     """One line for the report's first page; by default the name of the scope."""
     seed: Seed = 0
@@ -94,7 +98,7 @@ class Scope(Options):
         where
             Name of the config file, for error messages.
         """
-        scope = checked(cls, config, where)
+        scope = checked(cls, with_included(config, where), where)
         methods = {name: read_method(name, entry, where) for name, entry in scope.methods.items()}
         training = read_training(scope.training, where)
         splits = split_up(scope.splits, scope.seed, where)
