@@ -17,6 +17,12 @@ include: "rules/common.smk"
 report: SUMMARY
 
 
+# Snakemake (9.27) limits how many jobs start per second, and for that each job that has run makes it look at all waiting
+# jobs once more in every second to come. In a scope of thousands of jobs, that alone keeps a core busy.
+onstart:
+    workflow.scheduler.job_rate_limiter = None
+
+
 # Done in seconds, so a cluster is not asked.
 localrules:
     download,
