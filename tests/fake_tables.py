@@ -183,7 +183,7 @@ def _value(metric: str, method: str, skill: float, truth: bool, options: Mapping
         if method in ("ica", "pca", "random") or (method == "oracle" and not truth):
             return np.nan
         return 336.7 if method == "oracle" else 390 - 40 * skill + len(metric)
-    if metric in ("sibling_auroc", "pathway_auroc"):
+    if metric in ("sibling_auroc", "pathway_auroc", "smi_best"):
         return float(np.clip(skill, 0, 1))
     no_targets = method in ("ica", "pca", "vae", "beta_vae", "random") and metric.startswith("target")
     if not truth or no_targets:

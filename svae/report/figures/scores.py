@@ -13,6 +13,7 @@ GUIDES = (
     *("sibling_auroc", "sibling_average_precision"),
     *("non_targeting_with_target", "guides_with_target"),
 )
+DISENTANGLEMENT = ("smi_best", "smi_matching", "smi_gap")
 PATHWAYS = ("pathway_auroc", "pathway_p")
 # Without a shift the true generator is no floor: a model with a wider prior can do better.
 LIKELIHOODS = {
@@ -26,6 +27,12 @@ LIKELIHOODS = {
 def latent_recovery(tables: Tables) -> Drawn | None:
     """Draw how well each method recovers the true latents."""
     return _draw_scores(tables, dict.fromkeys(LATENTS, ""))
+
+
+@figure(needs="latents of real cells")
+def disentanglement(tables: Tables) -> Drawn | None:
+    """Draw how much latents tell about perturbations, where nobody knows the true latents."""
+    return _draw_scores(tables, dict.fromkeys(DISENTANGLEMENT, ""))
 
 
 @figure(needs="the true targets, which only a simulated dataset has")
