@@ -4,7 +4,8 @@ PYTHON ?= python3.11
 SCOPE ?= demo
 CORES ?= 2
 ARGS ?=
-BIN := .venv/bin
+# A container brings an environment of its own (envs/container.def).
+BIN := $(or $(SVAE_ENVIRONMENT),.venv)/bin
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --configfile config/$(SCOPE).yaml $(ARGS)
 
 # One thread per process: two are slower than one on models of this size.
@@ -17,7 +18,13 @@ export PYTHONUNBUFFERED := 1
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
+ifdef SVAE_ENVIRONMENT
+setup:
+	@cmp --silent requirements.lock $(SVAE_ENVIRONMENT)/requirements.lock || { \
+	  echo "error: the container was built from another requirements.lock than this one; build it again"; exit 1; }
+else
 setup: .venv/installed  ## the environment in .venv, from requirements.lock
+endif
 
 .venv/installed: requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -116,12 +123,12 @@ bench: setup  ## what fleets, likelihoods and solvers of PCA cost, and how exact
 	$(BIN)/python -W ignore benchmarks/likelihood.py reports/reference/likelihood.tsv
 	$(BIN)/python -W ignore benchmarks/linear.py reports/reference/linear.tsv
 
-lock: setup  ## pin all dependencies anew (needs uv), and the conda environments from them
+lock: setup  ## pin all dependencies anew (needs uv), and write envs/ from them
 	uv pip compile pyproject.toml --extra workflow --extra test --python-version 3.11 --no-annotate --no-header \
 	  --no-emit-index-url --no-emit-find-links --quiet | sed 's/+cpu//' > requirements.lock
 	$(MAKE) envs
 
-envs: setup  ## write envs/*.yaml from the lock
+envs: setup  ## write what is in envs/ from the lock
 	$(BIN)/python envs/generate.py
 
 clean:  ## remove the environment and all results
