@@ -57,8 +57,9 @@ retry: setup  ## fit again what did not end well in SCOPE, and write the report
 preview: setup  ## report what there is of SCOPE so far; `make retry` makes the fits that are missing
 	$(MAKE) report ARGS="$(ARGS) --config timeout_minutes=0.0001"
 
-bundle: setup  ## pack tables, figures and provenance of SCOPE into reports/SCOPE.zip, for a paper's supplement
-	$(SNAKEMAKE) reports/$(SCOPE).zip
+bundle: setup  ## write the report of SCOPE, and pack it with tables and provenance into reports/SCOPE.zip
+	@status=0; $(MAKE) report || status=$$?; \
+	$(SNAKEMAKE) reports/$(SCOPE).zip && exit $$status
 
 # One process more than there are cores, because tests on SLURM wait more than they compute.
 test: setup lint  ## lint, then all tests

@@ -372,6 +372,12 @@ def all_datasets(wildcards):
     return expand(DATASET, dataset=scope.datasets, replicate=range(scope.replicates))
 
 
+def written_report(wildcards):
+    """The report, once there is one: no rule makes it, since Snakemake writes it after a run (`--report`)."""
+    page = f"reports/{scope.name}.html"
+    return [page] if os.path.exists(page) else []
+
+
 def first_replicates():
     """One file per dataset, to describe it."""
     return [DATASET.format(dataset=dataset, replicate=0) for dataset in scope.datasets]

@@ -79,6 +79,7 @@ rule bundle:
                 suffix=["svg", "pdf", "png", "tsv"],
             ),
         ],
+        page=written_report,
         methods=here("config/methods.tsv"),
         lock=here("requirements.lock"),
         code=code("bundle"),

@@ -1,12 +1,13 @@
-"""A bundle: the tables, figures and provenance of a run in one zip file, as a paper's supplement.
+"""A bundle: the report, tables, figures and provenance of a run in one zip file, as a paper's supplement.
 
 ``python -m svae.report.bundle reports/demo.zip figures`` draws all figures of a bundle anew, into a folder.
 """
 
 import argparse
 import json
+import logging
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,17 +17,26 @@ from svae.files import replacing
 from svae.report.figures import FIGURES, draw, save
 from svae.report.tables import COLUMNS, Tables
 
+logger = logging.getLogger(__name__)
+
 MANIFEST = "manifest.json"
 METHODS = "methods.tsv"
+REPORT = "report.html"
 README = """\
 The results of one run of the benchmark: its tables (*.tsv, *.tsv.gz), figures with the numbers that they
 show (figures/), the config that was run (config.yaml), the versions of all packages (requirements.lock), and
 where all of it comes from (manifest.json; manifest.html shows the same).
 
+{report}
+
 With the same version of the benchmark installed, this draws all figures anew, without any fit:
 
     python -m svae.report.bundle {name} figures
 """
+WITH_REPORT = f"The report of the run, {REPORT}, is one file that a browser opens without a network."
+WITHOUT_REPORT = (
+    "The report of the run is missing: none was written after these results. `make bundle` writes it."
+)
 UNDATED = (1980, 1, 1, 0, 0, 0)
 """Time of all files in a bundle, so that equal results are equal bundles."""
 
@@ -38,7 +48,8 @@ def pack(files: Mapping[str, str | Path], texts: Mapping[str, str], path: str | 
     ----------
     files
         Files by their names in the bundle. To draw figures it takes all tables of
-        :data:`svae.report.tables.COLUMNS`, the table of methods and the manifest.
+        :data:`svae.report.tables.COLUMNS`, the table of methods and the manifest. A bundle without
+        ``report.html`` says so.
     texts
         What else to put in, by name.
     path
@@ -46,11 +57,19 @@ def pack(files: Mapping[str, str | Path], texts: Mapping[str, str], path: str | 
     """
     contents = {name: Path(file).read_bytes() for name, file in files.items()}
     contents |= {name: text.encode() for name, text in texts.items()}
-    contents["README.txt"] = README.format(name=Path(path).name).encode()
+    if REPORT not in contents:
+        logger.warning("%s: %s", path, WITHOUT_REPORT)
+    report = WITH_REPORT if REPORT in contents else WITHOUT_REPORT
+    contents["README.txt"] = README.format(name=Path(path).name, report=report).encode()
     with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as bundle:
         for name in sorted(contents):
             entry = zipfile.ZipInfo(name, UNDATED)
             bundle.writestr(entry, contents[name], zipfile.ZIP_DEFLATED)
+
+
+def is_newer(path: str | Path, others: Iterable[str | Path]) -> bool:
+    """Whether a file was written after all others, so that a report shows the results that there are now."""
+    return Path(path).stat().st_mtime >= max(Path(other).stat().st_mtime for other in others)
 
 
 def redraw(path: str | Path, folder: str | Path) -> list[str]:
