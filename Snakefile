@@ -36,6 +36,7 @@ localrules:
     rank,
     summary,
     leaderboard,
+    perturbations,
     manifest,
     bundle,
     verdict,

@@ -57,6 +57,7 @@ TABLES = {
     "leaderboard": f"{RESULTS}/leaderboard.tsv",
     "history": f"{RESULTS}/history.tsv.gz",
     "targets": f"{RESULTS}/targets.tsv.gz",
+    "perturbations": f"{RESULTS}/perturbations.tsv.gz",
     "latent_genes": f"{RESULTS}/latent_genes.tsv.gz",
     "predictive": f"{RESULTS}/predictive.tsv.gz",
     "enrichment": f"{RESULTS}/enrichment.tsv.gz",
@@ -69,6 +70,7 @@ GENE_SETS = {
     name: entry.gene_sets for name, entry in scope.real.items() if entry.gene_sets
 }
 LEFT_OUT = f"{RESULTS}/left_out.tsv"
+PERTURBATIONS = f"{RESULTS}/perturbations.html"
 VIEW = {"rule": scope.selection.rule, "reference": scope.reference}
 PROVENANCE = {
     "title": scope.title,

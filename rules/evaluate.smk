@@ -31,6 +31,7 @@ rule evaluate:
         history=f"{METRICS}.history.tsv.gz",
         held_out=f"{METRICS}.held_out.tsv.gz",
         targets=f"{METRICS}.targets.tsv.gz",
+        perturbations=f"{METRICS}.perturbations.tsv.gz",
         latent_genes=f"{METRICS}.latent_genes.tsv.gz",
         predictive=f"{METRICS}.predictive.tsv.gz",
     log:
@@ -127,12 +128,14 @@ rule select_settings:
         metrics=TABLES["metrics"],
         status=TABLES["status"],
         targets=evaluations(".targets.tsv.gz"),
+        perturbations=evaluations(".perturbations.tsv.gz"),
         latent_genes=evaluations(".latent_genes.tsv.gz"),
         predictive=evaluations(".predictive.tsv.gz"),
         code=code("select_settings"),
     output:
         selected=TABLES["selected"],
         targets=TABLES["targets"],
+        perturbations=TABLES["perturbations"],
         latent_genes=TABLES["latent_genes"],
         predictive=TABLES["predictive"],
     log:

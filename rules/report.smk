@@ -39,6 +39,28 @@ rule leaderboard:
         "../workflow_scripts/leaderboard.py"
 
 
+rule perturbations:
+    input:
+        **TABLES,
+        methods=here("config/methods.tsv"),
+        code=code("perturbations"),
+    output:
+        report(
+            PERTURBATIONS,
+            caption="../reports/captions/perturbations.rst",
+            category="Tables",
+            labels={"table": "Perturbations"},
+        ),
+    log:
+        f"{LOGS}/perturbations.log",
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        view=VIEW,
+    script:
+        "../workflow_scripts/perturbations.py"
+
+
 rule manifest:
     input:
         status=TABLES["status"],
@@ -70,7 +92,7 @@ rule bundle:
     input:
         results=[
             *TABLES.values(),
-            *([LEFT_OUT] if scope.real else []),
+            *([LEFT_OUT, PERTURBATIONS] if scope.real else []),
             *(COMPLETENESS, MANIFEST, f"{RESULTS}/manifest.html"),
             *(SUMMARY, f"{RESULTS}/leaderboard.html"),
             *expand(
@@ -103,6 +125,7 @@ rule verdict:
         summary=SUMMARY,
         completeness=COMPLETENESS,
         leaderboard=f"{RESULTS}/leaderboard.html",
+        perturbations=[PERTURBATIONS] if scope.real else [],
         manifest=MANIFEST,
         figures=expand(f"{RESULTS}/figures/{{figure}}.svg", figure=FIGURES),
         code=code("verdict"),

@@ -43,7 +43,7 @@ def tiny_run(tmp_path_factory) -> Checkout:
 
 @pytest.fixture(scope="session")
 def screens_run(tmp_path_factory) -> Checkout:
-    """Copy in which the scope of real screens was run, up to the report's first page."""
+    """Copy in which the scope of real screens was run, up to two pages of the report."""
 
     def run(path):
         copy = Checkout.create(path)
@@ -57,7 +57,8 @@ def screens_run(tmp_path_factory) -> Checkout:
         lines = ["\t".join([name, "", *members]) for name, members in GENE_SETS.items()]
         (copy.path / "config" / "gene_sets.gmt").write_text("\n".join(lines), encoding="utf-8")
         fetch(copy)
-        copy.snakemake("screens", "--cores", "2", "results/screens/summary.rst")
+        pages = ("results/screens/summary.rst", "results/screens/perturbations.html")
+        copy.snakemake("screens", "--cores", "2", *pages)
 
     return once(tmp_path_factory, "screens", run)
 

@@ -110,6 +110,7 @@ def fake_tables(
         status=tables["status"],
         history=tables["history"] if len(tables["history"]) else _empty("history"),
         targets=tables["targets"].merge(chosen) if len(tables["targets"]) else _empty("targets"),
+        perturbations=_empty("perturbations") if truth else _perturbations(chosen, perturbations),
         latent_genes=_latent_genes(chosen, rng),
         enrichment=_enrichment(chosen),
         predictive=_predictive(chosen, rng),
@@ -221,6 +222,23 @@ def _targets(fit: dict, truth: bool, perturbations: int) -> list[dict]:
         for k in range(perturbations)
         for j in range(LATENTS)
     ]
+
+
+def _perturbations(chosen: pd.DataFrame, perturbations: int) -> pd.DataFrame:
+    """What chosen fits say of each perturbation: the fifth that is held out does most."""
+    place = np.arange(perturbations)
+    held_out = place >= 0.8 * perturbations
+    facts = pd.DataFrame(
+        {
+            "perturbation": [f"GENE{k}" for k in place],
+            "part": np.where(held_out, "held_out", "trained"),
+            **{"cells": 100 + place, "effect": 0.5 * place, "own_change": -0.1 * place},
+            "differential": 2 * place,
+            **{"called": np.where(held_out, np.nan, place), "agreed": np.where(held_out, np.nan, place // 2)},
+        }
+    )
+    fits = chosen[chosen["setting"].notna()]
+    return fits.merge(facts, how="cross")[list(COLUMNS["perturbations"])]
 
 
 def _latent_genes(chosen: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:

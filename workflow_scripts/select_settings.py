@@ -3,6 +3,7 @@
 from svae.contracts.tables import (
     LATENT_GENES_COLUMNS,
     METRICS_COLUMNS,
+    PERTURBATIONS_COLUMNS,
     PREDICTIVE_COLUMNS,
     TARGETS_COLUMNS,
     concatenate,
@@ -23,7 +24,12 @@ selected = select(
 write_table(selected, snakemake.output.selected)
 
 chosen = selected[selected["rule"] == snakemake.params.rule].drop(columns=["rule", "outcome"])
-kept = {"targets": TARGETS_COLUMNS, "latent_genes": LATENT_GENES_COLUMNS, "predictive": PREDICTIVE_COLUMNS}
+kept = {
+    "targets": TARGETS_COLUMNS,
+    "perturbations": PERTURBATIONS_COLUMNS,
+    "latent_genes": LATENT_GENES_COLUMNS,
+    "predictive": PREDICTIVE_COLUMNS,
+}
 for name, columns in kept.items():
     table = concatenate(snakemake.input[name], columns)
     write_table(table.merge(chosen)[list(columns)], snakemake.output[name])

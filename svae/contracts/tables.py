@@ -24,6 +24,10 @@ SETTINGS_COLUMNS = ("method", "setting", "parameter", "value")
 WARNINGS_COLUMNS = ("dataset", "split", "method", "warning", "detail", "n", "planned")
 HISTORY_COLUMNS = (*RUN_COLUMNS, "setting", "epoch", "train", "validation")
 TARGETS_COLUMNS = (*RUN_COLUMNS, "setting", "perturbation", "part", "latent", "probability", "shift", "true")
+PERTURBATIONS_COLUMNS = (
+    *(*RUN_COLUMNS, "setting", "perturbation", "part", "cells", "effect", "own_change"),
+    *("differential", "called", "agreed"),  # numbers of genes
+)
 LATENT_GENES_COLUMNS = (*RUN_COLUMNS, "setting", "latent", "gene", "probability", "log2_fold_change")
 ENRICHMENT_COLUMNS = (
     *(*RUN_COLUMNS, "setting", "latent", "gene_set", "genes"),

@@ -24,6 +24,7 @@ from svae.evaluation.metrics import METRICS
 from svae.evaluation.predictive import predictive_checks
 from svae.evaluation.response import Response
 from svae.evaluation.restarts import agreement_of_restarts
+from svae.evaluation.screen import tidy_perturbations
 from svae.evaluation.warning import validation_rise, warnings_of
 
 logger = logging.getLogger(__name__)
@@ -48,6 +49,9 @@ class Evaluation(NamedTuple):
     targets
         ``perturbation``, ``part``, ``latent``, ``probability``, ``shift``, ``true``; latents in the order of
         the true ones they match, where there is a truth.
+    perturbations
+        ``perturbation``, ``part``, ``cells``, ``effect``, ``own_change``, ``differential``, ``called``,
+        ``agreed``: what each perturbation does to its cells, and what the fit says of it; of real data.
     latent_genes
         ``latent``, ``gene``, ``probability``, ``log2_fold_change``: which genes latents move; of real data.
     predictive
@@ -59,6 +63,7 @@ class Evaluation(NamedTuple):
     history: pd.DataFrame
     held_out: pd.DataFrame
     targets: pd.DataFrame
+    perturbations: pd.DataFrame
     latent_genes: pd.DataFrame
     predictive: pd.DataFrame
 
@@ -198,6 +203,7 @@ def evaluate_fit(
         values = metric_values(comparison, metrics)
         held_out = held_out_values(comparison, metrics)
         targets = tidy_targets(comparison)
+        perturbations = tidy_perturbations(comparison)
         of_real_data = fit if truth is None else Fit(fit.cells)  # what a truth answers better is left out
         latent_genes = tidy_latent_genes(of_real_data)
         predictive = predictive_checks(of_real_data, response)
@@ -217,6 +223,7 @@ def evaluate_fit(
         history=no_history if fit.history is None else fit.history,
         held_out=held_out,
         targets=targets,
+        perturbations=perturbations,
         latent_genes=latent_genes,
         predictive=predictive,
     )

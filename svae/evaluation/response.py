@@ -16,6 +16,7 @@ import pandas as pd
 from svae.contracts.split import cells_of, seen_cells, trained_perturbations
 from svae.differential import Moments, adjusted, welch_p
 from svae.errors import BenchmarkError
+from svae.evaluation.screen import Screen, effect_sizes
 from svae.evaluation.space import CELLS, Space
 from svae.expression import COUNT_STATISTICS, count_statistics, profile, pseudobulk
 from svae.files import read_anndata, write_anndata
@@ -60,6 +61,8 @@ class Response:
         perturbations are no guides.
     pathways
         Which gene sets hold a perturbed gene, one row for each pair: ``perturbation``, ``gene_set``.
+    screen
+        What every perturbation does, trained ones too.
     other_folds
         Responses of the other folds of the split, where it has any: what is said of all held-out
         perturbations, such as how far a technical duplicate is from the mean response, rests on these, too.
@@ -76,6 +79,7 @@ class Response:
     counts: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     aims: pd.Series = field(default_factory=partial(pd.Series, dtype=object))
     pathways: pd.DataFrame = field(default_factory=partial(pd.DataFrame, columns=PATHWAY_COLUMNS))
+    screen: Screen = field(default_factory=Screen)
     other_folds: tuple["Response", ...] = ()
 
     @property
@@ -85,14 +89,8 @@ class Response:
 
     @property
     def effects(self) -> pd.Series:
-        """Effect size of each held-out perturbation: how far its profile is from that of the control.
-
-        √(δ · δ′), where δ and δ′ are the deltas of its halves, which share no cell: their noise adds nothing
-        to the mean of the product, as it does to the length of either. 0 where the product is negative; NaN
-        without a control.
-        """
-        products = ((self.test - self.control) * (self.adapt - self.control)).sum(axis=1, skipna=False)
-        return np.sqrt(products.clip(lower=0))
+        """Effect size of each held-out perturbation (:func:`svae.evaluation.screen.effect_sizes`)."""
+        return effect_sizes(self.test, self.adapt, self.control)
 
     @property
     def has_control(self) -> bool:
@@ -125,8 +123,9 @@ def summarise_responses(
         control = profile(pseudobulk(dataset, labels[labels == CONTROL]).to_numpy())[0]
         p = adjusted(welch_p(of_tests, of_all[is_control]))
     weights = _weights(of_tests, of_all.others()[names.isin(held_out)])
+    of_control, aims = pd.Series(control, dataset.var_names), _aims(dataset)
     return Response(
-        control=pd.Series(control, dataset.var_names),
+        control=of_control,
         mean=profile(pseudobulk(dataset, trained)).mean(),
         test=profile(pseudobulk(dataset, test)),
         adapt=profile(pseudobulk(dataset, adapt)),
@@ -137,8 +136,9 @@ def summarise_responses(
         counts=count_statistics(
             dataset.X[dataset.obs_names.get_indexer(test.index)], test, dataset.var_names
         ),
-        aims=_aims(dataset),
+        aims=aims,
         pathways=_pathways(labels.unique(), gene_sets or {}),
+        screen=Screen.of(dataset, split, (of_all, names), of_control, aims),
     )
 
 
@@ -188,6 +188,10 @@ def write_response(response: Response, path: str | Path) -> None:
     adata.var["centre"], adata.varm["axes"] = response.space.centre, response.space.axes
     adata.uns["aims"] = response.aims.astype(str).to_frame("target").rename_axis("guide")
     adata.uns["pathways"] = response.pathways
+    adata.uns["screen"] = {
+        "summary": response.screen.summary,
+        "differential": response.screen.differential.to_numpy(),
+    }
     adata.uns["cells"] = {name: getattr(response.space, name) for name in CELLS}
     write_anndata(adata, path)
 
@@ -204,12 +208,17 @@ def read_response(path: str | Path) -> Response:
     for layer in LAYERS:
         if layer not in adata.layers:
             raise BenchmarkError(f'{path}: layers["{layer}"] is missing, so this is no file of responses')
+    screen = adata.uns["screen"]
     return Response(
         control=adata.var["control"],
         mean=adata.var["mean"],
         cells=adata.obs,
         aims=adata.uns["aims"]["target"],
         pathways=adata.uns["pathways"],
+        screen=Screen(
+            screen["summary"],
+            pd.DataFrame(screen["differential"], screen["summary"].index, adata.var_names),
+        ),
         space=Space(centre=adata.var["centre"], axes=adata.varm["axes"], **adata.uns["cells"]),
         counts={name: adata.to_df(layer=f"count_{name}") for name in COUNT_STATISTICS},
         **{name: adata.to_df(layer=name) for name in LAYERS},

@@ -3,12 +3,15 @@
 import numpy as np
 import pandas as pd
 
+from svae.contracts.tables import stack
 from svae.report.tables import Tables
 from svae.targets import THRESHOLD
 from svae.words import CONTROL
 
 NEGLIGIBLE = 0.05
 """An effect shorter than this share of the longest one of its replicate counts as none."""
+NEAREST = ("perturbation", "size", "other", "similarity")
+"""A held-out perturbation, the size of its shift, a trained perturbation, and how alike they are."""
 
 
 def trained_targets(tables: Tables) -> pd.DataFrame:
@@ -72,7 +75,32 @@ def nearest_trained(targets: pd.DataFrame, number: int) -> pd.DataFrame:
     nearest = pairs.groupby("perturbation", sort=False).head(number)
     order = ["size", "perturbation", "similarity"]
     nearest = nearest.sort_values(order, ascending=[False, True, False], ignore_index=True)
-    return nearest[["perturbation", "size", "other", "similarity"]]
+    return nearest[list(NEAREST)]
+
+
+def nearest_of_held_out(targets: pd.DataFrame, number: int) -> pd.DataFrame:
+    """Find the trained perturbations that each held-out one is most like, where it was held out first.
+
+    Parameters
+    ----------
+    targets
+        Rows of the table of targets for one method.
+    number
+        How many to find.
+
+    Returns
+    -------
+    ``dataset``, ``split``, ``replicate`` and ``setting`` of the fit, that of the first replicate which held
+    the perturbation out, then what :func:`nearest_trained` finds in it.
+    """
+    fit = ["dataset", "split", "replicate", "setting"]
+    found = []
+    for names, of_fit in targets.groupby(fit, sort=False):
+        nearest = nearest_trained(of_fit, number)
+        found.append(nearest.assign(**dict(zip(fit, names, strict=True))))
+    table = stack(found, [*fit, *NEAREST])
+    first = table.groupby(["dataset", "split", "perturbation"])["replicate"].transform("min")
+    return table[table["replicate"] == first].reset_index(drop=True)
 
 
 def _unit(table: pd.DataFrame) -> pd.DataFrame:

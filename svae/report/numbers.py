@@ -28,8 +28,13 @@ def change(difference: float, low: float, high: float, decimals: int) -> str:
     if pd.isna(difference):
         return DASH
     decimals = max(decimals, DIFFERENCE_DECIMALS)
-    signed = [f"{value:+.{decimals}f}".replace("-", "−") for value in (difference, low, high)]
-    return signed[0] if pd.isna(low) else f"{signed[0]} [{signed[1]}, {signed[2]}]"
+    written = signed(difference, decimals)
+    return written if pd.isna(low) else f"{written} [{signed(low, decimals)}, {signed(high, decimals)}]"
+
+
+def signed(value: float, decimals: int) -> str:
+    """Write a number with its sign; a dash if it is NaN."""
+    return DASH if pd.isna(value) else f"{value:+.{decimals}f}".replace("-", "−")
 
 
 def weighted_change(row: pd.Series, decimals: int) -> str:

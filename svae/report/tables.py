@@ -14,6 +14,7 @@ from svae.contracts.tables import (
     LATENT_GENES_COLUMNS,
     LEADERBOARD_COLUMNS,
     METRICS_COLUMNS,
+    PERTURBATIONS_COLUMNS,
     PREDICTIVE_COLUMNS,
     SELECTED_COLUMNS,
     SETTINGS_COLUMNS,
@@ -36,6 +37,7 @@ COLUMNS = {
     "datasets": ("dataset", "parameter", "value"),
     "history": HISTORY_COLUMNS,
     "targets": TARGETS_COLUMNS,
+    "perturbations": PERTURBATIONS_COLUMNS,
     "latent_genes": LATENT_GENES_COLUMNS,
     "enrichment": ENRICHMENT_COLUMNS,
     "predictive": PREDICTIVE_COLUMNS,
@@ -51,8 +53,8 @@ class Tables:
 
     Attributes
     ----------
-    metrics, held_out, selected, status, leaderboard, settings, datasets, history, targets, latent_genes,
-    enrichment, predictive, embedding, warnings
+    metrics, held_out, selected, status, leaderboard, settings, datasets, history, targets, perturbations,
+    latent_genes, enrichment, predictive, embedding, warnings
         The tables that the run wrote, with the columns of :data:`COLUMNS`.
     methods
         Label, colour and kind of each method (:func:`svae.report.methods_table.read_methods`).
@@ -73,6 +75,7 @@ class Tables:
     datasets: pd.DataFrame
     history: pd.DataFrame
     targets: pd.DataFrame
+    perturbations: pd.DataFrame
     latent_genes: pd.DataFrame
     enrichment: pd.DataFrame
     predictive: pd.DataFrame

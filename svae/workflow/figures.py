@@ -7,7 +7,7 @@ from svae.errors import unknown
 from svae.workflow.scope import Scope
 from svae.workflow.sections import VariedDataset
 
-OF_TABLES = ("completeness", "leaderboard", "left_out", "manifest", "status", "warnings")
+OF_TABLES = ("completeness", "leaderboard", "left_out", "manifest", "perturbations", "status", "warnings")
 """Captions of tables and pages."""
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from fake_tables import fake_tables
 
-from svae.report.effects import effect_sizes, nearest_trained, similarity
+from svae.report.effects import effect_sizes, nearest_of_held_out, nearest_trained, similarity
 from svae.report.figures import draw
 
 
@@ -153,22 +153,24 @@ def test_names_do_not_overlap():
     assert height > 0.9 * ax.get_yticklabels()[0].get_fontsize()
 
 
-def test_the_nearest_trained_perturbations_are_those_with_the_same_direction():
-    def rows(perturbation, part, probability, shifts):
-        return [
-            {"perturbation": perturbation, "part": part, "latent": j + 1, "probability": p, "shift": s}
-            for j, (p, s) in enumerate(zip(probability, shifts, strict=True))
-        ]
+def shifted(perturbation, part, probability, shifts):
+    """Rows of the table of targets for one perturbation."""
+    return [
+        {"perturbation": perturbation, "part": part, "latent": j + 1, "probability": p, "shift": s}
+        for j, (p, s) in enumerate(zip(probability, shifts, strict=True))
+    ]
 
+
+def test_the_nearest_trained_perturbations_are_those_with_the_same_direction():
     targets = pd.DataFrame(
         [
-            *rows("control", "trained", (0, 0), (0, 0)),
-            *rows("same", "trained", (1, 0.1), (2, 0)),
-            *rows("opposite", "trained", (1, 0.1), (-3, 0)),
-            *rows("other", "trained", (0.1, 1), (0, 1)),
-            *rows("idle", "trained", (0.1, 0.1), (4, 0)),
-            *rows("new", "held_out", (np.nan, np.nan), (3, 4)),
-            *rows("short", "held_out", (np.nan, np.nan), (0, -0.5)),
+            *shifted("control", "trained", (0, 0), (0, 0)),
+            *shifted("same", "trained", (1, 0.1), (2, 0)),
+            *shifted("opposite", "trained", (1, 0.1), (-3, 0)),
+            *shifted("other", "trained", (0.1, 1), (0, 1)),
+            *shifted("idle", "trained", (0.1, 0.1), (4, 0)),
+            *shifted("new", "held_out", (np.nan, np.nan), (3, 4)),
+            *shifted("short", "held_out", (np.nan, np.nan), (0, -0.5)),
         ]
     )
     found = nearest_trained(targets, 2)
@@ -176,3 +178,18 @@ def test_the_nearest_trained_perturbations_are_those_with_the_same_direction():
     assert list(found["other"][:2]) == ["other", "same"], "what has no target has no direction"
     np.testing.assert_allclose(found["similarity"][:2], [0.8, 0.6])
     np.testing.assert_allclose(found["size"], [5, 5, 0.5, 0.5])
+
+
+def test_each_fold_tells_what_the_perturbations_that_it_held_out_are_like():
+    folds = []
+    for replicate, new in enumerate(["a", "b", "a"]):
+        of_fold = [*shifted(new, "held_out", (np.nan, np.nan), (1, 0))]
+        for name in {"a", "b", "c"} - {new}:
+            of_fold += shifted(name, "trained", (1, 1), (1, replicate))
+        fit = {"dataset": "d", "split": "each", "replicate": replicate, "setting": "s"}
+        folds.append(pd.DataFrame(of_fold).assign(**fit))
+    found = nearest_of_held_out(pd.concat(folds), 2)
+    places = found.groupby("perturbation")["replicate"].unique().map(list).to_dict()
+    assert places == {"a": [0], "b": [1]}, "where each was held out first"
+    assert set(found.loc[found["perturbation"] == "b", "other"]) == {"a", "c"}
+    assert nearest_of_held_out(pd.concat(folds).head(0), 2).empty

@@ -157,6 +157,18 @@ def test_generated_counts_are_compared_with_real_ones(screens_run):
     assert (means["generated"] - means["real"]).abs().median() < means["real"].median()
 
 
+def test_what_each_perturbation_does_is_told(screens_run):
+    table = screens_run.table("perturbations.tsv.gz", "screens").query("method == 'svae_plus'")
+    of_local = table[table["dataset"] == "local"].set_index("perturbation")
+    assert set(of_local.index) == PERTURBATIONS - {"control"}
+    assert set(of_local["cells"]) == {30}
+    assert set(of_local.index[of_local["part"] == "held_out"]) == {"A", "C"}
+    assert of_local["effect"].idxmax() == "strong"
+    assert of_local["called"].notna().equals(of_local["part"] == "trained")
+    page = (screens_run.path / "results/screens/perturbations.html").read_text(encoding="utf-8")
+    assert page.count('<th scope="row">') == len(table)
+
+
 def test_cells_are_on_a_map(screens_run):
     """It is that of the first fit on each dataset, with the setting that the rule chose."""
     cells = screens_run.table("embedding.tsv.gz", "screens")

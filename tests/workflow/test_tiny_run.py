@@ -23,7 +23,7 @@ from svae.workflow.scope import Scope
 pytestmark = pytest.mark.workflow
 
 SCOPE = Scope.check(TINY)
-OF_REAL_DATA = ("held_out", "latent_genes", "enrichment", "predictive", "embedding")
+OF_REAL_DATA = ("held_out", "perturbations", "latent_genes", "enrichment", "predictive", "embedding")
 """Tables that are empty if all datasets are simulated."""
 GZIPPED = ("metrics", "history", "targets", *OF_REAL_DATA)
 ANCHORS = {"oracle", "random", "technical_duplicate", "interpolated_duplicate"}

@@ -4,7 +4,7 @@ import matplotlib.figure
 import pandas as pd
 from matplotlib.axes import Axes
 
-from svae.report.effects import nearest_trained as nearest_of_fit
+from svae.report.effects import nearest_of_held_out
 from svae.report.figures.axes import write_note, write_title
 from svae.report.figures.catalogue import Drawn, figure
 from svae.report.figures.style import GREY, INK, TINY, WIDTH
@@ -18,12 +18,7 @@ ROW = 0.17  # inches
 def nearest_trained(tables: Tables) -> Drawn | None:
     """Draw the trained perturbations that each held-out one is most like."""
     targets = tables.targets[tables.targets["method"] == tables.reference]
-    targets = targets[targets["replicate"] == 0]
-    found = []
-    for names, of_fit in targets.groupby(["dataset", "split", "setting"], sort=False):
-        fit = dict(zip(("dataset", "split", "setting"), names, strict=True))
-        found.append(nearest_of_fit(of_fit, NEIGHBOURS).assign(**fit))
-    table = pd.concat(found, ignore_index=True) if found else pd.DataFrame()
+    table = nearest_of_held_out(targets, NEIGHBOURS)
     if table.empty:
         return None
     shown = {name: _largest(group) for name, group in table.groupby("dataset", sort=False)}
@@ -34,7 +29,7 @@ def nearest_trained(tables: Tables) -> Drawn | None:
         write_title(part, name)
         write_note(part, _note(tables, table[table["dataset"] == name], group))
         _draw_rows(part.subplots(), group)
-    return Drawn(page, table[["dataset", "split", "setting", "perturbation", "size", "other", "similarity"]])
+    return Drawn(page, table)
 
 
 def _largest(table: pd.DataFrame) -> pd.DataFrame:
@@ -48,7 +43,7 @@ def _note(tables: Tables, known: pd.DataFrame, drawn: pd.DataFrame) -> str:
     """Say by which method, and how many perturbations are left out."""
     n_known, n_drawn = (table.groupby(["split", "perturbation"]).ngroups for table in (known, drawn))
     kept = "" if n_drawn == n_known else f". Drawn are the {n_drawn} largest shifts of {n_known}"
-    return f"{tables.label(tables.reference)}, replicate 0{kept}"
+    return f"{tables.label(tables.reference)}{kept}"
 
 
 def _draw_rows(ax: Axes, table: pd.DataFrame) -> None:
