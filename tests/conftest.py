@@ -36,7 +36,7 @@ def tiny_run(tmp_path_factory) -> Checkout:
     def run(path):
         copy = Checkout.create(path)
         copy.write_scope(TINY)
-        copy.snakemake("tiny", "--cores", "2")
+        copy.snakemake("tiny", "--cores", "2", "--verbose")
 
     return once(tmp_path_factory, "tiny", run)
 

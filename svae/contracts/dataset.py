@@ -12,7 +12,7 @@ from scipy import sparse
 
 from svae.contracts.values import array_of_numbers, refuse_repeated
 from svae.errors import BenchmarkError
-from svae.files import read_anndata, write_anndata
+from svae.files import read_anndata, read_element, write_anndata
 
 LARGEST_COUNT = 2**31 - 1
 """Counts are stored as signed integers of 32 bits."""
@@ -26,6 +26,12 @@ def read_dataset(path: str | Path) -> ad.AnnData:
     adata = read_anndata(path)
     validate_dataset(adata, path)
     return adata
+
+
+def read_without_counts(path: str | Path) -> ad.AnnData:
+    """Read what a dataset says of its cells, genes and origin: ``obs``, ``var`` and ``uns``, unchecked."""
+    obs, var, uns = (read_element(path, key) for key in ("obs", "var", "uns"))
+    return ad.AnnData(obs=obs, var=var, uns=uns)
 
 
 def read_left_out(path: str | Path) -> pd.DataFrame:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from svae.contracts.dataset import LEFT_OUT_COLUMNS, read_dataset, read_left_out
+from svae.contracts.dataset import LEFT_OUT_COLUMNS, read_left_out, read_without_counts
 from svae.datasets.preparation import listed
 from svae.simulation import parameters
 from svae.words import CONTROL
@@ -48,7 +48,7 @@ def describe_datasets(scope: Scope, paths: Iterable[str | Path]) -> pd.DataFrame
     Raises
     ------
     BenchmarkError
-        If a file is no dataset.
+        If a file cannot be read.
     """
     rows = [
         (name, parameter, value)
@@ -82,7 +82,7 @@ def describe_left_out(scope: Scope, paths: Iterable[str | Path]) -> pd.DataFrame
 
 def _facts(scope: Scope, name: str, path: str | Path) -> dict[str, object]:
     """What there is to say of one dataset, by name."""
-    entry, dataset = scope.datasets[name], read_dataset(path)
+    entry, dataset = scope.datasets[name], read_without_counts(path)
     facts: dict[str, object] = {
         "kind": "real" if isinstance(entry, RealDataset) else "simulated",
         "cells": dataset.n_obs,

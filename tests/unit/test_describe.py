@@ -1,3 +1,4 @@
+import h5py
 import numpy as np
 import pytest
 from checkout import ROOT
@@ -39,6 +40,18 @@ def test_the_seeds_of_the_draws_are_told(described):
     scope = Scope.read(ROOT / "config" / "simulation.yaml")
     told = [int(seed) for seed in wide.loc["cells250", "seeds"].split(", ")]
     assert told == scope.simulated["cells250"].seeds[: scope.replicates]
+
+
+def test_counts_are_not_read_since_they_may_not_fit_into_memory(tmp_path):
+    scope = Scope.read(ROOT / "config" / "simulation.yaml")
+    [(name, entry)] = scope.simulated.items()
+    dataset = simulate(entry.simulator, **(entry.parameters | {"cells_per_perturbation": 2})).dataset
+    path = tmp_path / f"{name}.h5ad"
+    write_dataset(dataset, path)
+    with h5py.File(path, "a") as file:
+        del file["X"]
+    facts = describe_datasets(scope, [path]).set_index("parameter")["value"]
+    assert (facts["cells"], facts["genes"]) == dataset.shape
 
 
 def test_sizes_are_those_of_the_files(described):

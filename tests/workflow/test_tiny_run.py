@@ -55,6 +55,13 @@ def test_all_fits_end_well(tiny_run):
     assert "ended well" in (tiny_run.path / "results/tiny/complete.txt").read_text()
 
 
+def test_waiting_jobs_are_looked_at_only_when_a_job_has_ended(tiny_run):
+    log = min((tiny_run.path / ".snakemake" / "log").glob("*.log")).read_text(encoding="utf-8")
+    ended = log.count("Finished jobid")
+    assert ended > 50
+    assert log.count("Ready jobs") <= ended + 1
+
+
 @pytest.mark.parametrize("method", RUN)
 def test_method_keeps_the_contract(tiny_run, method):
     results = tiny_run.path / "results" / "tiny"
