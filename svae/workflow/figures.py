@@ -20,8 +20,9 @@ def figures_of(scope: Scope, captions: str | Path) -> list[str]:
         The scope.
     captions
         Folder of the captions, one file per figure. If its first line is the comment ``.. of simulated
-        datasets``, the figure needs such a dataset; so do ``real``, ``varied`` (`vary`) and ``guided``
-        (`each_guide`). A caption without such a line is of any dataset.
+        datasets``, the figure needs such a dataset; so do ``real``, ``varied`` (`vary`), ``swept`` (several
+        simulated ones, or settings that differ in `n_latent`), ``guided`` (`each_guide`) and ``annotated``
+        (`gene_sets`). A caption without such a line is of any dataset.
 
     Raises
     ------
@@ -32,7 +33,10 @@ def figures_of(scope: Scope, captions: str | Path) -> list[str]:
         "simulated": bool(scope.simulated),
         "real": bool(scope.real),
         "varied": any(isinstance(entry, VariedDataset) for entry in scope.datasets.values()),
+        "swept": len(scope.simulated) > 1
+        or any(len(scope.values_of(method, "n_latent")) > 1 for method in scope.methods),
         "guided": any(entry.each_guide for entry in scope.real.values()),
+        "annotated": any(entry.gene_sets for entry in scope.real.values()),
     }
     found = []
     for path in sorted(Path(captions).glob("*.rst")):

@@ -275,15 +275,16 @@ def test_tables_are_read_by_name(tmp_path):
     pd.testing.assert_frame_equal(again[columns], first[columns], check_dtype=False)
 
 
-@pytest.mark.parametrize("name", sorted({"latent_recovery", "target_identification"} | VARIED | HELD_OUT))
+@pytest.mark.parametrize("name", sorted(TRUTH | VARIED | HELD_OUT))
 def test_a_caption_says_which_datasets_its_figure_is_about(name):
     """Of the others there is only a placeholder to draw, which the report leaves out."""
-    others = {"simulated": held_out(), "real": simulated(), "guided": simulated(), "varied": held_out()}
-    kind = kind_of_datasets(CAPTIONS / f"{name}.rst")
-    assert "note" in draw(name, others[kind]).table
+    of_drawn_cells = {"simulated", "varied", "swept"}
+    other = held_out() if kind_of_datasets(CAPTIONS / f"{name}.rst") in of_drawn_cells else simulated()
+    assert "note" in draw(name, other).table
 
 
-def test_figures_about_datasets_that_a_scope_lacks_are_left_out():
+def test_figures_about_datasets_that_a_scope_lacks_are_left_out(tmp_path):
+    (tmp_path / "sets.json").write_text('{"both": ["A", "B"]}')
     real = {"path": "screen.h5ad", "label": "gene"}
     drawn = {"simulator": "screen"}
     found = {
@@ -291,16 +292,26 @@ def test_figures_about_datasets_that_a_scope_lacks_are_left_out():
         for name, dataset in {
             "real": real,
             "guided": real | {"guide": "guide", "each_guide": True},
+            "annotated": real | {"gene_sets": str(tmp_path / "sets.json")},
             "simulated": drawn,
             "varied": drawn | {"vary": {"escapers": [0.5]}},
         }.items()
     }
     assert found["guided"] - found["real"] == {"sibling_guides"}
-    assert found["varied"] - found["simulated"] == VARIED
-    assert HELD_OUT - {"sibling_guides"} <= found["real"] - found["varied"]
-    assert {"latent_recovery", "target_identification"} <= found["simulated"] - found["guided"]
+    assert found["varied"] - found["simulated"] == VARIED | {"sweep"}
+    assert found["annotated"] - found["real"] == {"pathway_agreement"}
+    assert HELD_OUT - {"sibling_guides", "pathway_agreement"} <= found["real"] - found["varied"]
+    assert TRUTH - {"sweep"} <= found["simulated"] - found["guided"]
     assert set.union(*found.values()) == set(FIGURES)
     assert "likelihood" in set.intersection(*found.values())
+
+
+def test_a_sweep_is_of_several_numbers_of_latents_or_several_simulated_datasets():
+    one = scope_of({"simulator": "screen"})
+    numbers = one | {"methods": {"vae": {"grid": {"n_latent": [2, 3]}}}}
+    two = one | {"datasets": {"small": {"simulator": "screen"}, "large": {"simulator": "screen"}}}
+    assert "sweep" not in figures_of(Scope.check(one), CAPTIONS)
+    assert all("sweep" in figures_of(Scope.check(scope), CAPTIONS) for scope in (numbers, two))
 
 
 def scope_of(dataset):

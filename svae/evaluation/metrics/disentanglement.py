@@ -22,7 +22,6 @@ of_information = partial(
     question="latents",
     direction="higher",
     low=0,
-    high=1,
     needs=("latents",),
     citation="Moinfar & Theis 2024",
 )
