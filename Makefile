@@ -12,8 +12,9 @@ SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --configfile config/$(SCOPE).yaml
 export OMP_NUM_THREADS := 1
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help setup check data report retry preview bundle test test-fast draws lint format docs fidelity tuned small-screens limits large-screen factor-package rows coverage differential big-plan bench lock \
-  envs clean
+.PHONY: help setup check data report retry preview bundle test test-fast draws lint format docs fidelity tuned \
+  small-screens number-of-latents limits large-screen factor-package rows coverage differential big-plan bench \
+  lock envs clean
 
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -96,6 +97,9 @@ tuned: setup  ## what preset `tuned` gives on the same data (about 10 minutes)
 
 small-screens: setup  ## does preset `tuned` overfit on few cells of SCREEN, an h5ad file? (about 20 minutes)
 	$(BIN)/python -W ignore benchmarks/small_screens.py $(SCREEN) reports/reference/small_screens.tsv $(ARGS)
+
+number-of-latents: setup  ## does the agreement of restarts find the number of latents? (half an hour)
+	$(BIN)/python -W ignore benchmarks/number_of_latents.py reports/reference/number_of_latents.tsv
 
 limits: setup  ## how well the true latents can be recovered at all (about 3 minutes)
 	$(BIN)/python -W ignore benchmarks/limits.py reports/reference/limits.tsv

@@ -18,6 +18,7 @@ WRITERS = {
     "fidelity": results.fidelity,
     "presets": results.presets,
     "small screens": results.small_screens,
+    "number of latents": results.number_of_latents,
     "package of perturbVI": results.factor_package,
     "speed": results.speed,
     "exact likelihood": results.exact_likelihood,

@@ -176,6 +176,22 @@ def small_screens() -> str:
     return markdown(rows, headers)
 
 
+def number_of_latents() -> str:
+    """Tabulate what fits with too few and too many latents score, and how often rules choose each number."""
+    table = read_table(REFERENCE / "number_of_latents.tsv")
+    scores = ["udr", "validation_likelihood", "mcc_pearson", "target_f1"]
+    by_draw = table.groupby("draw")
+    chosen = {rule: table.loc[by_draw[rule].idxmax(), "n_latent"] for rule in scores[:2]}
+    rows = []
+    for n_latent, fits in table.groupby("n_latent"):
+        udr, likelihood, mcc, f1 = fits[scores].mean()
+        counts = [f"{(numbers == n_latent).sum()} of {len(numbers)}" for numbers in chosen.values()]
+        rows.append([str(n_latent), f"{udr:.2f}", f"{likelihood:.1f}", f"{mcc:.2f}", f"{f1:.2f}", *counts])
+    agreement, likelihood = "agreement of restarts", "validation log-likelihood (nats/cell)"
+    choices = [f"chosen by `{rule}`" for rule in chosen]
+    return markdown(rows, ["latents", agreement, likelihood, *headings(scores[2:]), *choices])
+
+
 def factor_package() -> str:
     """Tabulate what the package of perturbVI finds beside ours: means over the draws with t-intervals."""
     table = read_table(REFERENCE / "factor_package.tsv")
