@@ -73,7 +73,7 @@ def score_files(
     )
     chosen = asked or [metric for metric in METRICS.values() if metric.is_applicable(comparison.available)]
     if not chosen:
-        raise BenchmarkError(f"{fit}: no metric applies to {_parts_of(found)}{_way_out(truth)}")
+        raise BenchmarkError(f"{fit}: no metric applies to {_parts_of(found)}, on this split")
     try:
         comparison.check_rows()
         values = metric_values(comparison, chosen)["value"]
@@ -118,9 +118,3 @@ def _parts_of(fit: Fit) -> str:
     """Name the parts that a fit has."""
     parts = ("latents", "targets", "shifts", "scores", "predictions", "differential")
     return f"a fit that holds {', '.join(part for part in parts if getattr(fit, part) is not None)} alone"
-
-
-def _way_out(truth: str | Path | None) -> str:
-    if truth is not None:
-        return ""
-    return "; latents, targets and shifts are compared with the truth of simulated cells (--truth)"

@@ -80,3 +80,8 @@ def test_a_single_latent_has_no_second(one_latent_each, labels):
     found = scores(one_latent_each[:, :1], labels)
     assert found["smi_gap"] == found["smi_best"]
     assert found["smi_matching"] == pytest.approx(1 / 3)
+
+
+def test_a_label_that_all_cells_have_is_told_by_nothing(one_latent_each):
+    everywhere = pd.Series(["A"] * len(one_latent_each))
+    assert scores(one_latent_each, everywhere) == dict.fromkeys(NAMES, 0)

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tomllib
 from importlib import import_module
+from pathlib import Path
 
 import anndata as ad
 import numpy as np
@@ -69,6 +70,14 @@ def profiles(parts_of_interest, perturbations):
     return pd.DataFrame(found, index=dataset.var_names)
 
 
+def nobody_held_out():
+    """Write a split that holds nobody out; return predictions."""
+    parts = pd.read_csv("split.tsv.gz", sep="\t").assign(part="train")
+    Path("split.tsv.gz").unlink()  # a link
+    parts.to_csv("split.tsv.gz", sep="\t", index=False)
+    return profiles(["train"], ["p3"])
+
+
 HELD_OUT = ["p0+p1", "p3", "p5"]
 
 
@@ -107,6 +116,13 @@ def test_the_test_cells_themselves_are_predicted_perfectly_and_the_other_half_at
     assert pd.read_csv("out.tsv", sep="\t")["value"].iloc[0] == pytest.approx(1, abs=1e-5)
 
 
+def test_latents_are_asked_what_they_tell_without_a_truth(score):
+    latents = ad.read_h5ad("truth.h5ad").obsm["latents"]
+    code, said, _ = score(latents=latents)
+    assert code == 0
+    assert [line.split()[0] for line in said.splitlines()[2:]] == ["smi_best", "smi_matching", "smi_gap"]
+
+
 def test_sums_of_effects_are_scored_on_combinations_alone(score):
     seen = profiles(["train", "validation"], ["p0", "p1", "control"])
     sums = (seen["p0"] + seen["p1"] - seen["control"]).clip(lower=0)
@@ -130,8 +146,8 @@ def test_latents_are_scored_against_the_truth(score):
     [
         (lambda: {}, r'my_fit.h5ad: obsm\["latents"\] and uns\["predictions"\] are both missing'),
         (
-            lambda: {"latents": np.zeros((820, 2))},
-            "my_fit.h5ad: no metric applies to .* latents alone; .*--truth",
+            lambda: {"predictions": {"zero_shot": nobody_held_out()}},
+            "my_fit.h5ad: no metric applies to a fit that holds predictions alone, on this split",
         ),
         (
             lambda: {"run": {"status": "not_applicable", "message": "there are no control cells"}},
@@ -150,7 +166,7 @@ def test_latents_are_scored_against_the_truth(score):
             "my_fit.h5ad: .*unknown basis 'zeroshot', did you mean 'zero_shot'",
         ),
     ],
-    ids=["nothing", "latents without a truth", "not applicable", "a row is missing", "genes", "basis"],
+    ids=["nothing", "nobody held out", "not applicable", "a row is missing", "genes", "basis"],
 )
 def test_a_bad_fit_is_told_in_one_sentence(score, make, message):
     code, said, errors = score(**make())

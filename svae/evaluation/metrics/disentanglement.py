@@ -74,7 +74,8 @@ def scaled_information(latents: np.ndarray, labels: pd.Series) -> pd.DataFrame:
 
     Returns
     -------
-    Latent × label, in [0, 1]: 1 if the bin of a cell says whether it has the label, 0 if it says nothing.
+    Latent × label, in [0, 1]: 1 if the bin of a cell says whether it has the label, 0 if it says nothing, as
+    where all cells have the label.
     """
     from scipy.stats import entropy
 
@@ -87,8 +88,9 @@ def scaled_information(latents: np.ndarray, labels: pd.Series) -> pd.DataFrame:
         of_bins = entropy(in_bin)
         of_label = entropy([labelled.sum(), others.sum()])
         of_both = entropy(np.concatenate([labelled, others]))
-        explained = (of_bins + of_label - of_both) / of_label
-        rows.append(pd.Series(explained, labelled.columns).clip(0, 1))
+        told = np.clip(of_bins + of_label - of_both, 0, of_label)
+        explained = np.divide(told, of_label, out=np.zeros_like(told), where=of_label > 0)
+        rows.append(pd.Series(explained, labelled.columns))
     return pd.DataFrame(rows)
 
 
