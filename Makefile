@@ -10,6 +10,8 @@ SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --configfile config/$(SCOPE).yaml
 
 # One thread per process: two are slower than one on models of this size.
 export OMP_NUM_THREADS := 1
+# UMAP runs on numba, which would otherwise set the threads of torch to the number of cores.
+export NUMBA_NUM_THREADS := 1
 export PYTHONUNBUFFERED := 1
 
 .PHONY: help setup check data report retry preview bundle test test-fast draws lint format docs fidelity tuned \
