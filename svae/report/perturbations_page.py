@@ -96,10 +96,10 @@ def _where_held_out(tables: Tables, fit: pd.Series) -> pd.Series:
 
 
 def _nearest(targets: pd.DataFrame) -> pd.Series:
-    """List the trained perturbations that each held-out one is most like, with their cosines."""
+    """List the trained perturbations that each held-out one is most like, with their cosines, if above 0."""
     nearest = nearest_of_held_out(targets, NEIGHBOURS)
     first = nearest.groupby("perturbation")["split"].transform("first")
-    nearest = nearest[nearest["split"] == first]
+    nearest = nearest[(nearest["split"] == first) & (nearest["similarity"] > 0)]
     listed = nearest["other"] + " (" + nearest["similarity"].map("{:.2f}".format) + ")"
     return listed.groupby(nearest["perturbation"]).agg(", ".join)
 

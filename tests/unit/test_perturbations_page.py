@@ -86,6 +86,19 @@ def test_held_out_perturbations_have_neighbours_and_trained_ones_have_none(table
     assert pd.isna(table.loc["GENE1", "nearest"])
 
 
+def test_a_trained_perturbation_that_points_the_other_way_is_no_neighbour(tables):
+    """GENE1 alone has a target here, which GENE19, held out, moves in the other direction."""
+    targets = tables.targets.copy()
+    targets.loc[targets["part"] == "trained", "probability"] = 0.0
+    one = (targets["perturbation"] == "GENE1") & (targets["latent"] == targets["latent"].iloc[0])
+    targets.loc[one, ["probability", "shift"]] = 1.0, 2.0
+    away = targets["perturbation"] == "GENE19"
+    targets.loc[away, "shift"] = -1.0
+    assert pd.isna(described(replace(tables, targets=targets)).loc["GENE19", "nearest"])
+    targets.loc[away, "shift"] = 1.0
+    assert "GENE1 (" in described(replace(tables, targets=targets)).loc["GENE19", "nearest"]
+
+
 def test_a_perturbation_that_another_fold_held_out_is_told_from_there(tables):
     """GENE19 is trained on in replicate 0 here, and held out in replicate 1 alone."""
     changed = {}
