@@ -233,6 +233,7 @@ def _perturbations(chosen: pd.DataFrame, perturbations: int) -> pd.DataFrame:
             "perturbation": [f"GENE{k}" for k in place],
             "part": np.where(held_out, "held_out", "trained"),
             **{"cells": 100 + place, "effect": 0.5 * place, "own_change": -0.1 * place},
+            "responding": place / perturbations,
             "differential": 2 * place,
             **{"called": np.where(held_out, np.nan, place), "agreed": np.where(held_out, np.nan, place // 2)},
         }

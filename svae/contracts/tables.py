@@ -25,7 +25,7 @@ WARNINGS_COLUMNS = ("dataset", "split", "method", "warning", "detail", "n", "pla
 HISTORY_COLUMNS = (*RUN_COLUMNS, "setting", "epoch", "train", "validation")
 TARGETS_COLUMNS = (*RUN_COLUMNS, "setting", "perturbation", "part", "latent", "probability", "shift", "true")
 PERTURBATIONS_COLUMNS = (
-    *(*RUN_COLUMNS, "setting", "perturbation", "part", "cells", "effect", "own_change"),
+    *(*RUN_COLUMNS, "setting", "perturbation", "part", "cells", "effect", "own_change", "responding"),
     *("differential", "called", "agreed"),  # numbers of genes
 )
 LATENT_GENES_COLUMNS = (*RUN_COLUMNS, "setting", "latent", "gene", "probability", "log2_fold_change")

@@ -50,8 +50,9 @@ class Evaluation(NamedTuple):
         ``perturbation``, ``part``, ``latent``, ``probability``, ``shift``, ``true``; latents in the order of
         the true ones they match, where there is a truth.
     perturbations
-        ``perturbation``, ``part``, ``cells``, ``effect``, ``own_change``, ``differential``, ``called``,
-        ``agreed``: what each perturbation does to its cells, and what the fit says of it; of real data.
+        ``perturbation``, ``part``, ``cells``, ``effect``, ``own_change``, ``responding``, ``differential``,
+        ``called``, ``agreed``: what each perturbation does to its cells, and what the fit says of it; of real
+        data.
     latent_genes
         ``latent``, ``gene``, ``probability``, ``log2_fold_change``: which genes latents move; of real data.
     predictive

@@ -14,13 +14,14 @@ from svae.contracts.combinations import parts_of
 from svae.contracts.split import HELD_OUT_PARTS, held_out_cells
 from svae.contracts.tables import PERTURBATIONS_COLUMNS, RUN_COLUMNS
 from svae.differential import FDR, Moments, adjusted, called, welch_p
+from svae.evaluation.responding import responding_shares
 from svae.expression import profile, pseudobulk
 from svae.words import CONTROL
 
 if TYPE_CHECKING:
     from svae.evaluation.comparison import Comparison
 
-SUMMARY = ("cells", "effect", "own_change")
+SUMMARY = ("cells", "effect", "own_change", "responding")
 COLUMNS = PERTURBATIONS_COLUMNS[len(RUN_COLUMNS) + 1 :]
 """Those of a table of one fit."""
 
@@ -32,10 +33,11 @@ class Screen:
     Attributes
     ----------
     summary
-        Perturbation × (``cells``, ``effect``, ``own_change``): the number of its cells, its effect size
-        (:func:`effect_sizes`), and the log2 fold change of the gene that it is called after, or aims at, in
-        its cells. That of a combination is the mean of those of its genes. NaN without a control, and where
-        the gene is not among those of the dataset.
+        Perturbation × (``cells``, ``effect``, ``own_change``, ``responding``): the number of its cells, its
+        effect size (:func:`effect_sizes`), the log2 fold change of the gene that it is called after, or aims
+        at, in its cells, and the share of its cells that respond
+        (:func:`svae.evaluation.responding.responding_shares`). The change of a combination is the mean of
+        those of its genes. NaN without a control, and where the gene is not among those of the dataset.
     differential
         Whether a gene differs from the control in all cells of the perturbation, perturbation × gene: the p
         of a Welch test of log-normalised cells, adjusted within each perturbation (Benjamini & Hochberg
@@ -72,7 +74,8 @@ class Screen:
         moments, names = groups
         is_control = names == CONTROL
         perturbations = names[~is_control]
-        first, second = _halves(split)
+        halves = _halves(split)
+        first, second = (half[half != CONTROL] for half in halves)
         sums = [pseudobulk(dataset, half).reindex(perturbations) for half in (first, second)]
         whole = profile(sums[0].fillna(0) + sums[1].fillna(0))
         differential = np.zeros(whole.shape, dtype=bool)
@@ -83,6 +86,7 @@ class Screen:
                 "cells": pd.concat([first, second]).value_counts().reindex(perturbations),
                 "effect": effect_sizes(profile(sums[0]), profile(sums[1]), control),
                 "own_change": _own_changes(whole, control, aims),
+                "responding": responding_shares(dataset, halves),
             }
         )
         return cls(summary, pd.DataFrame(differential, perturbations, dataset.var_names))
@@ -110,12 +114,12 @@ def effect_sizes(one: pd.DataFrame, other: pd.DataFrame, control: pd.Series) -> 
 
 
 def _halves(split: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
-    """Perturbation of each cell of either half, the control apart, indexed by cell.
+    """Perturbation of each cell of either half, indexed by cell.
 
-    The halves of a held-out perturbation are its parts ``test`` and ``adapt``. Of a trained one, every other
-    cell is in the second half.
+    The halves of a held-out perturbation are its parts ``test`` and ``adapt``. Of a trained one, and of the
+    control, every other cell is in the second half.
     """
-    used = split[(split["part"] != "unused") & (split["perturbation"] != CONTROL)]
+    used = split[split["part"] != "unused"]
     every_other = used.groupby("perturbation").cumcount() % 2 == 0
     is_first = np.where(used["part"].isin(HELD_OUT_PARTS), used["part"] == "test", every_other)
     labels = pd.Series(used["perturbation"].to_numpy(), pd.Index(used["cell"].astype(str)))
@@ -141,10 +145,10 @@ def tidy_perturbations(comparison: Comparison) -> pd.DataFrame:
 
     Returns
     -------
-    ``perturbation``, ``part`` (trained or held_out), ``cells``, ``effect``, ``own_change``, the numbers of
-    genes that are ``differential``, that the fit ``called`` moved (:func:`svae.differential.called`), and
-    those of both (``agreed``); the last two are NaN where the fit calls none. Empty where there is a truth,
-    and of a fit that did not end well.
+    ``perturbation``, ``part`` (trained or held_out), ``cells``, ``effect``, ``own_change``, ``responding``,
+    the numbers of genes that are ``differential``, that the fit ``called`` moved
+    (:func:`svae.differential.called`), and those of both (``agreed``); the last two are NaN where the fit
+    calls none. Empty where there is a truth, and of a fit that did not end well.
     """
     fit, response = comparison.fit, comparison.response
     if comparison.truth is not None or response is None or fit.run.status != "ok":

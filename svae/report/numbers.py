@@ -13,6 +13,11 @@ def number(value: float, decimals: int) -> str:
     return DASH if pd.isna(value) else f"{value:.{decimals}f}"
 
 
+def percentage(share: float) -> str:
+    """Write a share as a whole number of hundredths; a dash if it is NaN."""
+    return DASH if pd.isna(share) else f"{share:.0%}".replace("%", " %")
+
+
 def estimate(mean: float, low: float, high: float, decimals: int) -> str:
     """Write a mean with its interval, where it has one; a dash if it is NaN."""
     if pd.isna(mean) or pd.isna(low):

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from svae.report.effects import nearest_of_held_out
-from svae.report.numbers import DASH, number, signed
+from svae.report.numbers import DASH, number, percentage, signed
 from svae.report.tables import Tables
 from svae.report.templates import render
 from svae.report.values import RUN, first_fits
@@ -19,6 +19,7 @@ HEADS = {
     "cells": "Cells",
     "effect": "Effect size",
     "own_change": "Own transcript",
+    "responding": "Responding cells",
     "differential": "Differential genes",
     "called": "Called moved (of these)",
     "targets": "Targets",
@@ -122,6 +123,7 @@ def _section(tables: Tables, of_fit: pd.DataFrame) -> dict[str, Any]:
             "cells": [number(value, 0) for value in table["cells"]],
             "effect": [number(value, 2) for value in table["effect"]],
             "own_change": [signed(value, 2) for value in table["own_change"]],
+            "responding": [percentage(value) for value in table["responding"]],
             "differential": [number(value, 0) for value in table["differential"]],
             "called": [_calls(*row) for row in zip(table["called"], table["agreed"], strict=True)],
             "targets": table["targets"].fillna(DASH),

@@ -9,6 +9,7 @@ import pytest
 from fake_tables import fake_tables
 
 from svae.differential import FDR
+from svae.evaluation.responding import BEYOND
 from svae.report.perturbations_page import FIDELITY, HEADS, describe_perturbations, perturbations_html
 from svae.report.values import first_fits
 from svae.targets import THRESHOLD
@@ -56,7 +57,7 @@ def test_there_is_a_row_for_each_perturbation_the_largest_effect_first(tables):
     for heads, *body in (rows[:21], rows[21:]):
         assert heads[:3] == [HEADS["perturbation"], HEADS["cells"], HEADS["effect"]]
         assert [row[0] for row in body] == names
-        assert body[0][:5] == ["GENE19", "119", "9.50", "−1.90", "38"]
+        assert body[0][:6] == ["GENE19", "119", "9.50", "−1.90", "95 %", "38"]
 
 
 def test_what_a_fit_calls_is_told_of_trained_perturbations(tables):
@@ -136,9 +137,11 @@ def test_a_column_of_which_nothing_is_known_is_left_out(tables):
     of_vae = Rows(perturbations_html(replace(tables, reference="vae"))).rows[0]
     assert HEADS["targets"] not in of_vae, "a VAE has no targets"
     assert HEADS["effect"] in of_vae
-    without_control = tables.perturbations.assign(effect=np.nan, own_change=np.nan, differential=np.nan)
+    without_control = tables.perturbations.assign(
+        effect=np.nan, own_change=np.nan, responding=np.nan, differential=np.nan
+    )
     [heads, *_] = Rows(perturbations_html(replace(tables, perturbations=without_control))).rows
-    assert not {HEADS["effect"], HEADS["own_change"], HEADS["differential"]} & set(heads)
+    assert not {HEADS["effect"], HEADS["own_change"], HEADS["responding"], HEADS["differential"]} & set(heads)
 
 
 def test_the_fit_is_named_and_one_that_failed_is_told(tables):
@@ -151,4 +154,5 @@ def test_the_fit_is_named_and_one_that_failed_is_told(tables):
 def test_the_page_says_the_numbers_of_the_code(tables):
     page = perturbations_html(tables)
     assert f"adjusted p &lt; {FDR:g}" in page
+    assert f"than {BEYOND:.0%} of the control cells".replace("%", "&nbsp;%") in page
     assert f"false-discovery rate of {FDR:.0%}".replace("%", "&nbsp;%") in page

@@ -89,7 +89,7 @@ def test_without_a_control_only_cells_are_counted():
     dataset, split = screen(control=False)
     table = tidy_perturbations(compared(summarise_responses(dataset, split), split))
     assert set(table["cells"]) == {CELLS}
-    assert table[["effect", "own_change", "differential"]].isna().all(axis=None)
+    assert table[["effect", "own_change", "responding", "differential"]].isna().all(axis=None)
 
 
 def test_calls_of_trained_perturbations_are_counted_with_those_that_are_found(response):
