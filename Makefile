@@ -68,7 +68,7 @@ bundle: setup  ## write the report of SCOPE, and pack it with tables and provena
 test: setup lint  ## lint, then all tests
 	$(BIN)/python -m pytest -n $$(($(CORES) + 1)) --durations=20
 
-test-fast: setup  ## the tests that run no workflow
+test-fast: setup  ## the tests that neither run a workflow nor train for long
 	$(BIN)/python -m pytest -n $(CORES) -m "not workflow and not slow"
 
 draws: setup  ## the property-based tests, with all the examples that are drawn before a release

@@ -15,6 +15,7 @@ WRITERS = {
     "coverage": comparisons.coverage,
     "margins": comparisons.margins,
     "failed starts": results.failed_starts,
+    "metrics of simulated cells": results.of_simulated_cells,
     "fidelity": results.fidelity,
     "presets": results.presets,
     "small screens": results.small_screens,

@@ -1,6 +1,6 @@
 """Comparisons of methods in the committed results: paired differences, and what they allow to say."""
 
-from functools import cached_property
+from functools import cache, cached_property
 from typing import NamedTuple
 
 import pandas as pd
@@ -79,14 +79,9 @@ class Chosen:
     """
 
     def __init__(self, run: str, dataset: str, rule: str):
-        folder = REFERENCE / run
-        selected = read_tidy(folder / "selected.tsv", SELECTED_COLUMNS)
-        metrics = read_tidy(folder / "metrics.tsv.gz", METRICS_COLUMNS)
+        selected, metrics, self.held_out, facts = _committed(run)
         chosen = selected[(selected["dataset"] == dataset) & (selected["rule"] == rule)]
         self.values = chosen.merge(metrics, on=[*RUN_COLUMNS, "setting"])
-        held_out = folder / "held_out.tsv.gz"  # older results have none
-        self.held_out = read_tidy(held_out, HELD_OUT_COLUMNS) if held_out.exists() else None
-        facts = read_table(folder / "datasets.tsv")
         self.facts = facts[facts["dataset"] == dataset].set_index("parameter")["value"]
 
     @cached_property
@@ -123,6 +118,17 @@ class Chosen:
         return markdown(rows, ["", "difference", "of", "mean [95 % interval]", "verdict"])
 
 
+@cache
+def _committed(run: str) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame | None, pd.DataFrame]:
+    """Selected settings, metrics, values per held-out perturbation and facts of the datasets of a run."""
+    folder = REFERENCE / run
+    selected = read_tidy(folder / "selected.tsv", SELECTED_COLUMNS)
+    metrics = read_tidy(folder / "metrics.tsv.gz", METRICS_COLUMNS)
+    held_out = folder / "held_out.tsv.gz"  # older results have none
+    of_perturbations = read_tidy(held_out, HELD_OUT_COLUMNS) if held_out.exists() else None
+    return selected, metrics, of_perturbations, read_table(folder / "datasets.tsv")
+
+
 def of_simulation() -> str:
     """Answer the questions that the simulated benchmark is made for."""
     return Chosen(*SIMULATION).answers(OF_SIMULATION)
@@ -139,7 +145,7 @@ def of_rules() -> str:
     targets = Chosen(run, dataset, "validation_likelihood").of_metric("target_f1")
     differences = targets - Chosen(run, dataset, rule).of_metric("target_f1")
     called = labels()
-    rows = [[called[method], _gap(differences[method], "target_f1")] for method in ("svae_plus", "svae")]
+    rows = [[called[method], gap(differences[method], "target_f1")] for method in ("svae_plus", "svae")]
     return markdown(rows, ["", "validation likelihood − UDR"])
 
 
@@ -182,8 +188,8 @@ def distance_to_the_limits() -> str:
     rows = []
     for method, label in labels().drop(ANCHORS).items():
         if method in recovered:
-            gaps = [_gap(limits[name] - recovered[method], "mcc_pearson") for name in LIMITS]
-            above = _gap(likelihoods[method] - likelihoods["oracle"], "inll_same_cells")
+            gaps = [gap(limits[name] - recovered[method], "mcc_pearson") for name in LIMITS]
+            above = gap(likelihoods[method] - likelihoods["oracle"], "inll_same_cells")
             rows.append([label, *gaps, above])
     return markdown(rows, ["", *LIMITS.values(), "I-NLL, same cells, above the generator"])
 
@@ -197,7 +203,7 @@ def modes() -> str:
             label,
             f"{means[method].mean():.{METRICS['mcc_pearson'].decimals}f}",
             f"{of_modes[method].mean():.{METRICS['mcc_modes'].decimals}f}",
-            _gap(of_modes[method] - means[method], "mcc_modes"),
+            gap(of_modes[method] - means[method], "mcc_modes"),
         ]
         for method, label in labels().items()
         if method in of_modes
@@ -205,7 +211,7 @@ def modes() -> str:
     return markdown(rows, ["", "MCC of means", "MCC of modes", "modes − means"])
 
 
-def _gap(differences: pd.Series, metric: str) -> str:
+def gap(differences: pd.Series, metric: str) -> str:
     """Write the mean of some differences of a metric with its interval."""
     if differences.isna().all():
         return DASH

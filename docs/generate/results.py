@@ -141,6 +141,19 @@ def fidelity() -> str:
     return markdown(rows, ["preset, method", "n", *headings(shown)])
 
 
+def of_simulated_cells() -> str:
+    """Tabulate the metrics of latents and targets that need a truth: what they say, and who proposed them."""
+    rows = [
+        [f"`{metric.name}`", metric.label, metric.meaning.replace("|", r"\|"), metric.citation or DASH]
+        for metric in METRICS.values()
+        if metric.question in ("latents", "targets")
+        and "truth" in metric.needs
+        and "differential" not in metric.needs
+        and not metric.original
+    ]
+    return markdown(rows, ["metric", "shown as", "what it says", "proposed by"])
+
+
 def failed_starts() -> str:
     """Tabulate how many random starts end far behind the best start of the same setting and draw."""
     table = read_table(REFERENCE / "simulation" / "metrics.tsv.gz", dtype={"setting": str})

@@ -1,5 +1,8 @@
 """Every scope that is delivered can be planned, at home and on a cluster."""
 
+import math
+import re
+
 import pytest
 import yaml
 from checkout import ROOT, Checkout, once
@@ -26,6 +29,23 @@ def test_scope_can_be_planned(fresh, scope):
 @pytest.mark.parametrize("scope", ["demo", "papalexi"])
 def test_simulated_and_real_cells_can_be_planned_on_a_cluster(fresh, scope):
     assert "verdict" in fresh.snakemake(scope, "--dry-run", "--quiet", "rules", "--profile", "slurm")
+
+
+def test_the_demo_sends_as_many_jobs_as_the_page_says(fresh):
+    """Counted over the rules, each group of the profile once for all its jobs, or for so many of them."""
+    said = fresh.snakemake("demo", "--dry-run", "--quiet", "rules")
+    jobs = {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", said, re.M)}
+    local = re.search(r"^localrules:\n((?: +\w+,\n)+)", (ROOT / "Snakefile").read_text(), re.M).group(1)
+    sent = {rule: n for rule, n in jobs.items() if rule not in [*re.findall(r"\w+", local), "all", "total"]}
+    fits = sum(n for rule, n in sent.items() if rule.startswith("fit_"))
+    figures = sum(n for rule, n in sent.items() if rule.startswith("draw_"))
+    together = yaml.safe_load((ROOT / "slurm" / "config.yaml").read_text())["group-components"]
+    draws = sent["simulate"]  # with their splits and responses
+    alone = sent["embed"] + sent["enrich"]
+    grouped = draws + fits + math.ceil(sent["evaluate"] / together["evaluation"]) + alone
+    grouped += math.ceil(figures / together["figures"])
+    row = f"| the demo (counted by a dry run) | {fits} | {sum(sent.values())} | {grouped} |"
+    assert row in (ROOT / "docs" / "cluster.md").read_text()
 
 
 def test_default_is_the_demo(fresh):
