@@ -225,7 +225,7 @@ def keep_models(wildcards, resources):
 
 
 def memory_mb(wildcards, attempt):
-    """Memory of a training job, in which counts are dense: more for real screens, and at each attempt."""
+    """Memory of a job that holds all counts, or many fits: more for real screens, and at each attempt."""
     return (8000 if wildcards.dataset in scope.simulated else 32000) * attempt
 
 

@@ -72,7 +72,7 @@ rule split:
     conda:
         "../envs/analysis.yaml"
     resources:
-        mem_mb=4000,
+        mem_mb=memory_mb,
         runtime=10,
     params:
         plan=split_plan,

@@ -11,7 +11,7 @@ rule summarise_responses:
     conda:
         "../envs/analysis.yaml"
     resources:
-        mem_mb=8000,
+        mem_mb=memory_mb,
         runtime=15,
     script:
         "../workflow_scripts/summarise_responses.py"
@@ -39,7 +39,7 @@ rule evaluate:
     conda:
         "../envs/analysis.yaml"
     resources:
-        mem_mb=4000,
+        mem_mb=memory_mb,
         runtime=20,
     params:
         run=run_of,

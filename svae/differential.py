@@ -23,6 +23,9 @@ FDR = 0.05
 PSEUDOCOUNT = 1 / TARGET_SUM
 """Added to shares before their logarithm, so that genes without counts do not change without end."""
 
+BLOCK = 50_000
+"""Cells that are normalised at once, to spare memory."""
+
 DRAWS = 1000
 """Draws of mean shares, so that probabilities are known to the third decimal."""
 
@@ -39,20 +42,24 @@ class Moments:
     def of(cls, dataset: ad.AnnData, labels: pd.Series) -> tuple["Moments", pd.Index]:
         """Sum up the cells of each group; the names of the groups, sorted, are the second result."""
         membership, names = memberships(labels)
-        cells = dataset[dataset.obs_names.get_indexer(labels.index)]
-        values = sparse_log_normalised(cells, TARGET_SUM).astype(float)
-        n = np.asarray(membership.sum(axis=1)).reshape(-1, 1)
-        return cls(n, (membership @ values).toarray(), (membership @ values.power(2)).toarray()), names
+        rows = dataset.obs_names.get_indexer(labels.index)
+        sums, squares = np.zeros((2, len(names), dataset.n_vars))
+        for start in range(0, len(rows), BLOCK):
+            block = slice(start, start + BLOCK)
+            values = sparse_log_normalised(dataset[rows[block]], TARGET_SUM).astype(float)
+            sums += (membership[:, block] @ values).toarray()
+            squares += (membership[:, block] @ values.power(2)).toarray()
+        return cls(np.asarray(membership.sum(axis=1)).reshape(-1, 1), sums, squares), names
 
     def __getitem__(self, groups: np.ndarray) -> "Moments":
         return Moments(self.n[groups], self.sums[groups], self.squares[groups])
 
-    def others(self) -> "Moments":
-        """For each group, the cells of all others."""
+    def others(self, groups: np.ndarray) -> "Moments":
+        """For each of some `groups`, the cells of all other groups."""
         return Moments(
-            self.n.sum() - self.n,
-            self.sums.sum(axis=0) - self.sums,
-            self.squares.sum(axis=0) - self.squares,
+            self.n.sum() - self.n[groups],
+            self.sums.sum(axis=0) - self.sums[groups],
+            self.squares.sum(axis=0) - self.squares[groups],
         )
 
     @property

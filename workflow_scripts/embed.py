@@ -4,7 +4,7 @@ from itertools import product
 
 import pandas as pd
 
-from svae.contracts.dataset import read_dataset
+from svae.contracts.dataset import read_without_counts
 from svae.contracts.split import read_split
 from svae.contracts.tables import EMBEDDING_COLUMNS, RUN_COLUMNS, SELECTED_COLUMNS, read_tidy, stack
 from svae.evaluation.embedding import embed
@@ -22,7 +22,7 @@ for place, job in enumerate(jobs):
     setting = chosen[tuple(job.values())]
     if pd.isna(setting):
         continue  # no fit of the method ended well
-    dataset = read_dataset(snakemake.input.datasets[place])
+    dataset = read_without_counts(snakemake.input.datasets[place])
     split = read_split(snakemake.input.splits[place], dataset.obs["perturbation"])
     fit = read_fit(paths[place, setting], split)
     if fit.latents is not None:

@@ -6,7 +6,7 @@ python workflow_scripts/guard.py --dataset data.h5ad --settings a b --fits a.h5a
 import argparse
 import logging
 
-from svae.contracts.dataset import read_dataset
+from svae.contracts.dataset import read_without_counts
 from svae.errors import BenchmarkError
 from svae.workflow.command import run_command
 from svae.workflow.guard import guarded
@@ -29,7 +29,7 @@ def run():
 
 logging.basicConfig(format="%(message)s")
 try:
-    cells = read_dataset(arguments.dataset).obs_names
+    cells = read_without_counts(arguments.dataset).obs_names
 except BenchmarkError as error:
     parser.error(str(error))
 guarded(run, arguments.fits, arguments.settings, cells, arguments.timeout_minutes)

@@ -6,9 +6,9 @@ from svae.contracts.tables import (
     PERTURBATIONS_COLUMNS,
     PREDICTIVE_COLUMNS,
     TARGETS_COLUMNS,
-    concatenate,
     read_status,
     read_tidy,
+    stack,
 )
 from svae.evaluation.selection import select
 from svae.files import write_table
@@ -31,5 +31,6 @@ kept = {
     "predictive": PREDICTIVE_COLUMNS,
 }
 for name, columns in kept.items():
-    table = concatenate(snakemake.input[name], columns)
-    write_table(table.merge(chosen)[list(columns)], snakemake.output[name])
+    # One by one: the genes of the latents of all fits would not fit into memory.
+    tables = (read_tidy(path, columns).merge(chosen) for path in snakemake.input[name])
+    write_table(stack(tables, columns), snakemake.output[name])

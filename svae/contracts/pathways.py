@@ -23,11 +23,21 @@ def read_pathways(path: str | Path) -> dict[str, list[str]]:
 
 
 def _read_gmt(path: Path) -> dict[str, list[str]]:
-    pathways = {}
-    for line in path.read_text(encoding="utf-8").splitlines():
+    pathways: dict[str, list[str]] = {}
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise BenchmarkError(f"{path}: not text in UTF-8 ({error})") from error
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
         name, *others = line.split("\t")
         if not name or len(others) < 2:
-            raise BenchmarkError(f"{path}: a line has not name, description and genes, separated by tabs")
+            raise BenchmarkError(
+                f"{path}: line {number} has not name, description and genes, separated by tabs"
+            )
+        if name in pathways:
+            raise BenchmarkError(f"{path}: line {number}: there is another gene set '{name}' above")
         pathways[name] = [gene for gene in others[1:] if gene]
     return pathways
 

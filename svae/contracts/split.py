@@ -40,7 +40,13 @@ def held_out_cells(split: pd.DataFrame) -> pd.Series:
 
 def trained_perturbations(split: pd.DataFrame) -> pd.Index:
     """Perturbations that are trained on, in the order of their first cells; control is none."""
-    return pd.Index(seen_cells(split).unique()).drop(CONTROL, errors="ignore")
+    return pd.Index(trained_cells(split).unique())
+
+
+def trained_cells(split: pd.DataFrame) -> pd.Series:
+    """Perturbation of each cell that is trained or validated on, without the control, indexed by cell."""
+    seen = seen_cells(split)
+    return seen[seen != CONTROL]
 
 
 def combinations_of_trained(split: pd.DataFrame) -> pd.Index:

@@ -74,7 +74,8 @@ LEADERBOARD_COLUMNS = (*ENTRY_COLUMNS, *SUMMARY_COLUMNS, *DIFFERENCE_COLUMNS, *W
 
 TEXT_COLUMNS = (
     *(*ENTRY_COLUMNS, "setting", "outcome", "status", "message", "device", "unit", "verdict"),
-    *("warnings", "warning", "detail", "gene", "gene_set", "leading", "statistic", "batch", "cell"),
+    *("warnings", "warning", "detail", "perturbation", "gene", "gene_set", "leading"),
+    *("statistic", "batch", "cell"),
 )
 """Columns of names and sentences, which stay text where they look like numbers (the setting "10")."""
 

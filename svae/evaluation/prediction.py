@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from svae.contracts.fit_parts import BASES
+from svae.differential import FDR
 from svae.evaluation.metric import Direction, metric
 from svae.evaluation.statistics import t_interval
 
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
     from svae.evaluation.comparison import Comparison
     from svae.evaluation.response import Response
     from svae.words import Basis
-
-SIGNIFICANT = 0.05
-"""Adjusted p below which a gene is truly differential."""
 
 NEGLIGIBLE = 1e-5
 """A smaller difference of profiles is rounding, and counts as none."""
@@ -108,7 +106,7 @@ class Prediction:
     @cached_property
     def differential(self) -> np.ndarray:
         """Whether a gene really differs from the control, n × genes."""
-        return (self.response.p_adjusted.loc[self.perturbations] < SIGNIFICANT).to_numpy()
+        return (self.response.p_adjusted.loc[self.perturbations] < FDR).to_numpy()
 
     @cached_property
     def weights(self) -> np.ndarray:

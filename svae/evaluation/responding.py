@@ -48,9 +48,10 @@ def _beyond_control(dataset: ad.AnnData, learnt: pd.Series, judged: pd.Series) -
     directions = means.drop(CONTROL) - means.loc[CONTROL]
     cells = sparse_log_normalised(dataset[dataset.obs_names.get_indexer(judged.index)], TARGET_SUM)
     rows = judged.groupby(judged.to_numpy()).indices
+    control = cells[rows[CONTROL]]
     shares = {}
     for name in directions.index.intersection(list(rows)):
         direction = directions.loc[name].to_numpy()
-        limit = np.quantile(cells[rows[CONTROL]] @ direction, BEYOND)
+        limit = np.quantile(control @ direction, BEYOND)
         shares[name] = np.mean(cells[rows[name]] @ direction > limit)
     return pd.Series(shares, dtype=float)

@@ -13,7 +13,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 
-from svae.contracts.split import cells_of, seen_cells, trained_perturbations
+from svae.contracts.split import cells_of, seen_cells, trained_cells
 from svae.differential import Moments, adjusted, welch_p
 from svae.errors import BenchmarkError
 from svae.evaluation.screen import Screen, effect_sizes
@@ -113,7 +113,6 @@ def summarise_responses(
         Genes of each set, such as a pathway; those with more than :data:`LARGEST_PATHWAY` are passed over.
     """
     test, adapt, seen = cells_of(split, "test"), cells_of(split, "adapt"), seen_cells(split)
-    trained = seen[seen.isin(trained_perturbations(split))]
     labels = pd.concat([seen, adapt, test])
     of_tests, held_out = Moments.of(dataset, test)
     of_all, names = Moments.of(dataset, labels)
@@ -122,11 +121,11 @@ def summarise_responses(
     if is_control.any():
         control = profile(pseudobulk(dataset, labels[labels == CONTROL]).to_numpy())[0]
         p = adjusted(welch_p(of_tests, of_all[is_control]))
-    weights = _weights(of_tests, of_all.others()[names.isin(held_out)])
+    weights = _weights(of_tests, of_all.others(names.isin(held_out)))
     of_control, aims = pd.Series(control, dataset.var_names), _aims(dataset)
     return Response(
         control=of_control,
-        mean=profile(pseudobulk(dataset, trained)).mean(),
+        mean=profile(pseudobulk(dataset, trained_cells(split))).mean(),
         test=profile(pseudobulk(dataset, test)),
         adapt=profile(pseudobulk(dataset, adapt)),
         p_adjusted=pd.DataFrame(p, held_out, dataset.var_names),

@@ -32,6 +32,8 @@ def score_files(
 ) -> pd.DataFrame:
     """Score the fit in one file.
 
+    Metrics of gene sets do not apply, since no file names these.
+
     Parameters
     ----------
     fit
@@ -69,7 +71,7 @@ def score_files(
         split=parts,
         truth=None if truth is None else read_truth(truth, cells.obs_names),
         seed=seed,
-        response=summarise_responses(cells, parts) if found.predictions else None,
+        response=summarise_responses(cells, parts) if found.predictions or "target" in cells.obs else None,
     )
     chosen = asked or [metric for metric in METRICS.values() if metric.is_applicable(comparison.available)]
     if not chosen:

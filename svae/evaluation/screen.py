@@ -113,6 +113,19 @@ def effect_sizes(one: pd.DataFrame, other: pd.DataFrame, control: pd.Series) -> 
     return np.sqrt(products.clip(lower=0))
 
 
+def genes_aimed_at(perturbation: str, aims: pd.Series) -> tuple[str, ...]:
+    """Name what a perturbation perturbs: the parts of its name or, if it is a guide, of what it aims at.
+
+    Parameters
+    ----------
+    perturbation
+        Its label.
+    aims
+        What each guide aims at, indexed by guide; empty if the perturbations are no guides.
+    """
+    return parts_of(str(aims.get(perturbation, perturbation)))
+
+
 def _halves(split: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
     """Perturbation of each cell of either half, indexed by cell.
 
@@ -133,10 +146,7 @@ def _own_changes(profiles: pd.DataFrame, control: pd.Series, aims: pd.Series) ->
     :func:`svae.differential.log2_fold_changes`.
     """
     changes = (profiles - control) / np.log(2)
-    own = {
-        perturbation: changes.columns.intersection(parts_of(str(aims.get(perturbation, perturbation))))
-        for perturbation in profiles.index
-    }
+    own = {name: changes.columns.intersection(genes_aimed_at(name, aims)) for name in profiles.index}
     return pd.Series({name: changes.loc[name, genes].mean() for name, genes in own.items()}, dtype=float)
 
 

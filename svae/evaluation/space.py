@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from svae.contracts.generated import GeneratedCells, draw_evenly, stand_ins
-from svae.contracts.split import cells_of, seen_cells, trained_perturbations
+from svae.contracts.split import cells_of, seen_cells, trained_cells
 from svae.expression import TARGET_SUM, sparse_log_normalised
 
 COMPONENTS = 50
@@ -67,11 +67,10 @@ class Space:
         centre = pd.Series(components.mean_, dataset.var_names, dtype=np.float32)
         axes = pd.DataFrame(components.components_.T, dataset.var_names, dtype=np.float32)
         axes.columns = [f"component{number + 1}" for number in axes.columns]
-        trained = seen[seen.isin(trained_perturbations(split))]
         drawn = {
             "test": stand_ins(dict(iter(test.groupby(test)))),
             "adapt": stand_ins(dict(iter(adapt.groupby(adapt)))),
-            "mean": stand_ins(dict.fromkeys(test.unique(), trained)),
+            "mean": stand_ins(dict.fromkeys(test.unique(), trained_cells(split))),
         }
         cells = {name: GeneratedCells.of(dataset, labels) for name, labels in drawn.items()}
         return cls(centre, axes, **{name: placed(some, centre, axes) for name, some in cells.items()})

@@ -28,6 +28,7 @@ from svae.contracts.split import (
     combinations_of_trained,
     held_out_cells,
     seen_cells,
+    trained_cells,
     trained_perturbations,
 )
 from svae.differential import Moments, adjusted, welch_p
@@ -94,7 +95,7 @@ def profiles_of(dataset: ad.AnnData, labels: pd.Series) -> pd.DataFrame:
 
 def mean_of_trained(dataset: ad.AnnData, split: pd.DataFrame) -> pd.Series:
     """Mean of the profiles of the trained perturbations, control not among them; one value per gene."""
-    return profiles_of(dataset, _trained_cells(split)).mean()
+    return profiles_of(dataset, trained_cells(split)).mean()
 
 
 def for_every_basis(profiles: pd.DataFrame, split: pd.DataFrame) -> dict[Basis, pd.DataFrame]:
@@ -132,7 +133,7 @@ def interpolated_duplicate(dataset: ad.AnnData, split: pd.DataFrame) -> dict[Bas
     p is that of a Welch test of the cells of part ``adapt`` against those of all trained perturbations,
     adjusted within each perturbation. Where they do not differ, the mean response has less noise.
     """
-    adapt, trained = cells_of(split, "adapt"), _trained_cells(split)
+    adapt, trained = cells_of(split, "adapt"), trained_cells(split)
     of_adapt, _ = Moments.of(dataset, adapt)
     of_trained, _ = Moments.of(dataset, pd.Series("trained", trained.index))
     p, duplicate = adjusted(welch_p(of_adapt, of_trained)), profiles_of(dataset, adapt)
@@ -162,13 +163,7 @@ def _pools(method: str, split: pd.DataFrame) -> dict[str, pd.Series] | None:
         return dict(iter(adapt.groupby(adapt)))
     if method == "no_change":
         return dict.fromkeys(adapt.unique(), seen[seen == CONTROL])
-    return dict.fromkeys(adapt.unique(), _trained_cells(split)) if method == "mean_response" else None
-
-
-def _trained_cells(split: pd.DataFrame) -> pd.Series:
-    """Perturbation of each cell of the trained perturbations, without the control."""
-    seen = seen_cells(split)
-    return seen[seen.isin(trained_perturbations(split))]
+    return dict.fromkeys(adapt.unique(), trained_cells(split)) if method == "mean_response" else None
 
 
 Predict = Callable[[ad.AnnData, pd.DataFrame], dict[Basis, pd.DataFrame]]

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from svae.contracts.generated import GeneratedCells, stand_ins
-from svae.contracts.split import cells_of, seen_cells
+from svae.contracts.split import cells_of, trained_cells
 from svae.expression import profile, pseudobulk
-from svae.words import CONTROL, Basis
+from svae.words import Basis
 
 Shares = Callable[[ad.AnnData], np.ndarray]
 """Expected share of each gene in the counts of each cell, cells × genes."""
@@ -36,11 +36,10 @@ def expected_of_shown_cells(
     split
         One row per cell: ``cell``, ``perturbation``, ``part``.
     """
-    adapt, seen = cells_of(split, "adapt"), seen_cells(split)
+    adapt = cells_of(split, "adapt")
     if adapt.empty:
         return None
-    perturbed = seen[seen != CONTROL]
-    of_any = expected_profiles(shares, dataset, pd.Series("any", perturbed.index))
+    of_any = expected_profiles(shares, dataset, pd.Series("any", trained_cells(split).index))
     adapted = expected_profiles(shares, dataset, adapt)
     zero_shot = pd.concat([of_any] * len(adapted)).set_axis(adapted.index)
     return {"zero_shot": zero_shot, "adapted": adapted}
@@ -61,11 +60,11 @@ def drawn_like_shown_cells(
     dataset, split
         As in :func:`expected_of_shown_cells`.
     """
-    adapt, seen = cells_of(split, "adapt"), seen_cells(split)
+    adapt = cells_of(split, "adapt")
     if adapt.empty:
         return None
     shown: dict[Basis, pd.Series] = {
-        "zero_shot": stand_ins(dict.fromkeys(adapt.unique(), seen[seen != CONTROL])),
+        "zero_shot": stand_ins(dict.fromkeys(adapt.unique(), trained_cells(split))),
         "adapted": stand_ins(dict(iter(adapt.groupby(adapt)))),
     }
     generated: dict[Basis, GeneratedCells] = {}

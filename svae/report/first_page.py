@@ -65,6 +65,7 @@ def summary(tables: Tables, scope: str, provenance: Mapping[str, object]) -> str
     baselines = tables.without_varied()
     leads, failures = list(find_leads(baselines)), list(_failures(tables))
     warnings = _warnings(tables)
+    pairs = [int(lead.runner_up["n"]) for lead in leads if lead.runner_up is not None]
     return render(
         "first_page.rst",
         title=f"Sparse mechanism shift models: scope {plain(scope)}",
@@ -74,7 +75,7 @@ def summary(tables: Tables, scope: str, provenance: Mapping[str, object]) -> str
         standings=_standings(baselines),
         margins=_margins(tables, leads),
         weighted=_is_weighted(leads),
-        pairs=min((int(lead.runner_up["n"]) for lead in leads if lead.runner_up is not None), default=0),
+        pairs=min((n for n in pairs if n >= 2), default=0),  # of the leads that have an interval
         enough=ENOUGH,
         warnings=warnings[:LISTED],
         unlisted_warnings=max(0, len(warnings) - LISTED),

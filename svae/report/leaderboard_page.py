@@ -42,26 +42,31 @@ def _metrics(tables: Tables, facet: tuple[str, str], board: pd.DataFrame) -> Ite
                 "direction": facts["direction"],
                 "margin": "" if pd.isna(facts["margin"]) else f"{facts['margin']:g}",
                 "rules": [
-                    _ranking(tables, facet, rule, rows[rows["rule"] == rule], int(facts["decimals"]))
+                    _ranking(tables, facet, rule, rows[rows["rule"] == rule], facts)
                     for rule in (tables.rule, *others)
                 ],
             }
 
 
-def _ranking(tables: Tables, facet: tuple[str, str], rule: str, rows: pd.DataFrame, decimals: int) -> dict:
-    """Rows of one metric under one rule: methods by rank, those without a value, then anchors."""
+def _ranking(tables: Tables, facet: tuple[str, str], rule: str, rows: pd.DataFrame, facts: pd.Series) -> dict:
+    """Rows of one metric under one rule: methods by rank, those without a value, then anchors.
+
+    A rule that sees the truth gives no ranks; there methods are in the order of their means, the best first.
+    """
     by_method = rows.set_index("method")
+    lowest_first = facts["direction"] == "lower"
     ranked = list(by_method["rank"].sort_values(kind="stable").dropna().index)
     rest = [method for method in tables.order if method not in ranked]
     if RULES[rule].sees_truth:
-        by_mean = by_method.loc[by_method.index.isin(rest), "mean"].sort_values(kind="stable")
+        means = by_method.loc[by_method.index.isin(rest), "mean"]
+        by_mean = means.sort_values(ascending=lowest_first, kind="stable")
         rest = [*by_mean.index, *(method for method in rest if method not in by_mean.index)]
     return {
         "sentence": RULES[rule].sentence,
         "main": rule == tables.rule,
         "sees_truth": RULES[rule].sees_truth,
         "rows": [
-            _row(tables, facet, rule, method, by_method, decimals)
+            _row(tables, facet, rule, method, by_method, int(facts["decimals"]))
             for method in [*ranked, *rest, *tables.anchors]
         ],
     }

@@ -12,6 +12,10 @@ from svae.report.values import FACET, SPREAD, chosen_values, summarise
 PLACE = ["baseline", "axis", "dataset", "value", "step"]
 PANEL = ["baseline", "split", "axis"]
 """What a curve of scores is drawn for."""
+FAILURE_COLUMNS = (
+    *("baseline", "split", "axis", "side", "metric", "method"),
+    *("score", "holds", "fails_at", "last", "share"),
+)
 CHANCE = "random"
 """The anchor that knows nothing: what a score is worth is measured from it."""
 
@@ -23,8 +27,8 @@ def steps(tables: Tables) -> pd.DataFrame:
     -------
     One row for each axis and dataset on it, the baseline of the axis included: ``baseline``, ``axis``,
     ``dataset``, ``value`` (of what is varied) and ``step``: 0 for the baseline, and for all others their rank
-    by distance. Smaller values have negative steps, if there are larger values as well. Where the baseline
-    has no number, the order is that of the config file.
+    by distance. Smaller values have negative steps, if there are larger values as well. Where a value is no
+    number, the order is that of the config file.
     """
     facts = tables.datasets.pivot(index="dataset", columns="parameter", values="value")
     if "baseline" not in facts:
@@ -43,7 +47,7 @@ def steps(tables: Tables) -> pd.DataFrame:
 def _steps_away(values: np.ndarray) -> np.ndarray:
     """Rank values by their distance from the first one; below it negative, if there are values above it."""
     baseline, others = values[0], values[1:]
-    if np.isnan(baseline):
+    if np.isnan(values).any():
         return np.arange(len(values))
     away = np.zeros(len(values), dtype=int)
     above, below = others > baseline, others < baseline
@@ -98,8 +102,9 @@ def failure_points(tables: Tables, metrics: Iterable[str]) -> pd.DataFrame:
     -------
     One row for each axis, side of it, metric and method: ``baseline``, ``split``, ``axis``, ``side``
     (``up`` for larger values, ``down`` for smaller ones), ``metric``, ``method``, ``score`` (at the
-    baseline), ``fails_at`` (NaN if it holds everywhere), ``last`` (the most severe value that has a score)
-    and ``share`` of the steps up to there that it holds. Anchors, and methods without a score at the
+    baseline), whether it ``holds`` everywhere, ``fails_at`` (the value where it does not; NaN if it holds, or
+    if the value is no number), ``last`` (the most severe value that has a score) and ``share`` of the steps
+    up to there that it holds. Anchors, and methods without a score at the
     baseline, have none.
     """
     table = scores(tables, metrics)
@@ -107,7 +112,6 @@ def failure_points(tables: Tables, metrics: Iterable[str]) -> pd.DataFrame:
     for (baseline, split, axis, metric), panel in table.groupby([*PANEL, "metric"], sort=False):
         sign = 1 if tables.registry.loc[metric, "direction"] == "higher" else -1
         chance = panel[panel["method"] == CHANCE].set_index("dataset")["mean"]
-        start = panel.loc[panel["step"] == 0, "value"].iloc[0]
         for method in tables.order:
             curve = panel[(panel["method"] == method)].set_index("dataset")
             curve = curve.assign(middle=chance).dropna(subset=["mean", "middle"])
@@ -119,18 +123,19 @@ def failure_points(tables: Tables, metrics: Iterable[str]) -> pd.DataFrame:
                 failed = points[points["fails"]]
                 held = len(points) if failed.empty else points["fails"].to_numpy().argmax()
                 steps_held = max(held - 1, 0)  # the baseline is no step
-                side = "up" if points["value"].iloc[-1] > start else "down"
+                numbers = points["value"].dropna()
+                side = "up" if numbers.iloc[-1] >= numbers.iloc[0] else "down"
                 rows.append(
                     {
                         **{"baseline": baseline, "split": split, "axis": axis, "side": side},
                         **{"metric": metric, "method": method, "score": own.iloc[0]},
+                        "holds": failed.empty,
                         "fails_at": np.nan if failed.empty else failed["value"].iloc[0],
                         "last": points["value"].iloc[-1],
                         "share": steps_held / (len(points) - 1),
                     }
                 )
-    names = ["baseline", "split", "axis", "side", "metric", "method", "score", "fails_at", "last", "share"]
-    return pd.DataFrame(rows, columns=names)
+    return pd.DataFrame(rows, columns=list(FAILURE_COLUMNS))
 
 
 def _sides(curve: pd.DataFrame) -> Iterator[pd.DataFrame]:

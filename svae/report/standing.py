@@ -51,6 +51,8 @@ def _scaled(rows: pd.DataFrame, metric: str) -> pd.DataFrame | None:
         if bottom == top:
             return None
         table = (table - bottom) / (top - bottom)
+        if top < bottom:  # lower is better, so that the scale turns intervals round
+            table = table.rename(columns={"low": "high", "high": "low"})
     return None if table.empty else table
 
 

@@ -70,8 +70,7 @@ def make_fits(job: Any, cells: pd.Index, fit_all: Callable[[Sequence[Setting]], 
                 # With its fingerprint, so that it is known again even if the guard is killed.
                 fits.write(replace(fit, run=replace(fit.run, fingerprint=order.fingerprint)), order.path)
             except BenchmarkError as error:  # the fits of the settings that follow are still to be written
-                failed = Fit.failed(cells, "failed", str(error), setting=order.setting.name)
-                fits.write(failed, order.path)
+                fits.write(Fit.missing(cells, order.setting, "failed", str(error)), order.path)
 
     guarded(
         work,

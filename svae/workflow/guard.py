@@ -210,7 +210,7 @@ def _keep(path: Path, setting: str, cells: pd.Index, ending: _Ending, mark: str)
     unmeasured = np.isnan(fit.run.seconds)  # methods in other languages need not measure themselves
     if unmeasured:
         fit.run.seconds, fit.run.peak_memory_mb = ending.seconds, ending.peak_memory_mb
-    if unmeasured or mark:
+    if unmeasured or fit.run.fingerprint != mark:
         fit.run.fingerprint = mark
         fits.write(fit, path)
     return fit.run.status

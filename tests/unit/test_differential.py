@@ -12,6 +12,7 @@ from svae.differential import (
     DELTA,
     DRAWS,
     PSEUDOCOUNT,
+    Moments,
     called,
     drawn_weights,
     log2_fold_changes,
@@ -23,7 +24,7 @@ from svae.evaluation.evaluate import compute_metrics
 from svae.evaluation.genes import as_text, genes_of_fit
 from svae.evaluation.metrics import choose_metrics
 from svae.evaluation.metrics.differential import call_scores
-from svae.expression import profile
+from svae.expression import TARGET_SUM, log_normalised, profile
 from svae.methods.anchors import fit_oracle
 from svae.simulation import simulate
 from svae.simulation.likelihood import true_changes
@@ -34,6 +35,22 @@ METRICS = choose_metrics(["de_realised_fdr", "de_power"], "a test")
 def table(rows, names=("p0",)):
     rows = np.atleast_2d(rows)
     return pd.DataFrame(rows, list(names), [f"g{place}" for place in range(rows.shape[1])])
+
+
+def test_moments_of_blocks_of_cells_add_up(monkeypatch):
+    sizes = {"perturbations": 5, "cells_per_perturbation": 30, "genes": 20, "latents": 3, "hidden": 10}
+    dataset, _ = simulate("screen", seed=0, **sizes)
+    labels = dataset.obs["perturbation"].astype(str)
+    whole, names = Moments.of(dataset, labels)
+    expression = log_normalised(dataset, TARGET_SUM)
+    for place, name in enumerate(names):
+        cells = expression[labels == name].astype(float)
+        np.testing.assert_allclose(whole.mean[place], cells.mean(axis=0))
+        np.testing.assert_allclose(whole.variance[place], cells.var(axis=0, ddof=1), rtol=1e-6, atol=1e-9)
+    monkeypatch.setattr("svae.differential.BLOCK", 7)
+    of_blocks, _ = Moments.of(dataset, labels)
+    for part in ("n", "sums", "squares"):
+        np.testing.assert_allclose(getattr(of_blocks, part), getattr(whole, part))
 
 
 def test_genes_are_called_while_the_expected_share_of_false_calls_allows_it():

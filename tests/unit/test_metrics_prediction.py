@@ -162,6 +162,11 @@ def test_genes_that_are_perturbed_give_nothing_away():
     part = response()
     of = Response(CONTROL, part.mean, test, test, test, test, part.cells, part.space)
     np.testing.assert_array_equal(discrimination(Prediction(test, of)), [0.5, 0.5])
+    by_guide = {"g0": "guide1", "g1+g2": "guide2"}
+    test = test.rename(index=by_guide)
+    aims = pd.Series({guide: gene for gene, guide in by_guide.items()})
+    of = Response(CONTROL, part.mean, test, test, test, test, part.cells, part.space, aims=aims)
+    np.testing.assert_array_equal(discrimination(Prediction(test, of)), [0.5, 0.5])
 
 
 def test_fidelity_counts_differential_genes_of_the_largest_predicted_deltas_with_the_right_sign():

@@ -272,6 +272,24 @@ def test_the_leaderboard_shows_the_first_in_bold_anchors_in_grey_and_the_main_ru
     assert "2 of 3" in page
 
 
+def test_a_rule_that_sees_the_truth_lists_the_best_mean_first(page, tables):
+    board = tables.leaderboard.query("rule == 'hindsight' and dataset == 'a_b'").set_index("method")
+    for metric, lowest_first in (("mcc_pearson", False), ("inll_clean", True)):
+        means = board.loc[(board["metric"] == metric) & board.index.isin(tables.order), "mean"].dropna()
+        expected = [tables.label(method) for method in means.sort_values(ascending=lowest_first).index]
+        part = page[page.index(f"<h3>{tables.registry.loc[metric, 'label']}") :]
+        part = part[part.index('table class="truth"') :]
+        rows = re.findall(r"</i>(.*?)</td>", part[: part.index("</table>")])
+        assert [label for label in rows if label in expected] == expected, metric
+
+
+def test_verdicts_are_explained_if_any_lead_has_an_interval(tables):
+    """On b all methods but one failed twice in three replicates here."""
+    one_pair = tables.metrics.query("not (dataset == 'b' and method != 'svae_plus' and replicate > 0)")
+    text = summary(replace(tables, metrics=one_pair), "demo", {})
+    assert "The verdict follows from the interval" in text
+
+
 def test_the_leaderboard_tells_how_many_fits_were_tried(page):
     fits = {method: row["Fits"] for method, row in rows_of(page, "MCC").items()}
     assert fits == {"sVAE+": "10", "sVAE": "6", "PCA": "2", "VAE": "1", "Oracle": "1"}
@@ -332,6 +350,18 @@ def test_the_first_page_says_where_each_method_stands_between_no_skill_and_the_c
     calibrated = board.loc[("pearson_delta_adapted_calibrated", "vae"), "mean"]
     assert rows[1][2].startswith(f"{calibrated:.2f} ["), "it has a scale already"
     assert "Where each method stands" in shown(summary(tables, "demo", {}))
+
+
+def test_on_a_scale_on_which_lower_is_better_intervals_are_not_turned_round():
+    tables = fake_tables(
+        methods=["svae_plus", "vae", "oracle", "random"], metrics=["mcc_pearson"], replicates=3
+    )
+    board = tables.leaderboard.copy()
+    ends = board["method"].map({"oracle": 0.0, "random": 1.0})
+    board["mean"] = ends.fillna(board["mean"])
+    [(_, _, rows)] = standings(replace(tables, leaderboard=board))
+    low, high = map(float, re.search(r"\[(.*), (.*)\]", rows[0][1]).groups())
+    assert low <= float(rows[0][1].split()[0]) <= high
 
 
 def test_without_the_ends_of_a_scale_nobody_stands_anywhere():

@@ -123,6 +123,18 @@ def test_latents_are_asked_what_they_tell_without_a_truth(score):
     assert [line.split()[0] for line in said.splitlines()[2:]] == ["smi_best", "smi_matching", "smi_gap"]
 
 
+def test_guides_are_scored_where_a_fit_predicts_nothing(score):
+    dataset = ad.read_h5ad("dataset.h5ad")
+    targets = {f"p{k}": f"gene{k // 2}" for k in range(8)}
+    dataset.obs["target"] = dataset.obs["perturbation"].astype(str).map(targets).fillna("control")
+    Path("dataset.h5ad").unlink()  # a link
+    dataset.write_h5ad("dataset.h5ad")
+    latents = np.random.default_rng(0).normal(size=(dataset.n_obs, 2)).astype(np.float32)
+    code, said, _ = score("--metrics", "sibling_auroc", latents=latents)
+    assert code == 0
+    assert re.search(r"sibling_auroc +0\.\d+", said)
+
+
 def test_sums_of_effects_are_scored_on_combinations_alone(score):
     seen = profiles(["train", "validation"], ["p0", "p1", "control"])
     sums = (seen["p0"] + seen["p1"] - seen["control"]).clip(lower=0)

@@ -113,8 +113,24 @@ def test_a_method_that_is_no_better_than_chance_fails_at_the_baseline(tables):
     means = {("base", "vae"): 0.1, ("base", "random"): 0.2}
     table = failure_points(with_means(tables, means), ["mcc_pearson"])
     of_vae = table[(table["method"] == "vae") & (table["axis"] == "escapers")]
-    assert of_vae["fails_at"].tolist() == [0.0]
-    assert of_vae["share"].tolist() == [0.0]
+    assert of_vae[["holds", "fails_at", "share"]].to_numpy().tolist() == [[False, 0.0, 0.0]]
+
+
+def test_a_baseline_without_a_number_has_an_order_a_side_and_a_point_of_failure():
+    """Nothing is said of the dispersion at the baseline; the VAE is below chance there already."""
+    varied_values = [varied("dispersion", value) for value in (10, 3, 1)]
+    datasets = {"base": BASE | {"dispersion": None}, **dict(varied_values)}
+    tables = fake_tables(
+        datasets, replicates=2, methods=["svae_plus", "vae", "random"], metrics=METRICS, grids={}
+    )
+    means = {("base", "vae"): 0.1, ("base", "random"): 0.2}
+    changed = with_means(tables, means)
+    assert steps(changed)["step"].tolist() == [0, 1, 2, 3]
+    of_vae = failure_points(changed, ["mcc_pearson"]).set_index("method").loc["vae"]
+    assert (of_vae["side"], of_vae["holds"], of_vae["last"]) == ("down", False, 1)
+    assert np.isnan(of_vae["fails_at"])
+    [axes] = [ax for ax in draw("failure_points", changed).figure.axes if ax.get_title().startswith("MCC")]
+    assert "baseline" in {text.get_text() for text in axes.texts}
 
 
 def test_likelihoods_have_no_chance_and_so_no_point_of_failure(tables):

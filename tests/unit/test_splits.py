@@ -290,3 +290,24 @@ def test_pathway_files_of_the_wrong_kind_are_told(tmp_path):
         read_pathways(path)
     path.write_text(json.dumps({"exosome": ["EXOSC1"]}))
     assert read_pathways(path) == {"exosome": ["EXOSC1"]}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"exosome\tsource\tEXOSC1\n\n\xe9", "sets.gmt: not text in UTF-8"),
+        (b"exosome\tsource\tEXOSC1\n\nalone", "sets.gmt: line 3 has not name, description and genes"),
+        (b"a\tsource\tG1\na\tsource\tG2", "sets.gmt: line 2: there is another gene set 'a' above"),
+    ],
+)
+def test_a_bad_line_of_gene_sets_is_told(tmp_path, content, message):
+    path = tmp_path / "sets.gmt"
+    path.write_bytes(content)
+    with pytest.raises(BenchmarkError, match=message):
+        read_pathways(path)
+
+
+def test_empty_lines_between_gene_sets_are_passed_over(tmp_path):
+    path = tmp_path / "sets.gmt"
+    path.write_text("a\tsource\tG1\n\nb\tsource\tG2\tG3\n")
+    assert read_pathways(path) == {"a": ["G1"], "b": ["G2", "G3"]}

@@ -115,3 +115,11 @@ def test_fake_tables_describe_datasets_as_a_run_does(described):
     simulator = {"simulator": "lopez2023"}
     fake = fake_tables({"cells250": simulator}, replicates=1, methods=["svae_plus"], metrics=METRICS).datasets
     assert {*fake["parameter"], "seeds"} == set(described["parameter"]), "the scope names seeds of its own"
+
+
+def test_none_of_something_is_a_value_of_the_axis_which_is_then_linear():
+    datasets = {"without": {"simulator": "screen"}, "some": {"simulator": "screen", "escapers": 0.3}}
+    drawn = draw("sweep", fake_tables(datasets, replicates=2, methods=["svae_plus", "vae"], metrics=METRICS))
+    assert set(drawn.table["x"]) == {0, 0.3}
+    assert {ax.get_xscale() for ax in drawn.figure.axes} == {"linear"}
+    assert {ax.get_xscale() for ax in draw("sweep", two_sizes()).figure.axes} == {"log"}

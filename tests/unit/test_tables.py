@@ -9,6 +9,7 @@ from svae.contracts.tables import (
     DIFFERENCE_COLUMNS,
     LEADERBOARD_COLUMNS,
     METRICS_COLUMNS,
+    PERTURBATIONS_COLUMNS,
     SELECTED_COLUMNS,
     WEIGHTED_COLUMNS,
     concatenate,
@@ -229,3 +230,11 @@ def test_tables_survive_the_disk(tmp_path):
     assert concatenate([], METRICS_COLUMNS).empty
     with pytest.raises(BenchmarkError, match="column 'rule' is missing"):
         read_tidy(paths[0], SELECTED_COLUMNS)
+
+
+def test_names_of_perturbations_stay_text_where_they_are_digits(tmp_path):
+    fit = {"dataset": "sim", "split": "paper", "replicate": 0, "method": "vae", "setting": "default"}
+    rows = pd.DataFrame([fit | {"perturbation": name} for name in ("007", "1")])
+    write_table(rows.reindex(columns=list(PERTURBATIONS_COLUMNS)), tmp_path / "perturbations.tsv")
+    table = read_tidy(tmp_path / "perturbations.tsv", PERTURBATIONS_COLUMNS)
+    assert table["perturbation"].tolist() == ["007", "1"]

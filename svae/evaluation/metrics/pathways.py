@@ -46,13 +46,13 @@ def _agreement(comparison: Comparison) -> dict[str, float]:
     ranks = pd.Series(alike[pairs]).rank().to_numpy()
     related = shared.to_numpy()
     found = _auroc(ranks, related[pairs])
+    if np.isnan(found):
+        return {"auroc": np.nan, "p": np.nan}
     random = np.random.default_rng(seed_from(comparison.seed, "pathways"))
     permuted = []
     for _ in range(PERMUTATIONS):
         order = random.permutation(len(shared))
         permuted.append(_auroc(ranks, related[np.ix_(order, order)][pairs]))
-    if np.isnan(found):
-        return {"auroc": np.nan, "p": np.nan}
     return {"auroc": found, "p": (1 + np.sum(np.array(permuted) >= found)) / (1 + PERMUTATIONS)}
 
 

@@ -7,9 +7,9 @@ from that of the *real* control, whatever a method believes of unperturbed cells
 
 import numpy as np
 
-from svae.contracts.combinations import parts_of
 from svae.evaluation.energy import unbiased_energy_distance
 from svae.evaluation.prediction import Prediction, prediction_score
+from svae.evaluation.screen import genes_aimed_at
 
 FEWEST_GENES = 10
 """A perturbation with fewer truly differential genes has no score on these."""
@@ -103,7 +103,8 @@ def discrimination(prediction: Prediction) -> np.ndarray:
     equally near ones count half. A prediction that is the same for all has a mean of 0.5. The genes that are
     perturbed are left out, since each gives its own perturbation away; a delta of 0 has distance 1 to all.
     """
-    perturbed = {part for label in prediction.perturbations for part in parts_of(label)}
+    aims = prediction.response.aims
+    perturbed = {gene for label in prediction.perturbations for gene in genes_aimed_at(label, aims)}
     kept = ~prediction.profiles.columns.isin(perturbed)
     predicted, actual = (unit(delta[:, kept]) for delta in prediction.from_control)
     distances, n = 1 - predicted @ actual.T, len(actual)

@@ -1,7 +1,7 @@
 """Pieces that several figures share: how a page is divided, and how axes are labelled."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from textwrap import wrap
 
 import matplotlib as mpl
@@ -10,9 +10,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import FigureBase, SubFigure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullLocator
 
 from svae.report.figures.style import GREY, SMALL
+from svae.report.outcomes import NOT_CHOSEN
+from svae.report.tables import Tables
 
 LATENTS_FITTED = "n_latent"
 """The option of a method that can be varied, too: the number of latents that it fits."""
@@ -70,8 +73,7 @@ def write_missing(ax: Axes, row: float, reason: str, size: float = SMALL) -> Non
 
 def label_score(ax: Axes, label: str, direction: str) -> None:
     """Label an axis with what it shows and an arrow to the better side."""
-    arrow = "better →" if direction == "higher" else "← better"
-    ax.set_xlabel(f"{label}\n{arrow}", linespacing=1.3)
+    ax.set_xlabel(f"{label}\n{better_side(direction)}", linespacing=1.3)
 
 
 def label_few_ticks(ax: Axes) -> None:
@@ -88,6 +90,38 @@ def label_log_axis(ax: Axes, ticks: list[float]) -> None:
     if len(ticks) > 1:
         margin = (ticks[-1] / ticks[0]) ** 0.07
         ax.set_xlim(ticks[0] / margin, ticks[-1] * margin)
+
+
+def label_values(ax: Axes, values: list[float]) -> None:
+    """Put a tick at each of `values` (ascending) and no other, on a logarithmic axis if all are positive."""
+    if values[0] > 0:
+        label_log_axis(ax, values)
+    else:
+        ax.set_xticks(values, [f"{value:g}" for value in values])
+
+
+def literal(name: object) -> str:
+    """Write a name as it is: Matplotlib would take what is between two dollar signs for a formula."""
+    return str(name).replace("$", r"\$")
+
+
+def better_side(direction: str) -> str:
+    """Point to the better side of a horizontal axis."""
+    return "better →" if direction == "higher" else "← better"
+
+
+def method_handles(tables: Tables, methods: Iterable[str]) -> list[Line2D]:
+    """Name methods in a legend, each by a line with a dot in its colour."""
+    return [
+        Line2D([], [], color=tables.colour(method), marker="o", ms=3.5, lw=1.2, label=tables.label(method))
+        for method in methods
+    ]
+
+
+def fallback_handle(colour: str = GREY, size: float = 3.5) -> Line2D:
+    """Explain the hollow dots of settings that a rule had nothing to choose by."""
+    label = f"{NOT_CHOSEN}: fixed setting"
+    return Line2D([], [], color=colour, marker="o", mfc="white", ms=size, lw=1.2, label=label)
 
 
 def label_round_log_axis(ax: Axes, values: pd.DataFrame) -> None:

@@ -8,11 +8,10 @@ import matplotlib.figure
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
 
 from svae.evaluation.metrics import within_range
 from svae.evaluation.selection import RULES, in_order_of_choice
-from svae.report.figures.axes import divide, label_log_axis, write_note, write_title
+from svae.report.figures.axes import divide, label_log_axis, method_handles, write_note, write_title
 from svae.report.figures.catalogue import Drawn, figure
 from svae.report.figures.style import WIDTH
 from svae.report.outcomes import FALLBACK, NOT_CHOSEN, missing_note, outcomes_of
@@ -44,11 +43,7 @@ def score_against_fits(tables: Tables) -> Drawn | None:
             ax.set_ylabel(f"{facts['direction'].capitalize()} is better")
             ax.set_xlabel("Fits")
     drawn = set(table.loc[table["mean"].notna(), "method"])
-    handles = [
-        Line2D([], [], color=tables.colour(method), marker="o", ms=3.5, lw=1.2, label=tables.label(method))
-        for method in tables.order
-        if method in drawn
-    ]
+    handles = method_handles(tables, [method for method in tables.order if method in drawn])
     page.legend(handles=handles, loc="outside lower center", ncols=2 * len(metrics))
     return Drawn(page, table)
 

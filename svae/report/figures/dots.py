@@ -14,6 +14,7 @@ from svae.evaluation.selection import HINDSIGHT
 from svae.report.figures.axes import (
     anchor_dashes,
     divide,
+    fallback_handle,
     label_few_ticks,
     label_round_log_axis,
     label_score,
@@ -21,7 +22,7 @@ from svae.report.figures.axes import (
     write_title,
 )
 from svae.report.figures.style import GREY, INK, PALE, SMALL, TINY, WIDTH
-from svae.report.outcomes import FALLBACK, NOT_CHOSEN, why_missing
+from svae.report.outcomes import FALLBACK, why_missing
 from svae.report.tables import Tables
 from svae.report.values import facets
 
@@ -181,8 +182,7 @@ def _draw_legend(figure: matplotlib.figure.Figure, tables: Tables, table: pd.Dat
         Line2D([], [], marker="o", ms=5, color=INK, mec="white", lw=1.5, label="mean, 95 % interval"),
     ]
     if (with_value["outcome"] == FALLBACK).any():
-        label = f"{NOT_CHOSEN}: fixed setting"
-        handles.append(Line2D([], [], marker="o", ms=4.5, mfc="white", color=INK, lw=1.5, label=label))
+        handles.append(fallback_handle(INK, size=4.5))
     if (with_value["rule"] == HINDSIGHT).any() and tables.rule != HINDSIGHT:
         label = "mean if the truth chose"
         handles.append(Line2D([], [], marker="D", ms=3.5, mfc="none", color=GREY, ls="", label=label))

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import SubFigure
 
 from svae.report.effects import effect_sizes, trained_targets
-from svae.report.figures.axes import write_note, write_title
+from svae.report.figures.axes import literal, write_note, write_title
 from svae.report.figures.catalogue import Drawn, figure
 from svae.report.figures.heatmaps import most_affected
 from svae.report.figures.style import PALE, TINY, WIDTH
@@ -78,5 +78,4 @@ def _draw_map(ax: Axes, cells: pd.DataFrame, column: str, named: list[str]) -> N
 
 
 def _draw_cells(ax: Axes, cells: pd.DataFrame, colour: Any, name: str) -> None:
-    label = name.replace("$", r"\$")
-    ax.scatter(cells["x"], cells["y"], s=2, lw=0, color=colour, label=label, rasterized=True)
+    ax.scatter(cells["x"], cells["y"], s=2, lw=0, color=colour, label=literal(name), rasterized=True)

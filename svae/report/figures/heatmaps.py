@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.image import AxesImage
 
+from svae.report.figures.axes import literal
 from svae.report.figures.style import GREY, PALE, SMALL
 
 SMALLEST, LARGEST = 5.0, 7.0
@@ -71,7 +72,7 @@ def hatch(ax: Axes, cells: np.ndarray) -> None:
 
 def write_row_names(ax: Axes, matrix: pd.DataFrame, height: float) -> None:
     """Write the names of all rows beside a matrix that is so many inches high."""
-    names = [_as_written(name) for name in matrix.index]
+    names = [literal(name) for name in matrix.index]
     ax.set_yticks(range(len(matrix)), names, fontsize=_name_size(len(matrix), height))
     ax.tick_params(axis="y", length=1.5, pad=1.5)
 
@@ -79,7 +80,7 @@ def write_row_names(ax: Axes, matrix: pd.DataFrame, height: float) -> None:
 def write_column_names(ax: Axes, matrix: pd.DataFrame, width: float) -> None:
     """Write the names of all columns under a matrix that is so many inches wide."""
     size = _name_size(matrix.shape[1], width)
-    names = [_as_written(name) for name in matrix.columns]
+    names = [literal(name) for name in matrix.columns]
     ax.set_xticks(range(matrix.shape[1]), names, fontsize=size, rotation=90)
     ax.tick_params(axis="x", length=1.5, pad=1.5)
 
@@ -88,11 +89,6 @@ def number_columns(ax: Axes, matrix: pd.DataFrame) -> None:
     """Number the columns of a matrix, at most eight of them."""
     places = range(0, matrix.shape[1], math.ceil(matrix.shape[1] / 8))
     ax.set_xticks(places, [str(matrix.columns[place]) for place in places], fontsize=SMALL)
-
-
-def _as_written(name: object) -> str:
-    """Show a name as it is: Matplotlib would take what is between two dollar signs for a formula."""
-    return str(name).replace("$", r"\$")
 
 
 def _name_size(count: int, room: float) -> float:

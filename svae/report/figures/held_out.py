@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import SubFigure
 from matplotlib.lines import Line2D
 
-from svae.report.figures.axes import divide, label_few_ticks, write_note, write_title
+from svae.report.figures.axes import better_side, divide, label_few_ticks, literal, write_note, write_title
 from svae.report.figures.catalogue import Drawn, figure
 from svae.report.figures.style import GREY, INK, PALE, SMALL, TINY, WIDTH
 from svae.report.outcomes import missing_note
@@ -41,7 +41,7 @@ def differences(tables: Tables) -> Drawn | None:
         for ax, metric in zip(axes, metrics, strict=True):
             _draw_differences(ax, group[group["metric"] == metric].set_index("method"), rows, tables)
             facts = tables.registry.loc[metric]
-            better = "better →" if facts["direction"] == "higher" else "← better"
+            better = better_side(facts["direction"])
             ax.set_xlabel(f"{facts['label']},\nless {tables.label(tables.reference)}\n{better}", fontsize=7)
         axes[0].set_yticks(range(len(rows)), [tables.label(method) for method in rows])
         axes[0].set_ylim(len(rows) - 0.45, -0.6)
@@ -115,7 +115,7 @@ def _draw_gains(part: SubFigure, group: pd.DataFrame, methods: list[str], tables
         ax.scatter(dots["effect"], dots["value"], s=9, color=tables.colour(method), lw=0, alpha=0.8)
         for row in dots.nlargest(NAMED, "effect").itertuples():
             ax.annotate(
-                str(row.perturbation).replace("$", r"\$"),
+                literal(row.perturbation),
                 (row.effect, row.value),
                 xytext=(-2, 2),
                 textcoords="offset points",

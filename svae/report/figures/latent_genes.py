@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import SubFigure
 
 from svae.report.effects import effects, trained_targets
-from svae.report.figures.axes import divide, write_note, write_title
+from svae.report.figures.axes import divide, literal, write_note, write_title
 from svae.report.figures.catalogue import Drawn, figure
 from svae.report.figures.style import GREY, INK, SMALL, TINY, WIDTH
 from svae.report.tables import Tables
@@ -103,14 +103,14 @@ def _draw_latent(ax: Axes, genes: pd.DataFrame) -> None:
     sure = genes["probability"] >= SURE
     ax.barh(places, genes["log2_fold_change"], color=np.where(sure, INK, "white"), edgecolor=INK, lw=0.5)
     ax.axvline(0, color=GREY, lw=0.5)
-    ax.set_yticks(places, genes["gene"], fontsize=TINY)
+    ax.set_yticks(places, genes["gene"].map(literal), fontsize=TINY)
     ax.invert_yaxis()
     ax.tick_params(axis="x", labelsize=TINY)
     ax.set_xlabel("Log2 fold change", fontsize=TINY)
     first = genes.iloc[0]
     lines = [f"Latent {first['latent']}", first["moved_by"] or "moved by no perturbation", first["gene_set"]]
     ax.set_title(
-        "\n".join(shorten(line, 38, placeholder=" …") for line in lines if line),
+        "\n".join(literal(shorten(line, 38, placeholder=" …")) for line in lines if line),
         fontsize=SMALL,
         weight="normal",
         loc="left",

@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from svae.report.effects import nearest_of_held_out
-from svae.report.figures.axes import write_note, write_title
+from svae.report.figures.axes import literal, write_note, write_title
 from svae.report.figures.catalogue import Drawn, figure
 from svae.report.figures.style import GREY, INK, TINY, WIDTH
 from svae.report.tables import Tables
@@ -51,10 +51,10 @@ def _draw_rows(ax: Axes, table: pd.DataFrame) -> None:
     ax.axvline(0, color=GREY, lw=0.5)
     for row, group in table.groupby("row"):
         ax.plot(group["similarity"], [row] * len(group), "o", ms=2.5, color=INK, clip_on=False)
-        names = ", ".join(group["other"])
+        names = literal(", ".join(group["other"]))
         ax.annotate(names, (1.03, row), xycoords=("axes fraction", "data"), va="center", fontsize=TINY)
     labels = table.drop_duplicates("row")
-    names = labels["perturbation"] + labels["size"].map(" ({:.1f})".format)
+    names = labels["perturbation"].map(literal) + labels["size"].map(" ({:.1f})".format)
     ax.set_yticks(labels["row"], names, fontsize=TINY)
     ax.set_ylim(labels["row"].max() + 0.5, -0.5)
     ax.set_xlim(min(-0.02, table["similarity"].min()), 1)

@@ -9,11 +9,18 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from svae.report import severity
-from svae.report.figures.axes import anchor_dashes, divide, parameter_label, write_note
+from svae.report.figures.axes import (
+    anchor_dashes,
+    divide,
+    fallback_handle,
+    method_handles,
+    parameter_label,
+    write_note,
+)
 from svae.report.figures.catalogue import Drawn, figure
 from svae.report.figures.heatmaps import draw_matrix
-from svae.report.figures.style import GREY, INK, PALE, SMALL, WIDTH
-from svae.report.outcomes import NOT_CHOSEN, outcomes_of, why_missing
+from svae.report.figures.style import INK, PALE, SMALL, WIDTH
+from svae.report.outcomes import outcomes_of, why_missing
 from svae.report.severity import PANEL, differences, scores
 from svae.report.tables import Tables
 
@@ -68,9 +75,9 @@ def failure_points(tables: Tables) -> Drawn | None:
         ]
         draw_matrix(ax, share, "RdBu", -0.4, 1.4)
         for cell in of_metric.itertuples():
-            text = "holds" if pd.isna(cell.fails_at) else f"{cell.fails_at:g}"
+            fails_at = "baseline" if pd.isna(cell.fails_at) else f"{cell.fails_at:g}"
             place = (share.columns.get_loc(cell.method), rows.index(cell.row))
-            ax.annotate(text, place, ha="center", va="center", fontsize=SMALL)
+            ax.annotate("holds" if cell.holds else fails_at, place, ha="center", va="center", fontsize=SMALL)
         names = [tables.label(method) for method in share.columns]
         ax.set_xticks(range(len(names)), names, rotation=35, ha="right")
         ax.set_yticks(range(len(rows)), rows)
@@ -187,10 +194,7 @@ def _draw_legend(
     fallbacks: bool,
 ) -> None:
     """Explain the lines and marks that occur."""
-    handles = [
-        Line2D([], [], color=tables.colour(method), marker="o", ms=3.5, lw=1.2, label=tables.label(method))
-        for method in methods
-    ]
+    handles = method_handles(tables, methods)
     handles += [
         Line2D(
             [], [], color=tables.colour(method), lw=0.9, ls=dashes, label=f"{tables.label(method)} (anchor)"
@@ -202,6 +206,5 @@ def _draw_legend(
             Line2D([], [], color=INK, lw=0.8, ls=":", marker="_", label="identifiable latents (share)")
         )
     if fallbacks:
-        label = f"{NOT_CHOSEN}: fixed setting"
-        handles.append(Line2D([], [], color=GREY, marker="o", mfc="white", ms=3.5, lw=1.2, label=label))
+        handles.append(fallback_handle())
     page.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 5))

@@ -7,10 +7,17 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from svae.evaluation.selection import HINDSIGHT, RULES
-from svae.report.figures.axes import divide, label_few_ticks, label_score, write_missing, write_title
+from svae.report.figures.axes import (
+    divide,
+    fallback_handle,
+    label_few_ticks,
+    label_score,
+    write_missing,
+    write_title,
+)
 from svae.report.figures.catalogue import Drawn, figure
 from svae.report.figures.style import GREY, RULE_LOOKS, TINY, WIDTH
-from svae.report.outcomes import FALLBACK, NOT_CHOSEN, NOT_RUN, why_missing
+from svae.report.outcomes import FALLBACK, NOT_RUN, why_missing
 from svae.report.tables import Tables
 from svae.report.values import FACET, RUN, facets, summarise
 
@@ -76,8 +83,7 @@ def _draw_legend(page: matplotlib.figure.Figure, rules: list[str], any_fallback:
             Line2D([], [], marker=look.marker, color=look.colour, mec="white", ms=5, lw=1.2, label=label)
         )
     if any_fallback:
-        label = f"{NOT_CHOSEN}: fixed setting"
-        handles.append(Line2D([], [], marker="o", color=GREY, mfc="white", ms=5, lw=1.2, label=label))
+        handles.append(fallback_handle(size=5))
     handles.append(Line2D([], [], color=GREY, lw=0.9, label=RULES[HINDSIGHT].label))
     page.legend(handles=handles, loc="outside lower center", ncols=len(handles))
 

@@ -8,19 +8,20 @@ from typing import NamedTuple
 import matplotlib.figure
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
 
 from svae.report.figures.axes import (
     LATENTS_FITTED,
     divide,
-    label_log_axis,
+    fallback_handle,
+    label_values,
+    method_handles,
     parameter_label,
     write_note,
     write_title,
 )
 from svae.report.figures.catalogue import Drawn, figure
 from svae.report.figures.style import GREY, SMALL, WIDTH
-from svae.report.outcomes import NOT_APPLICABLE, NOT_CHOSEN, outcomes_of, why_missing
+from svae.report.outcomes import NOT_APPLICABLE, outcomes_of, why_missing
 from svae.report.tables import Tables
 from svae.report.values import FACET, SPREAD, by_setting
 
@@ -49,17 +50,13 @@ def sweep(tables: Tables) -> Drawn | None:
         axes = part.subplots(len(metrics), 1, sharex=True, squeeze=False)[:, 0]
         for ax, metric in zip(axes, metrics, strict=True):
             _draw_lines(ax, group[group["metric"] == metric], methods, tables)
-            label_log_axis(ax, sorted(group["x"].unique()))
+            label_values(ax, sorted(group["x"].unique()))
             ax.set_ylim(-0.03, 1.05)
             ax.set_ylabel(tables.registry.loc[metric, "label"])
         axes[-1].set_xlabel(parameter_label(parameter))
-    handles = [
-        Line2D([], [], color=tables.colour(method), marker="o", ms=3.5, lw=1.2, label=tables.label(method))
-        for method in methods
-    ]
+    handles = method_handles(tables, methods)
     if (table["fallbacks"] > 0).any():
-        label = f"{NOT_CHOSEN}: fixed setting"
-        handles.append(Line2D([], [], color=GREY, marker="o", mfc="white", ms=3.5, lw=1.2, label=label))
+        handles.append(fallback_handle())
     page.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 2 + 2 * columns))
     return Drawn(page, table)
 
