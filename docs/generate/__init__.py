@@ -1,12 +1,16 @@
 """What `make docs` writes into README.md and docs/: tables and drawings of what other files already say."""
 
-from docs.generate import comparisons, drawings, guides, results
+from docs.generate import breaking, comparisons, drawings, guides, results
 
 WRITERS = {
     "results of simulation": results.of_simulation,
     "results of papalexi": results.of_papalexi,
+    "rotation of simulation": results.rotation,
     "draws of simulation": comparisons.draws,
     "answers of simulation": comparisons.of_simulation,
+    "losses of robustness": breaking.losses,
+    "averages of robustness": breaking.averages,
+    "penalties of robustness": breaking.penalties,
     "units of papalexi": comparisons.units_of_papalexi,
     "answers of papalexi": comparisons.of_papalexi,
     "validation likelihood against UDR": comparisons.of_rules,

@@ -1,5 +1,6 @@
 """Pair the latents of two fits, or those of a fit and of the truth, one to one."""
 
+from functools import cache
 from typing import Literal
 
 import numpy as np
@@ -68,3 +69,20 @@ def match_latents(
         similarity = np.abs(similarity)
     rows, columns = linear_sum_assignment(similarity, maximize=True)
     return similarity, rows, columns
+
+
+@cache
+def mcc_of_rotations(n: int) -> float:
+    """Mean matched |correlation| of n latents with a random rotation of them, on average.
+
+    A method that finds the space of the latents, but not their axes, has this MCC: .73 for 5 latents, .52 for
+    15, more for fewer. The latents are independent and vary alike, so that a correlation is an entry of the
+    rotation; it is drawn a thousand times from all rotations alike (Haar measure).
+    """
+    from scipy.optimize import linear_sum_assignment
+    from scipy.stats import ortho_group
+
+    if n == 1:
+        return 1.0
+    drawn = np.abs(ortho_group.rvs(n, size=1000, random_state=np.random.default_rng(n)))
+    return float(np.mean([entries[linear_sum_assignment(entries, maximize=True)] for entries in drawn]))

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import pandas as pd
 
+from svae.evaluation.matching import mcc_of_rotations
 from svae.report.outcomes import FALLBACK
 from svae.report.tables import Tables
 from svae.report.values import FACET, SPREAD, chosen_values, summarise
@@ -14,8 +15,10 @@ PANEL = ["baseline", "split", "axis"]
 """What a curve of scores is drawn for."""
 FAILURE_COLUMNS = (
     *("baseline", "split", "axis", "side", "metric", "method"),
-    *("score", "holds", "fails_at", "last", "share"),
+    *("score", "chance", "outcome", "fails_at", "last", "share"),
 )
+MCC = "mcc_pearson"
+HOLDS, FAILS, FAILS_AT_BASELINE = "holds", "fails", "fails at the baseline"
 CHANCE = "random"
 """The anchor that knows nothing: what a score is worth is measured from it."""
 
@@ -92,50 +95,83 @@ def differences(tables: Tables, metric: str) -> pd.DataFrame:
     return steps(tables).merge(table, on="dataset")[columns]
 
 
+def chance_of(tables: Tables, metric: str) -> pd.Series:
+    """What a method has by chance: the mean score of the anchor ``random``, indexed by dataset and split.
+
+    For the MCC it is what a random rotation of the true latents has, if this is more
+    (:func:`svae.evaluation.matching.mcc_of_rotations`): to find the space of the latents is not yet to find
+    the latents.
+    """
+    board = tables.leaderboard
+    rows = board[(board["rule"] == tables.rule) & (board["metric"] == metric) & (board["method"] == CHANCE)]
+    chance = rows.set_index(FACET)["mean"]
+    if metric != MCC:
+        return chance
+    facts = tables.datasets[tables.datasets["parameter"] == "latents"].set_index("dataset")["value"]
+    rotated = {dataset: mcc_of_rotations(int(n)) for dataset, n in facts.items()}
+    floor = chance.index.get_level_values("dataset").map(rotated)
+    return chance.clip(lower=pd.Series(floor, chance.index, dtype=float).fillna(-np.inf))
+
+
 def failure_points(tables: Tables, metrics: Iterable[str]) -> pd.DataFrame:
     """Find where methods fail: the mildest severity at which half of what they have over chance is lost.
 
-    A method fails where its mean score is below the middle between the anchor ``random`` on the same dataset
-    and its own score at the baseline.
+    A method fails where its mean score is below the middle between chance on the same dataset
+    (:func:`chance_of`) and its own score at the baseline. It fails at the baseline already if the interval of
+    its score there holds chance.
 
     Returns
     -------
     One row for each axis, side of it, metric and method: ``baseline``, ``split``, ``axis``, ``side``
-    (``up`` for larger values, ``down`` for smaller ones), ``metric``, ``method``, ``score`` (at the
-    baseline), whether it ``holds`` everywhere, ``fails_at`` (the value where it does not; NaN if it holds, or
-    if the value is no number), ``last`` (the most severe value that has a score) and ``share`` of the steps
-    up to there that it holds. Anchors, and methods without a score at the
-    baseline, have none.
+    (``up`` for larger values, ``down`` for smaller ones), ``metric``, ``method``, ``score`` and ``chance``
+    (at the baseline), ``outcome`` (:data:`HOLDS`, :data:`FAILS` or :data:`FAILS_AT_BASELINE`), ``fails_at``
+    (the value where it fails on the way), ``last`` (the most severe value that has a score) and ``share`` of
+    the steps up to there that it holds. Anchors, and methods without a score at the baseline, have none.
     """
     table = scores(tables, metrics)
     rows = []
     for (baseline, split, axis, metric), panel in table.groupby([*PANEL, "metric"], sort=False):
         sign = 1 if tables.registry.loc[metric, "direction"] == "higher" else -1
-        chance = panel[panel["method"] == CHANCE].set_index("dataset")["mean"]
+        chance = chance_of(tables, str(metric))
         for method in tables.order:
-            curve = panel[(panel["method"] == method)].set_index("dataset")
-            curve = curve.assign(middle=chance).dropna(subset=["mean", "middle"])
-            own = curve.loc[curve["step"] == 0, "mean"]
-            if own.empty:
+            curve = panel[panel["method"] == method].set_index(FACET)
+            curve = curve.assign(chance=chance).dropna(subset=["mean", "chance"])
+            at_baseline = curve[curve["step"] == 0]
+            if at_baseline.empty:
                 continue
-            curve["fails"] = sign * curve["mean"] < sign * (curve["middle"] + own.iloc[0]) / 2
+            own = at_baseline.iloc[0]
+            curve["fails"] = sign * curve["mean"] < sign * (curve["chance"] + own["mean"]) / 2
+            nothing_to_lose = not sign * _worse_end(own, sign) > sign * own["chance"]
             for points in _sides(curve):
-                failed = points[points["fails"]]
-                held = len(points) if failed.empty else points["fails"].to_numpy().argmax()
-                steps_held = max(held - 1, 0)  # the baseline is no step
                 numbers = points["value"].dropna()
-                side = "up" if numbers.iloc[-1] >= numbers.iloc[0] else "down"
                 rows.append(
                     {
-                        **{"baseline": baseline, "split": split, "axis": axis, "side": side},
-                        **{"metric": metric, "method": method, "score": own.iloc[0]},
-                        "holds": failed.empty,
-                        "fails_at": np.nan if failed.empty else failed["value"].iloc[0],
+                        **{"baseline": baseline, "split": split, "axis": axis},
+                        "side": "up" if numbers.iloc[-1] >= numbers.iloc[0] else "down",
+                        **{"metric": metric, "method": method, "score": own["mean"], "chance": own["chance"]},
+                        **_failure(points, nothing_to_lose),
                         "last": points["value"].iloc[-1],
-                        "share": steps_held / (len(points) - 1),
                     }
                 )
     return pd.DataFrame(rows, columns=list(FAILURE_COLUMNS))
+
+
+def _worse_end(score: pd.Series, sign: int) -> float:
+    """Worse end of the interval of a score, or the mean if it has none."""
+    end = score["low"] if sign > 0 else score["high"]
+    return score["mean"] if pd.isna(end) else end
+
+
+def _failure(points: pd.DataFrame, nothing_to_lose: bool) -> dict[str, object]:
+    """Say whether a method fails on one side of an axis, at which value, and how far it holds."""
+    if nothing_to_lose:
+        return {"outcome": FAILS_AT_BASELINE, "fails_at": np.nan, "share": 0.0}
+    failed = points["fails"].to_numpy()
+    if not failed.any():
+        return {"outcome": HOLDS, "fails_at": np.nan, "share": 1.0}
+    first = failed.argmax()
+    share = (first - 1) / (len(points) - 1)  # the baseline is no step
+    return {"outcome": FAILS, "fails_at": points["value"].iloc[first], "share": share}
 
 
 def _sides(curve: pd.DataFrame) -> Iterator[pd.DataFrame]:

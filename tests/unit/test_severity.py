@@ -7,10 +7,22 @@ import numpy as np
 import pandas as pd
 import pytest
 from fake_tables import fake_tables
+from scipy.stats import ortho_group
 
+from svae.evaluation.matching import mcc_of_rotations
+from svae.evaluation.metrics.latents import mean_matched_correlation
 from svae.report.figures import FIGURES, draw
 from svae.report.first_page import summary
-from svae.report.severity import differences, failure_points, scores, steps
+from svae.report.severity import (
+    FAILS,
+    FAILS_AT_BASELINE,
+    HOLDS,
+    chance_of,
+    differences,
+    failure_points,
+    scores,
+    steps,
+)
 
 METRICS = ["mcc_pearson", "target_f1", "inll_clean"]
 BASE = {"simulator": "screen", "n_latent": 8}
@@ -25,11 +37,11 @@ def varied(axis, value):
     return f"base_{axis}={value}", BASE | {axis: value, "baseline": "base", "axis": axis}
 
 
-def build(**changed):
+def build(base=BASE, **changed):
     changes = [varied(axis, value) for axis, values in AXES.items() for value in values if value != "base"]
     arguments = {"replicates": 2, "methods": ["svae_plus", "vae", "random"], "metrics": METRICS}
     arguments |= {"restarts": 1, "epochs": 2, "perturbations": 3, "grids": {}}
-    return fake_tables({"base": BASE, **dict(changes)}, **arguments | changed)
+    return fake_tables({"base": base, **dict(changes)}, **arguments | changed)
 
 
 @pytest.fixture(scope="module")
@@ -85,18 +97,18 @@ def test_every_dataset_of_an_axis_has_its_scores(tables):
 
 
 def test_a_method_fails_where_half_of_what_it_had_over_chance_is_lost(tables):
-    curve = {"base": 0.8, "base_escapers=0.2": 0.52, "base_escapers=0.7": 0.4}
-    chance = {"base": 0.2, "base_escapers=0.2": 0.2, "base_escapers=0.7": 0.3}
+    curve = {"base": 0.9, "base_escapers=0.2": 0.76, "base_escapers=0.7": 0.75}
+    chance = {"base": 0.6, "base_escapers=0.2": 0.6, "base_escapers=0.7": 0.7}
     means = {(name, "svae_plus"): mean for name, mean in curve.items()}
-    means |= {(name, "vae"): 0.6 for name in curve}
+    means |= {(name, "vae"): 0.8 for name in curve}
     means |= {(name, "random"): mean for name, mean in chance.items()}
     table = failure_points(with_means(tables, means), ["mcc_pearson"])
     on_axis = table[table["axis"] == "escapers"].set_index("method")
-    # .52 is above (.8 + .2) / 2, and .4 is below (.8 + .3) / 2.
+    # .76 is above (.9 + .6) / 2, and .75 is below (.9 + .7) / 2.
     assert on_axis.loc["svae_plus", "fails_at"] == 0.7
     assert on_axis.loc["svae_plus", "share"] == 0.5
-    assert np.isnan(on_axis.loc["vae", "fails_at"])
-    assert on_axis.loc["vae", ["last", "share", "score"]].tolist() == [0.7, 1.0, 0.6]
+    assert on_axis.loc["svae_plus", ["outcome", "chance"]].tolist() == [FAILS, 0.6]
+    assert on_axis.loc["vae", ["outcome", "last", "share", "score"]].tolist() == [HOLDS, 0.7, 1.0, 0.8]
     assert set(on_axis["side"]) == {"up"}
     assert "random" not in on_axis.index
 
@@ -109,11 +121,35 @@ def test_the_point_of_failure_is_the_first_one_on_each_side(tables):
     assert sides["fails_at"].to_dict() == {"down": 6, "up": 16}
 
 
-def test_a_method_that_is_no_better_than_chance_fails_at_the_baseline(tables):
-    means = {("base", "vae"): 0.1, ("base", "random"): 0.2}
-    table = failure_points(with_means(tables, means), ["mcc_pearson"])
-    of_vae = table[(table["method"] == "vae") & (table["axis"] == "escapers")]
-    assert of_vae[["holds", "fails_at", "share"]].to_numpy().tolist() == [[False, 0.0, 0.0]]
+def test_a_method_whose_interval_holds_chance_fails_at_the_baseline(tables):
+    curve = {(f"base{value}", "vae"): 0.85 for value in ("", "_escapers=0.2", "_escapers=0.7")}
+    changed = with_means(tables, curve | {("base", "random"): 0.8})
+    board = changed.leaderboard
+    for low, outcome in ((0.84, HOLDS), (0.79, FAILS_AT_BASELINE)):
+        board.loc[(board["dataset"] == "base") & (board["method"] == "vae"), "low"] = low
+        table = failure_points(changed, ["mcc_pearson"])
+        of_vae = table[(table["method"] == "vae") & (table["axis"] == "escapers")]
+        assert of_vae["outcome"].tolist() == [outcome]
+    assert of_vae["share"].tolist() == [0.0]
+
+
+@pytest.mark.parametrize(("n", "expected"), [(1, 1.0), (2, None), (5, 0.73), (15, 0.52)])
+def test_to_find_the_space_of_the_latents_alone_is_chance(n, expected):
+    """With two latents, the best match of a rotation is the larger one of |cos| and |sin| of its angle."""
+    if expected is None:
+        angles = np.linspace(0, 2 * np.pi, 10_000)
+        expected = np.maximum(np.abs(np.cos(angles)), np.abs(np.sin(angles))).mean()
+    assert mcc_of_rotations(n) == pytest.approx(expected, abs=0.01)
+    latents = np.random.default_rng(0).normal(size=(5000, n))
+    rotated = latents @ ortho_group.rvs(n, random_state=1) if n > 1 else latents
+    assert mean_matched_correlation(latents, rotated) == pytest.approx(expected, abs=0.15)
+
+
+def test_chance_of_the_mcc_is_that_of_a_rotation_of_the_true_latents():
+    tables = build(base=BASE | {"latents": 5})
+    chance = chance_of(tables, "mcc_pearson")
+    assert chance["base"].tolist() == [mcc_of_rotations(5)]
+    assert chance["base_escapers=0.2"].tolist() == [mcc_of_rotations(15)], "the simulator's default"
 
 
 def test_a_baseline_without_a_number_has_an_order_a_side_and_a_point_of_failure():
@@ -127,8 +163,7 @@ def test_a_baseline_without_a_number_has_an_order_a_side_and_a_point_of_failure(
     changed = with_means(tables, means)
     assert steps(changed)["step"].tolist() == [0, 1, 2, 3]
     of_vae = failure_points(changed, ["mcc_pearson"]).set_index("method").loc["vae"]
-    assert (of_vae["side"], of_vae["holds"], of_vae["last"]) == ("down", False, 1)
-    assert np.isnan(of_vae["fails_at"])
+    assert (of_vae["side"], of_vae["outcome"], of_vae["last"]) == ("down", FAILS_AT_BASELINE, 1)
     [axes] = [ax for ax in draw("failure_points", changed).figure.axes if ax.get_title().startswith("MCC")]
     assert "baseline" in {text.get_text() for text in axes.texts}
 

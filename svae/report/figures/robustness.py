@@ -19,24 +19,25 @@ from svae.report.figures.axes import (
 )
 from svae.report.figures.catalogue import Drawn, figure
 from svae.report.figures.heatmaps import draw_matrix
-from svae.report.figures.style import INK, PALE, SMALL, WIDTH
+from svae.report.figures.style import GREY, INK, PALE, SMALL, WIDTH
 from svae.report.outcomes import outcomes_of, why_missing
-from svae.report.severity import PANEL, differences, scores
+from svae.report.severity import FAILS_AT_BASELINE, HOLDS, MCC, PANEL, chance_of, differences, scores
 from svae.report.tables import Tables
+from svae.report.values import FACET
 
 COLUMNS = 4
 """Panels beside one another."""
 NEEDS = "simulated datasets that are varied (`vary`)"
 IDENTIFIABLE = "identifiable_latents"
-SCORED = ("mcc_pearson", "target_f1")
+SCORED = (MCC, "target_f1")
 """The metrics that the anchor ``random`` has, too, and that therefore have a point of failure."""
 
 
 @figure(needs=NEEDS, varied=True)
 def robustness_latents(tables: Tables) -> Drawn | None:
     """Draw how well the true latents are recovered, and which share of them is identifiable."""
-    table = scores(tables, ["mcc_pearson", IDENTIFIABLE])
-    return _draw_panels(tables, table, "mcc_pearson", tables.registry.loc["mcc_pearson", "label"])
+    table = scores(tables, [MCC, IDENTIFIABLE])
+    return _draw_panels(tables, table, MCC, tables.registry.loc[MCC, "label"], chance_of(tables, MCC))
 
 
 @figure(needs=NEEDS, varied=True)
@@ -75,9 +76,9 @@ def failure_points(tables: Tables) -> Drawn | None:
         ]
         draw_matrix(ax, share, "RdBu", -0.4, 1.4)
         for cell in of_metric.itertuples():
-            fails_at = "baseline" if pd.isna(cell.fails_at) else f"{cell.fails_at:g}"
+            text = {HOLDS: "holds", FAILS_AT_BASELINE: "baseline"}.get(cell.outcome, f"{cell.fails_at:g}")
             place = (share.columns.get_loc(cell.method), rows.index(cell.row))
-            ax.annotate("holds" if cell.holds else fails_at, place, ha="center", va="center", fontsize=SMALL)
+            ax.annotate(text, place, ha="center", va="center", fontsize=SMALL)
         names = [tables.label(method) for method in share.columns]
         ax.set_xticks(range(len(names)), names, rotation=35, ha="right")
         ax.set_yticks(range(len(rows)), rows)
@@ -85,8 +86,13 @@ def failure_points(tables: Tables) -> Drawn | None:
     return Drawn(page, table.drop(columns="row"))
 
 
-def _draw_panels(tables: Tables, table: pd.DataFrame, metric: str, label: str) -> Drawn | None:
-    """Draw a panel for each axis, a line for each method; None if no method has a value."""
+def _draw_panels(
+    tables: Tables, table: pd.DataFrame, metric: str, label: str, chance: pd.Series | None = None
+) -> Drawn | None:
+    """Draw a panel for each axis, a line for each method; None if no method has a value.
+
+    `chance`, by dataset and split, is drawn where it is given.
+    """
     shown = table[table["metric"] == metric]
     with_value = shown[shown["mean"].notna()]
     if with_value.empty:
@@ -106,13 +112,23 @@ def _draw_panels(tables: Tables, table: pd.DataFrame, metric: str, label: str) -
     for ax, (panel, group) in zip(grid.flat, panels, strict=False):
         _draw_curves(ax, group, methods, anchors, tables)
         identifiable |= _draw_identifiable(ax, table, panel)
+        if chance is not None:
+            _draw_chance(ax, group.join(chance.rename("chance"), on=FACET))
         _label_steps(ax, group)
         ax.set_title(_title(panels, panel), fontsize=7)
         if bounded:
             ax.set_ylim(-0.03, 1.05)
     part.supylabel(label, fontsize=8)
     write_note(part, _gaps(tables, shown))
-    _draw_legend(page, tables, methods, anchors, identifiable, bool((shown["fallbacks"] > 0).any()))
+    handles = []
+    if identifiable:
+        label = "identifiable latents (share)"
+        handles.append(Line2D([], [], color=INK, lw=0.8, ls=":", marker="_", label=label))
+    if chance is not None and chance.notna().any():
+        handles.append(Line2D([], [], color=GREY, lw=0.8, ls="-.", label="random rotation of the truth"))
+    if (shown["fallbacks"] > 0).any():
+        handles.append(fallback_handle())
+    _draw_legend(page, tables, methods, anchors, handles)
     return Drawn(page, table)
 
 
@@ -150,6 +166,12 @@ def _draw_identifiable(ax: Axes, table: pd.DataFrame, panel: tuple[str, str, str
         return False
     ax.plot(share.index, share, color=INK, lw=0.8, ls=":", marker="_", ms=5, zorder=1)
     return True
+
+
+def _draw_chance(ax: Axes, group: pd.DataFrame) -> None:
+    """Draw what a method has by chance."""
+    curve = group.drop_duplicates("step").sort_values("step")
+    ax.plot(curve["step"], curve["chance"], color=GREY, lw=0.8, ls="-.", zorder=1)
 
 
 def _label_steps(ax: Axes, group: pd.DataFrame) -> None:
@@ -190,8 +212,7 @@ def _draw_legend(
     tables: Tables,
     methods: Sequence[str],
     anchors: Sequence[str],
-    identifiable: bool,
-    fallbacks: bool,
+    others: Sequence[Line2D],
 ) -> None:
     """Explain the lines and marks that occur."""
     handles = method_handles(tables, methods)
@@ -201,10 +222,5 @@ def _draw_legend(
         )
         for method, dashes in zip(anchors, anchor_dashes(), strict=False)
     ]
-    if identifiable:
-        handles.append(
-            Line2D([], [], color=INK, lw=0.8, ls=":", marker="_", label="identifiable latents (share)")
-        )
-    if fallbacks:
-        handles.append(fallback_handle())
+    handles += others
     page.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 5))
