@@ -74,7 +74,7 @@ def test_light_jobs_are_sent_together(sent):
         ("data", "8000M", 30 + 10 + 15),
         ("fit_svae_plus", "8000M", 240),
         ("fit_pca", "8000M", 60),
-        ("evaluation", "4000M", 3 * 20),
+        ("evaluation", "8000M", 3 * 20),
         ("figures", "4000M", len(FIGURES) * 5),
     ],
 )
