@@ -65,3 +65,16 @@ def multi_hot(perturbations: Iterable[str]) -> "pd.DataFrame":
     for row, of_label in enumerate(parts.values()):
         table.iloc[row, table.columns.get_indexer(list(of_label))] = 1.0
     return table
+
+
+def genes_aimed_at(perturbation: str, aims: "pd.Series") -> tuple[str, ...]:
+    """Name what a perturbation perturbs: the parts of its name or, if it is a guide, of what it aims at.
+
+    Parameters
+    ----------
+    perturbation
+        Its label.
+    aims
+        What each guide aims at, indexed by guide; empty if the perturbations are no guides.
+    """
+    return parts_of(str(aims.get(perturbation, perturbation)))

@@ -17,7 +17,6 @@ import numpy as np
 import pandas as pd
 
 from svae.contracts.fit_parts import BASES
-from svae.differential import FDR
 from svae.evaluation.metric import Direction, metric
 from svae.evaluation.statistics import t_interval
 
@@ -106,6 +105,8 @@ class Prediction:
     @cached_property
     def differential(self) -> np.ndarray:
         """Whether a gene really differs from the control, n × genes."""
+        from svae.differential import FDR  # here, because reports import this module
+
         return (self.response.p_adjusted.loc[self.perturbations] < FDR).to_numpy()
 
     @cached_property

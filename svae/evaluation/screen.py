@@ -10,7 +10,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 
-from svae.contracts.combinations import parts_of
+from svae.contracts.combinations import genes_aimed_at
 from svae.contracts.split import HELD_OUT_PARTS, held_out_cells
 from svae.contracts.tables import PERTURBATIONS_COLUMNS, RUN_COLUMNS
 from svae.differential import FDR, Moments, adjusted, called, welch_p
@@ -111,19 +111,6 @@ def effect_sizes(one: pd.DataFrame, other: pd.DataFrame, control: pd.Series) -> 
     """
     products = ((one - control) * (other - control)).sum(axis=1, skipna=False)
     return np.sqrt(products.clip(lower=0))
-
-
-def genes_aimed_at(perturbation: str, aims: pd.Series) -> tuple[str, ...]:
-    """Name what a perturbation perturbs: the parts of its name or, if it is a guide, of what it aims at.
-
-    Parameters
-    ----------
-    perturbation
-        Its label.
-    aims
-        What each guide aims at, indexed by guide; empty if the perturbations are no guides.
-    """
-    return parts_of(str(aims.get(perturbation, perturbation)))
 
 
 def _halves(split: pd.DataFrame) -> tuple[pd.Series, pd.Series]:

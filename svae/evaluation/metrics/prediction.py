@@ -7,9 +7,9 @@ from that of the *real* control, whatever a method believes of unperturbed cells
 
 import numpy as np
 
+from svae.contracts.combinations import genes_aimed_at
 from svae.evaluation.energy import unbiased_energy_distance
 from svae.evaluation.prediction import Prediction, prediction_score
-from svae.evaluation.screen import genes_aimed_at
 
 FEWEST_GENES = 10
 """A perturbation with fewer truly differential genes has no score on these."""
