@@ -32,9 +32,14 @@ def _facets(tables: Tables) -> Iterator[dict]:
 
 
 def _metrics(tables: Tables, facet: tuple[str, str], board: pd.DataFrame) -> Iterator[dict]:
-    """Yield label, direction and tables of each metric that has any value; the main rule comes first."""
+    """Yield label, direction and tables of each metric that has any value, those of the first page first.
+
+    The main rule comes first in each.
+    """
     others = [rule for rule in RULES if rule in set(board["rule"]) and rule != tables.rule]
-    for metric, rows in board.groupby("metric", sort=False):
+    is_headline = tables.registry.loc[board["metric"].unique(), "headline"]
+    for metric in [*is_headline.index[is_headline], *is_headline.index[~is_headline]]:
+        rows = board[board["metric"] == metric]
         if rows["mean"].notna().any():
             facts = tables.registry.loc[metric]
             yield {

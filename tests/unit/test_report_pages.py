@@ -283,6 +283,14 @@ def test_a_rule_that_sees_the_truth_lists_the_best_mean_first(page, tables):
         assert [label for label in rows if label in expected] == expected, metric
 
 
+def test_metrics_of_the_first_page_lead_the_leaderboard():
+    metrics = ["smi_best", "mcc_pearson", "r2", "inll_clean"]
+    tables = fake_tables(methods=["svae_plus", "vae"], metrics=metrics, replicates=2, grids={})
+    headings = re.findall(r"<h3>(.*?) <", leaderboard_html(tables))
+    shown = ["mcc_pearson", "inll_clean", "smi_best", "r2"]
+    assert headings == [tables.registry.loc[metric, "label"] for metric in shown]
+
+
 def test_verdicts_are_explained_if_any_lead_has_an_interval(tables):
     """On b all methods but one failed twice in three replicates here."""
     one_pair = tables.metrics.query("not (dataset == 'b' and method != 'svae_plus' and replicate > 0)")
