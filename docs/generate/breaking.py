@@ -9,7 +9,7 @@ from svae.files import read_table
 
 RUN, BASELINE, RULE = "robustness", "screen", "validation_likelihood"
 SHOWN = ("svae_plus", "svae", "ivae_rotated", "ica")
-"""The methods that recover latents of the paper's simulator; the figures show the others, too."""
+"""The methods that recover more of the latents of the paper's simulator than a rotation; figures show all."""
 
 PAIRS = (
     ("svae", "svae_plus"),

@@ -66,12 +66,14 @@ def score_files(
     if found.run.status != "ok":
         because = f" ({found.run.message})" if found.run.message else ""
         raise BenchmarkError(f"{fit}: the fit ended with the status '{found.run.status}'{because}")
+    # Predictions are compared with held-out cells, and guides with what they aim at.
+    needs_response = bool(found.predictions) or "target" in cells.obs
     comparison = Comparison(
         fit=found,
         split=parts,
         truth=None if truth is None else read_truth(truth, cells.obs_names),
         seed=seed,
-        response=summarise_responses(cells, parts) if found.predictions or "target" in cells.obs else None,
+        response=summarise_responses(cells, parts) if needs_response else None,
     )
     chosen = asked or [metric for metric in METRICS.values() if metric.is_applicable(comparison.available)]
     if not chosen:

@@ -109,8 +109,8 @@ def chance_of(tables: Tables, metric: str) -> pd.Series:
         return chance
     facts = tables.datasets[tables.datasets["parameter"] == "latents"].set_index("dataset")["value"]
     rotated = {dataset: mcc_of_rotations(int(n)) for dataset, n in facts.items()}
-    floor = chance.index.get_level_values("dataset").map(rotated)
-    return chance.clip(lower=pd.Series(floor, chance.index, dtype=float).fillna(-np.inf))
+    larger = [max(mean, rotated.get(dataset, mean)) for (dataset, _), mean in chance.items()]
+    return pd.Series(larger, chance.index, dtype=float)
 
 
 def failure_points(tables: Tables, metrics: Iterable[str]) -> pd.DataFrame:
@@ -118,7 +118,7 @@ def failure_points(tables: Tables, metrics: Iterable[str]) -> pd.DataFrame:
 
     A method fails where its mean score is below the middle between chance on the same dataset
     (:func:`chance_of`) and its own score at the baseline. It fails at the baseline already if the interval of
-    its score there holds chance.
+    its score there is not above chance.
 
     Returns
     -------
@@ -141,7 +141,7 @@ def failure_points(tables: Tables, metrics: Iterable[str]) -> pd.DataFrame:
                 continue
             own = at_baseline.iloc[0]
             curve["fails"] = sign * curve["mean"] < sign * (curve["chance"] + own["mean"]) / 2
-            nothing_to_lose = not sign * _worse_end(own, sign) > sign * own["chance"]
+            nothing_to_lose = sign * _worse_end(own, sign) <= sign * own["chance"]
             for points in _sides(curve):
                 numbers = points["value"].dropna()
                 rows.append(

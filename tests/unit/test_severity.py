@@ -121,7 +121,7 @@ def test_the_point_of_failure_is_the_first_one_on_each_side(tables):
     assert sides["fails_at"].to_dict() == {"down": 6, "up": 16}
 
 
-def test_a_method_whose_interval_holds_chance_fails_at_the_baseline(tables):
+def test_a_method_whose_interval_is_not_above_chance_fails_at_the_baseline(tables):
     curve = {(f"base{value}", "vae"): 0.85 for value in ("", "_escapers=0.2", "_escapers=0.7")}
     changed = with_means(tables, curve | {("base", "random"): 0.8})
     board = changed.leaderboard

@@ -31,6 +31,8 @@ NEEDS = "simulated datasets that are varied (`vary`)"
 IDENTIFIABLE = "identifiable_latents"
 SCORED = (MCC, "target_f1")
 """The metrics that the anchor ``random`` has, too, and that therefore have a point of failure."""
+SHORT = {HOLDS: "holds", FAILS_AT_BASELINE: "baseline"}
+"""What is written where a method has no point of failure on an axis."""
 
 
 @figure(needs=NEEDS, varied=True)
@@ -76,7 +78,7 @@ def failure_points(tables: Tables) -> Drawn | None:
         ]
         draw_matrix(ax, share, "RdBu", -0.4, 1.4)
         for cell in of_metric.itertuples():
-            text = {HOLDS: "holds", FAILS_AT_BASELINE: "baseline"}.get(cell.outcome, f"{cell.fails_at:g}")
+            text = SHORT.get(cell.outcome, f"{cell.fails_at:g}")
             place = (share.columns.get_loc(cell.method), rows.index(cell.row))
             ax.annotate(text, place, ha="center", va="center", fontsize=SMALL)
         names = [tables.label(method) for method in share.columns]
