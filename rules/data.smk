@@ -2,11 +2,11 @@ rule download:
     input:
         table=ancient(here("config/datasets.tsv")),  # a new row downloads nothing again
     output:
-        "resources/{source}.h5ad",
+        update("resources/{source}.h5ad"),  # a file that is there already is verified and stays
     log:
         f"{LOGS}/download/{{source}}.log",
     wildcard_constraints:
-        source="[^/]+",
+        source=one_of(SOURCES),  # a user's own file beside them is never an output
     conda:
         "../envs/analysis.yaml"
     script:

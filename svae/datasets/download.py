@@ -21,7 +21,7 @@ def download(source: Source, path: str | Path, patience: Patience = PATIENCE) ->
     """Download `source` to `path`, with a line of progress on standard error now and then.
 
     The file appears at `path` once its size, its checksum and what it holds are right. Until then its bytes
-    are in ``<path>.part``, and a later call goes on from there.
+    are in ``<path>.part``, and a later call goes on from there. If the right file is there already, it stays.
 
     Parameters
     ----------
@@ -38,6 +38,9 @@ def download(source: Source, path: str | Path, patience: Patience = PATIENCE) ->
         If no address serves the file, the disk has no room for it, or it holds something else than the table
         of sources says. What was at `path` before is untouched then.
     """
+    if _is_there(source, Path(path)):
+        logger.info("%s: is there already, and its checksum is right", path)
+        return
     with part_of(path) as part:
         if any(part.note.get(key) != value for key, value in _facts(source).items()):
             part.cut(0)
@@ -47,6 +50,22 @@ def download(source: Source, path: str | Path, patience: Patience = PATIENCE) ->
         part.finish()
     megabytes = f"{source.bytes / 1e6:,.1f}"
     logger.info("%s: %s of %s MB (100 %%)", source.file, megabytes, megabytes)
+
+
+def _is_there(source: Source, path: Path) -> bool:
+    """Whether the file is at `path`; its time becomes that of this check."""
+    if not path.is_file() or path.stat().st_size != source.bytes:
+        return False
+    if _checksum(source, path) != source.checksum:
+        return False
+    path.touch()
+    return True
+
+
+def _checksum(source: Source, path: Path) -> str:
+    """Return the checksum of the file at `path`, written as that of the published one."""
+    algorithm, _, _ = source.checksum.partition(":")
+    return f"{algorithm}:{checksum(path, algorithm)}"
 
 
 def _facts(source: Source) -> dict[str, str | int]:
@@ -74,12 +93,11 @@ def _fetch(url: str, source: Source, part: Part, patience: Patience) -> None:
     if part.note.get("url") == url:
         address.version = part.note.get("version")
     _fill(part, source, address, patience)
-    algorithm, _, expected = source.checksum.partition(":")
-    found = checksum(part.path, algorithm)
-    if found == expected:
+    found = _checksum(source, part.path)
+    if found == source.checksum:
         return
     part.cut(0)
-    problem = f"{url}: {algorithm} of {source.file} is {found}, but must be {expected}"
+    problem = f"{url}: the checksum of {source.file} is {found}, but must be {source.checksum}"
     if earlier == 0:
         raise AddressError(problem)
     logger.warning("%s; starting over without the %s bytes that were there before", problem, f"{earlier:,}")

@@ -112,6 +112,21 @@ def test_a_download_goes_on_where_it_was_cut_off(tmp_path):
     assert len(starts) == 3
 
 
+def test_the_right_file_that_is_there_already_stays(tmp_path):
+    (tmp_path / "raw.h5ad").write_bytes(CONTENT)
+    served = {"/raw.h5ad": Served(CONTENT, ["none"])}
+    with serving(served) as server:
+        download(source(f"{server}/raw.h5ad"), tmp_path / "raw.h5ad", IMPATIENT)
+    assert served["/raw.h5ad"].requests == []
+
+
+def test_another_file_of_that_name_is_replaced(tmp_path):
+    (tmp_path / "raw.h5ad").write_bytes(CONTENT[::-1])
+    with serving({"/raw.h5ad": Served(CONTENT, ["none"])}) as server:
+        download(source(f"{server}/raw.h5ad"), tmp_path / "raw.h5ad", IMPATIENT)
+    assert (tmp_path / "raw.h5ad").read_bytes() == CONTENT
+
+
 @pytest.mark.parametrize("sends_version", [True, False])
 def test_parts_of_two_versions_of_a_file_are_not_put_together(sends_version, tmp_path):
     old = bytes(255 - byte for byte in CONTENT)

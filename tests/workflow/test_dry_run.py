@@ -1,11 +1,13 @@
 """Every scope that is delivered can be planned, at home and on a cluster."""
 
 import math
+import os
 import re
 
 import pytest
 import yaml
 from checkout import ROOT, Checkout, once
+from screens import write_screen
 
 SCOPES = [
     path.stem
@@ -46,6 +48,19 @@ def test_the_demo_sends_as_many_jobs_as_the_page_says(fresh):
     grouped += math.ceil(figures / together["figures"])
     row = f"| the demo (counted by a dry run) | {fits} | {sum(sent.values())} | {grouped} |"
     assert row in (ROOT / "docs" / "cluster.md").read_text()
+
+
+def test_a_screen_among_the_downloads_is_not_taken_for_one(tmp_path):
+    """Snakemake would delete it first: it is older than the program that downloads."""
+    checkout = Checkout.create(tmp_path / "checkout")
+    screen = checkout.path / "resources" / "my_screen.h5ad"
+    screen.parent.mkdir(exist_ok=True)
+    write_screen(screen)
+    os.utime(screen, (0, 0))
+    own = "datasets={papalexi: &mine {path: resources/my_screen.h5ad}, papalexi_guides: *mine}"
+    said = checkout.snakemake("papalexi", "--dry-run", "--quiet", "rules", "--config", own)
+    assert "prepare" in said
+    assert "download" not in said
 
 
 def test_default_is_the_demo(fresh):
