@@ -1,24 +1,18 @@
 """Train an autoencoder for each setting."""
 
-from svae.contracts.dataset import read_dataset
-from svae.contracts.split import read_split
 from svae.workflow.arithmetic import fix_arithmetic
-from svae.workflow.fitting import make_fits
+from svae.workflow.fitting import fit_each
 from svae.workflow.logs import start
 
 start(snakemake.log[0])
-dataset = read_dataset(snakemake.input.dataset)
 
 
-def train(settings):
+def train(dataset, split, setting):
     """Runs in a child process, which alone pays for importing torch."""
     from svae.methods.autoencoders.fit import fit_autoencoder
 
     fix_arithmetic(snakemake.threads)
-    method, accelerator = snakemake.params.method, snakemake.params.accelerator
-    split = read_split(snakemake.input.split, dataset.obs["perturbation"])
-    for setting in settings:
-        yield fit_autoencoder(method, dataset, split, setting, accelerator)
+    return fit_autoencoder(snakemake.params.method, dataset, split, setting, snakemake.params.accelerator)
 
 
-make_fits(snakemake, dataset.obs_names, train)
+fit_each(snakemake, train)

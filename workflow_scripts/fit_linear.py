@@ -1,21 +1,16 @@
 """Fit a linear baseline for each setting."""
 
-from svae.contracts.dataset import read_dataset
-from svae.contracts.split import read_split
-from svae.workflow.fitting import make_fits
+from svae.workflow.fitting import fit_each
 from svae.workflow.logs import start
 
 start(snakemake.log[0])
-dataset = read_dataset(snakemake.input.dataset)
 
 
-def decompose(settings):
+def decompose(dataset, split, setting):
     """Runs in a child process."""
     from svae.methods.linear import fit_linear
 
-    split = read_split(snakemake.input.split, dataset.obs["perturbation"])
-    for setting in settings:
-        yield fit_linear(snakemake.params.method, dataset, split, setting)
+    return fit_linear(snakemake.params.method, dataset, split, setting)
 
 
-make_fits(snakemake, dataset.obs_names, decompose)
+fit_each(snakemake, decompose)

@@ -15,13 +15,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import anndata as ad
 import pandas as pd
 
 from svae.contracts import fit as fits
 from svae.contracts import made
+from svae.contracts.dataset import read_dataset
 from svae.contracts.fit import Fit
 from svae.contracts.run import library_versions
 from svae.contracts.setting import Setting
+from svae.contracts.split import read_split
 from svae.errors import BenchmarkError
 from svae.files import checksum
 from svae.words import ENDED_WELL
@@ -39,6 +42,27 @@ class Order(NamedTuple):
     setting: Setting
     path: str
     fingerprint: str
+
+
+def fit_each(job: Any, fit: Callable[[ad.AnnData, pd.DataFrame, Setting], Fit]) -> None:
+    """Make the fits that a job owes and that are not there yet, one after the other.
+
+    Parameters
+    ----------
+    job
+        As for :func:`make_fits`; its rule also has the inputs ``dataset`` and ``split``.
+    fit
+        Takes the dataset, the split and a setting, and returns a fit. It runs in a child process, so import
+        heavy libraries inside of it.
+    """
+    dataset = read_dataset(job.input.dataset)
+
+    def fit_all(settings: Sequence[Setting]) -> Iterable[Fit]:
+        split = read_split(job.input.split, dataset.obs["perturbation"])
+        for setting in settings:
+            yield fit(dataset, split, setting)
+
+    make_fits(job, dataset.obs_names, fit_all)
 
 
 def make_fits(job: Any, cells: pd.Index, fit_all: Callable[[Sequence[Setting]], Iterable[Fit]]) -> None:
