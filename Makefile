@@ -138,5 +138,5 @@ lock: setup  ## pin all dependencies anew (needs uv), and write envs/ from them
 envs: setup  ## write what is in envs/ from the lock
 	$(BIN)/python envs/generate.py
 
-clean:  ## remove the environment and all results
-	rm -rf .venv results resources .snakemake reports/*.html
+clean:  ## remove the environment and all results; downloads in resources/ stay
+	rm -rf .venv results .snakemake reports/*.html

@@ -5,7 +5,7 @@ from snakemake.utils import min_version
 min_version("9.12")
 
 
-# Only where --configfile names no other, whose values would be laid over those of the default.
+# Snakemake merges config files, so the demo is loaded only if no other file is named.
 if not workflow.configfiles:
 
     configfile: "config/demo.yaml"
@@ -17,13 +17,13 @@ include: "rules/common.smk"
 report: SUMMARY
 
 
-# Snakemake (9.27) limits how many jobs start per second, and for that each job that has run makes it look at all waiting
-# jobs once more in every second to come. In a scope of thousands of jobs, that alone keeps a core busy.
+# Snakemake (9.27) limits how many jobs start per second. For that it looks at all waiting jobs again for every job that
+# has ended. With thousands of jobs this keeps a core busy, so the limit is switched off.
 onstart:
     workflow.scheduler.job_rate_limiter = None
 
 
-# Done in seconds, so a cluster is not asked.
+# These run beside Snakemake itself: downloads need the network of this machine, and the others take seconds.
 localrules:
     download,
     fetch_rows,

@@ -133,7 +133,7 @@ def names_of(method):
 
 
 def fits_of(method):
-    """Fits that the job of a method owes, one per setting."""
+    """Output files of the job of a method, one per setting."""
     return expand(FIT, method=method, setting=names_of(method), allow_missing=True)
 
 
@@ -165,7 +165,7 @@ def settings_of(method, shared_options=None):
 
 
 def plain_text(text):
-    """A param that is taken as it is: no wildcard is filled in, and the linter takes no name for a path."""
+    """A param as it is. The linter refuses a plain text that an input path begins with, such as `svae`."""
 
     def param(wildcards):
         return text

@@ -2,6 +2,7 @@ rule summary:
     input:
         **TABLES,
         methods=here("config/methods.tsv"),
+        captions=[here(f"reports/captions/{figure}.rst") for figure in FIGURES],
         code=code("summary"),
     output:
         SUMMARY,

@@ -19,10 +19,10 @@ def unknown(kind: str, name: object, valid: Iterable[object], where: str) -> Ben
     near = get_close_matches(found.lower(), [choice.lower() for choice in choices], n=1, cutoff=0.5)
     nearest = [choice for choice in choices if choice.lower() in near]
     hint = f", did you mean '{nearest[0]}'?" if nearest else "."
-    return BenchmarkError(f"{where}: unknown {kind} '{found}'{hint} (known: {_listed(choices) or 'none'})")
+    return BenchmarkError(f"{where}: unknown {kind} '{found}'{hint} (known: {listed(choices) or 'none'})")
 
 
-def _listed(choices: list[str], length: int = 200) -> str:
+def listed(choices: list[str], length: int = 200) -> str:
     """List the first dozen of some names, or as many as fit in `length` characters, and count the others."""
     shown = choices[:12]
     while len(shown) > 1 and len(", ".join(shown)) > length:

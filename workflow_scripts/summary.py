@@ -1,12 +1,16 @@
 """Write the first page of the report: what was run, what leads, what failed."""
 
+from pathlib import Path
+
 from svae.files import replacing
 from svae.report.first_page import summary
 from svae.report.tables import Tables
+from svae.workflow.figures import question_of
 from svae.workflow.logs import start
 
 start(snakemake.log[0])
 tables = Tables.read(snakemake.input, **snakemake.params.view)
-page = summary(tables, snakemake.params.scope, snakemake.params.provenance)
+figures = {Path(caption).stem: question_of(caption) for caption in snakemake.input.captions}
+page = summary(tables, snakemake.params.scope, snakemake.params.provenance, figures)
 with replacing(snakemake.output[0]) as path:
     path.write_text(page, encoding="utf-8")

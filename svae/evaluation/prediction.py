@@ -40,9 +40,6 @@ BASIS_LABELS: Mapping[Basis, str] = {
     "combination": "from parts",
 }
 
-HEADLINE_BASES = ("zero_shot", "adapted")
-"""Few splits hold out combinations: the first page leaves them out."""
-
 CITATION_OF_SCALE = "Mejia et al. 2025"
 
 
@@ -99,8 +96,18 @@ class Prediction:
     @property
     def duplicates_elsewhere(self) -> list[Prediction]:
         """Technical duplicates of the perturbations that the other folds of the split hold out."""
-        folds = self.response.other_folds
-        return [technical_duplicate(Prediction(fold.test, fold)) for fold in folds]
+        folds = (self.response, *self.response.other_folds)
+        responses = [
+            replace(fold, other_folds=tuple(other for other in folds if other is not fold))
+            for fold in self.response.other_folds
+        ]
+        return [technical_duplicate(Prediction(fold.test, fold)) for fold in responses]
+
+    @cached_property
+    def actual_elsewhere(self) -> pd.DataFrame:
+        """Actual deltas of the perturbations that the other folds hold out, perturbation × gene."""
+        deltas = [fold.test - fold.control for fold in self.response.other_folds]
+        return pd.concat([self.profiles.iloc[:0], *deltas])
 
     @cached_property
     def differential(self) -> np.ndarray:
@@ -191,7 +198,7 @@ def prediction_score(
     generated
         Whether the score is of generated cells.
     headline
-        Whether the first page shows its calibrated values, for zero-shot and adapted predictions.
+        Whether the first page shows its calibrated values.
     """
 
     def register(score: Score) -> Score:
@@ -217,7 +224,7 @@ def prediction_score(
                 name=f"{name}{CALIBRATED}",
                 label=f"{named}, calibrated",
                 direction="higher",
-                headline=headline and basis in HEADLINE_BASES,
+                headline=headline,
                 margin=MARGIN,
                 citation=citation or CITATION_OF_SCALE,
                 of_each=calibrated_values,

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import pandas as pd
 from tabulate import tabulate
 
+from svae.errors import listed
 from svae.evaluation.selection import RULES
 from svae.evaluation.statistics import ENOUGH
 from svae.evaluation.warning import CLOSED, EDGE, NO_EVIDENCE, OPEN, OVERFITS, UNMOVED
@@ -46,7 +47,9 @@ MEANINGS = {
 """How a warning goes on behind the name of the method."""
 
 
-def summary(tables: Tables, scope: str, provenance: Mapping[str, object]) -> str:
+def summary(
+    tables: Tables, scope: str, provenance: Mapping[str, object], figures: Mapping[str, str] | None = None
+) -> str:
     """Write the first page of the report.
 
     Parameters
@@ -57,6 +60,8 @@ def summary(tables: Tables, scope: str, provenance: Mapping[str, object]) -> str
         Name of the configuration that was run.
     provenance
         What else identifies the run, shown as it is: version, date, machine, …
+    figures
+        What each figure of the report is about, in reStructuredText, by name of the figure; none by default.
 
     Returns
     -------
@@ -86,6 +91,7 @@ def summary(tables: Tables, scope: str, provenance: Mapping[str, object]) -> str
         not_chosen=_not_chosen(baselines),
         not_run=_without_any_fit(tables, NOT_RUN),
         not_applicable=_without_any_fit(tables, NOT_APPLICABLE),
+        figures={name.replace("_", " ").capitalize(): about for name, about in (figures or {}).items()},
     )
 
 
@@ -102,6 +108,7 @@ def _what_was_run(tables: Tables) -> dict[str, str]:
         **({"Varied, one at a time": _what_was_varied(tables)} if len(baselines) < len(datasets) else {}),
         **{name: facts for name, facts in told.items() if facts},
         "Splits": ", ".join(status["split"].unique()),
+        **({"Held out": held_out} if (held_out := _what_was_held_out(tables)) else {}),
         "Replicates": f"{least}" if least == most else f"{least} to {most}",
         "Methods": tables.labels(tables.order) + anchors,
         "Fits": f"{len(status)}, which took {_duration(status['seconds'].sum())} of compute",
@@ -113,6 +120,18 @@ def _told_of_datasets(tables: Tables, fact: str) -> str:
     """Tell a fact of each dataset that has it."""
     rows = tables.datasets[tables.datasets["parameter"] == fact]
     return "; ".join(f"{row.dataset}, {row.value}" for row in rows.itertuples())
+
+
+def _what_was_held_out(tables: Tables) -> str:
+    """Name the perturbations that each split of a real dataset held out in any replicate."""
+    # Metrics of guides are means over the genes that these aim at, and say nothing of a split.
+    of_splits = tables.registry.index[tables.registry["question"].isin(["likelihood", "prediction"])]
+    values = tables.held_out[tables.held_out["metric"].isin(of_splits)]
+    splits = [
+        f"{tables.title(dataset, split)}: {listed(sorted(rows['perturbation'].unique()))}"
+        for (dataset, split), rows in values.groupby(FACET, sort=False)
+    ]
+    return "; ".join(splits)
 
 
 def _what_was_varied(tables: Tables) -> str:

@@ -10,7 +10,10 @@ from svae.report.tables import Tables
 from svae.report.values import FACET
 
 NO_SKILL, CEILING = "random", "oracle"
-"""The anchors that a metric is scaled by, unless it is calibrated already."""
+"""The anchors that a metric is scaled by, unless it is calibrated already or has ends of its own."""
+
+ENDS = {"sibling_auroc": (0.5, 1.0)}
+"""What no skill and the ceiling have of metrics for which that is known, without anchors."""
 
 DECIMALS = 2
 
@@ -18,8 +21,9 @@ DECIMALS = 2
 def standings(tables: Tables) -> Iterator[tuple[str, list[str], list[list[str]]]]:
     """Say for each dataset and split where the methods stand.
 
-    A headline metric is scaled so that 0 is what the anchor `random` has and 1 what the oracle has. Metrics
-    that one of the two has no value of, such as likelihoods, cannot be, and are left out.
+    A headline metric is scaled so that 0 is what the anchor `random` has and 1 what the oracle has, or by
+    :data:`ENDS`. Metrics that one of the two has no value of, such as likelihoods, cannot be, and are left
+    out.
 
     Yields
     ------
@@ -45,10 +49,8 @@ def _scaled(rows: pd.DataFrame, metric: str) -> pd.DataFrame | None:
     """Scale mean, low and high of the methods, indexed by method; None if there is no scale, or no value."""
     table = rows.set_index("method")[["mean", "low", "high"]].dropna(subset=["mean"])
     if not metric.endswith(CALIBRATED):
-        if not {NO_SKILL, CEILING} <= set(table.index):
-            return None
-        bottom, top = table.loc[NO_SKILL, "mean"], table.loc[CEILING, "mean"]
-        if bottom == top:
+        bottom, top = ENDS.get(metric, (table["mean"].get(NO_SKILL), table["mean"].get(CEILING)))
+        if bottom is None or top is None or bottom == top:
             return None
         table = (table - bottom) / (top - bottom)
         if top < bottom:  # lower is better, so that the scale turns intervals round

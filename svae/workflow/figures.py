@@ -21,8 +21,8 @@ def figures_of(scope: Scope, captions: str | Path) -> list[str]:
     captions
         Folder of the captions, one file per figure. If its first line is the comment ``.. of simulated
         datasets``, the figure needs such a dataset; so do ``real``, ``varied`` (`vary`), ``swept`` (several
-        simulated ones, or settings that differ in `n_latent`), ``guided`` (`each_guide`) and ``annotated``
-        (`gene_sets`). A caption without such a line is of any dataset.
+        simulated ones, or settings that differ in `n_latent`), ``guided`` (`each_guide`), ``annotated``
+        (`gene_sets`) and ``controlled`` (real, with a control). A caption without such a line is of any dataset.
 
     Raises
     ------
@@ -35,6 +35,7 @@ def figures_of(scope: Scope, captions: str | Path) -> list[str]:
         "varied": any(isinstance(entry, VariedDataset) for entry in scope.datasets.values()),
         "swept": len(scope.simulated) > 1
         or any(len(scope.values_of(method, "n_latent")) > 1 for method in scope.methods),
+        "controlled": any(entry.control or entry.control_pattern for entry in scope.real.values()),
         "guided": any(entry.each_guide for entry in scope.real.values()),
         "annotated": any(entry.gene_sets for entry in scope.real.values()),
     }
@@ -46,6 +47,13 @@ def figures_of(scope: Scope, captions: str | Path) -> list[str]:
         if path.stem not in OF_TABLES and (kind is None or there[kind]):
             found.append(path.stem)
     return found
+
+
+def question_of(caption: str | Path) -> str:
+    """Return the first sentence of a caption: what its figure is about."""
+    lines = Path(caption).read_text(encoding="utf-8").splitlines()
+    text = " ".join(line for line in lines if line and not line.startswith(".. "))
+    return re.split(r"(?<=[.?!]) ", text, maxsplit=1)[0]
 
 
 def kind_of_datasets(caption: str | Path) -> str | None:

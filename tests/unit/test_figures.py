@@ -291,6 +291,7 @@ def test_figures_about_datasets_that_a_scope_lacks_are_left_out(tmp_path):
         name: set(figures_of(Scope.check(scope_of(dataset)), CAPTIONS))
         for name, dataset in {
             "real": real,
+            "controlled": real | {"control": "ctrl"},
             "guided": real | {"guide": "guide", "each_guide": True},
             "annotated": real | {"gene_sets": str(tmp_path / "sets.json")},
             "simulated": drawn,
@@ -298,9 +299,10 @@ def test_figures_about_datasets_that_a_scope_lacks_are_left_out(tmp_path):
         }.items()
     }
     assert found["guided"] - found["real"] == {"sibling_guides"}
+    assert found["controlled"] - found["real"] == {"gain_against_effect"}
     assert found["varied"] - found["simulated"] == VARIED | {"sweep"}
     assert found["annotated"] - found["real"] == {"pathway_agreement"}
-    assert HELD_OUT - {"sibling_guides", "pathway_agreement"} <= found["real"] - found["varied"]
+    assert HELD_OUT - {"gain_against_effect", "sibling_guides", "pathway_agreement"} <= found["real"] - found["varied"]
     assert TRUTH - {"sweep"} <= found["simulated"] - found["guided"]
     assert set.union(*found.values()) == set(FIGURES)
     assert "likelihood" in set.intersection(*found.values())

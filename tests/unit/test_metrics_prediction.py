@@ -152,6 +152,18 @@ def test_discrimination_ranks_the_right_perturbation_among_all():
         assert found[k] == 1 - (distances < distances[k]).sum() / 4
 
 
+def test_discrimination_is_among_the_perturbations_of_all_folds():
+    """Two folds of one screen, and all of it at once, say the same of each perturbation."""
+    whole = response()
+    guess = actual(whole) + 3 * np.random.default_rng(1).normal(size=(5, 12))
+    first, second = (replace(whole, test=whole.test.iloc[rows]) for rows in (slice(2), slice(2, 5)))
+    of_fold = replace(first, other_folds=(second,))
+    table = pd.DataFrame(5 + guess, NAMES, GENES)
+    found = discrimination(Prediction(table.iloc[:2], of_fold))
+    np.testing.assert_array_equal(found, discrimination(Prediction(table, whole))[:2])
+    assert not np.array_equal(found, discrimination(Prediction(table.iloc[:2], first)))
+
+
 def test_genes_that_are_perturbed_give_nothing_away():
     """Each perturbation is told by its own gene alone, which the score leaves out."""
     names = pd.Index(["g0", "g1+g2"])

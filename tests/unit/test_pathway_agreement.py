@@ -20,7 +20,7 @@ from svae.simulation import simulate
 
 NAMES = [f"p{k:02}" for k in range(12)]
 SETS = {"first": NAMES[:4], "second": NAMES[4:8], "alone": [NAMES[8], "elsewhere"]}
-OF_PATHWAYS = [METRICS["pathway_auroc"], METRICS["pathway_p"]]
+OF_PATHWAYS = [METRICS[f"pathway_{name}"] for name in ("auroc", "average_precision", "p")]
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def shifts_of_pathways():
 
 def test_pathways_with_directions_of_their_own_agree(screen):
     found = scores(screen, shifts_of_pathways())
-    assert found["pathway_auroc"] == 1
+    assert found["pathway_auroc"] == found["pathway_average_precision"] == 1
     assert found["pathway_p"] < 0.05
 
 

@@ -21,6 +21,7 @@ from svae.report.leads import find_leads
 from svae.report.numbers import weighted_change
 from svae.report.standing import standings
 from svae.words import Verdict
+from svae.workflow.figures import question_of
 
 CAPTIONS = Path(__file__).resolve().parents[2] / "reports" / "captions"
 METRICS = ["mcc_pearson", "target_f1", "inll_clean"]
@@ -206,7 +207,7 @@ def test_what_is_doubtful_is_a_sentence_on_the_first_page(tables):
     many = replace(tables, warnings=pd.DataFrame(found[:1] * 25, columns=WARNINGS_COLUMNS))
     assert "… and 5 more, in the table of warnings." in shown(summary(many, "demo", {}))
     none = replace(tables, warnings=pd.DataFrame(columns=WARNINGS_COLUMNS))
-    assert "No chosen fit overfits" in shown(summary(none, "demo", {}))
+    assert "There is no warning about a chosen fit." in shown(summary(none, "demo", {}))
 
 
 def test_text_of_a_run_is_no_template_for_snakemake(tables):
@@ -370,6 +371,21 @@ def test_on_a_scale_on_which_lower_is_better_intervals_are_not_turned_round():
     [(_, _, rows)] = standings(replace(tables, leaderboard=board))
     low, high = map(float, re.search(r"\[(.*), (.*)\]", rows[0][1]).groups())
     assert low <= float(rows[0][1].split()[0]) <= high
+
+
+def test_the_auroc_of_sibling_guides_has_ends_of_its_own():
+    tables = fake_tables(methods=["svae_plus", "vae"], metrics=["sibling_auroc"], replicates=3)
+    [(_, _, rows)] = standings(tables)
+    auroc = tables.leaderboard.query("rule == 'udr' and method == 'vae'")["mean"].iloc[0]
+    assert rows[1][1].startswith(f"{2 * auroc - 1:.2f} [")
+
+
+def test_the_first_page_lists_the_figures_of_the_report_with_the_first_sentence_of_each_caption(tables):
+    figures = {path.stem: question_of(path) for path in sorted(CAPTIONS.glob("*.rst"))}
+    text = shown(summary(tables, "demo", {}, figures))
+    assert "Latent genes : What is a latent?" in text
+    assert "Sweep : How do the main metrics depend on what was varied?" in text
+    assert "Latent genes" not in shown(summary(tables, "demo", {}))
 
 
 def test_without_the_ends_of_a_scale_nobody_stands_anywhere():

@@ -84,7 +84,7 @@ def calls_of_targeting(comparison: Comparison) -> pd.Series:
 @of_guides(
     label="Guides with a target latent",
     direction="higher",
-    needs=("guides", "targets"),
+    needs=("guides", "targets|shifts"),
     of_each=calls_of_targeting,
 )
 def guides_with_target(comparison: Comparison) -> float:
@@ -104,7 +104,7 @@ def calls_of_non_targeting(comparison: Comparison) -> pd.Series:
 @of_guides(
     label="Non-targeting guides with a target latent",
     direction="lower",
-    needs=("guides", "targets"),
+    needs=("guides", "targets|shifts"),
     headline=True,
     margin=MARGIN,
     of_each=calls_of_non_targeting,
@@ -118,8 +118,11 @@ def non_targeting_with_target(comparison: Comparison) -> float:
 
 
 def has_target(comparison: Comparison) -> pd.Series:
-    """Whether each guide has a latent that is a target with a probability above one half, 0 or 1."""
-    return (comparison.of_trained("targets") > THRESHOLD).any(axis=1).astype(float)
+    """Whether each guide has a latent that is a target with a probability above one half, 0 or 1.
+
+    Where a method has no masks, targets are read off its shifts (:func:`svae.targets.targets_from_shifts`).
+    """
+    return (comparison.targets > THRESHOLD).any(axis=1).astype(float)
 
 
 def pairs_of_guides(comparison: Comparison) -> pd.DataFrame:

@@ -29,6 +29,15 @@ def pathway_auroc(comparison: Comparison) -> float:
     return comparison.shared(_agreement)["auroc"]
 
 
+@of_pathways(label="Pairs of one pathway, average precision", direction="higher")
+def pathway_average_precision(comparison: Comparison) -> float:
+    """Average precision of finding the pairs of perturbations that share a gene set by how alike they are.
+
+    A random fit has the share of these pairs. NaN if all pairs share a set, or none does.
+    """
+    return comparison.shared(_agreement)["average_precision"]
+
+
 @of_pathways(label="Pairs of one pathway, p of permutations", direction="lower", decimals=3)
 def pathway_p(comparison: Comparison) -> float:
     """How often permuted labels of perturbations agree as well with the gene sets as the fit does.
@@ -39,7 +48,9 @@ def pathway_p(comparison: Comparison) -> float:
 
 
 def _agreement(comparison: Comparison) -> dict[str, float]:
-    """Compute AUROC and p from all pairs of the perturbations that any gene set holds."""
+    """Compute AUROC, average precision and p from all pairs of the perturbations that any gene set holds."""
+    from sklearn.metrics import average_precision_score  # here, because it takes a second to import
+
     shared = share_a_set(comparison.pathways)
     alike = similarity(directions(comparison, shared.index))
     pairs = np.triu_indices(len(shared), k=1)
@@ -47,13 +58,17 @@ def _agreement(comparison: Comparison) -> dict[str, float]:
     related = shared.to_numpy()
     found = _auroc(ranks, related[pairs])
     if np.isnan(found):
-        return {"auroc": np.nan, "p": np.nan}
+        return {"auroc": np.nan, "average_precision": np.nan, "p": np.nan}
     random = np.random.default_rng(seed_from(comparison.seed, "pathways"))
     permuted = []
     for _ in range(PERMUTATIONS):
         order = random.permutation(len(shared))
         permuted.append(_auroc(ranks, related[np.ix_(order, order)][pairs]))
-    return {"auroc": found, "p": (1 + np.sum(np.array(permuted) >= found)) / (1 + PERMUTATIONS)}
+    return {
+        "auroc": found,
+        "average_precision": float(average_precision_score(related[pairs], alike[pairs])),
+        "p": (1 + np.sum(np.array(permuted) >= found)) / (1 + PERMUTATIONS),
+    }
 
 
 def share_a_set(pathways: pd.DataFrame) -> pd.DataFrame:

@@ -99,19 +99,21 @@ def weighted_r2(prediction: Prediction) -> np.ndarray:
 def discrimination(prediction: Prediction) -> np.ndarray:
     """Place of the right perturbation among all held-out ones, by the cosine distance of their deltas.
 
-    1 − k / (n − 1), where k of the n actual deltas are nearer to the predicted one than the right one is;
+    Those that other folds of the split hold out are among them. 1 − k / (n − 1), where k of the n actual deltas are nearer to the predicted one than the right one is;
     equally near ones count half. A prediction that is the same for all has a mean of 0.5. The genes that are
     perturbed are left out, since each gives its own perturbation away; a delta of 0 has distance 1 to all.
     """
-    aims = prediction.response.aims
-    perturbed = {gene for label in prediction.perturbations for gene in genes_aimed_at(label, aims)}
+    aims, elsewhere = prediction.response.aims, prediction.actual_elsewhere
+    labels = [*prediction.perturbations, *elsewhere.index]
+    perturbed = {gene for label in labels for gene in genes_aimed_at(label, aims)}
     kept = ~prediction.profiles.columns.isin(perturbed)
-    predicted, actual = (unit(delta[:, kept]) for delta in prediction.from_control)
-    distances, n = 1 - predicted @ actual.T, len(actual)
+    predicted, actual = (delta[:, kept] for delta in prediction.from_control)
+    candidates = np.concatenate([actual, elsewhere.to_numpy()[:, kept]])
+    distances, n = 1 - unit(predicted) @ unit(candidates).T, len(candidates)
     right = np.diag(distances)[:, None]
     nearer = (distances < right - TIE).sum(axis=1)
     equal = (np.abs(distances - right) <= TIE).sum(axis=1) - 1
-    return 1 - ratio(nearer + equal / 2, np.full(n, n - 1.0))
+    return 1 - ratio(nearer + equal / 2, np.full(len(actual), n - 1.0))
 
 
 @prediction_score(

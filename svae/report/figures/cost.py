@@ -7,8 +7,10 @@ from svae.report.figures.dots import Panel, dot_plot, metric_panels
 from svae.report.tables import Tables
 from svae.report.values import FACET, RUN, chosen_values, measured, summarise
 
-SCORES = ("mcc_pearson", "inll_clean", "pearson_delta_adapted")
-"""One score of latents, one of likelihood and one of predictions; the first two that there are have room."""
+OF_CELLS = ("mcc_pearson", "inll_clean")
+"""A score of latents and one of likelihood; both have room only where nothing is predicted."""
+OF_GENES = ("pearson_delta_adapted", "pearson_delta_combination")
+"""Scores of predictions, which need neither latents nor likelihoods."""
 COSTS = {
     "seconds": Panel("Run time (s per fit)", "lower", logarithmic=True),
     "peak_memory_mb": Panel("Peak memory (MB)", "lower", logarithmic=True),
@@ -21,7 +23,8 @@ def cost(tables: Tables) -> Drawn | None:
     costs = _costs(tables)
     if costs["value"].isna().all():
         return None
-    scores = measured(tables, SCORES)[:2]
+    of_genes = measured(tables, OF_GENES)
+    scores = [*measured(tables, OF_CELLS)[: 1 if of_genes else 2], *of_genes]
     table = pd.concat([chosen_values(tables, scores), costs], ignore_index=True)
     return Drawn(dot_plot(tables, table, metric_panels(tables, scores) | COSTS), table)
 

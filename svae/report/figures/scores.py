@@ -10,11 +10,13 @@ from svae.report.values import chosen_values, measured
 LATENTS = ("mcc_pearson", "mcc_spearman", "r2", "dci_disentanglement")
 TARGETS = ("target_precision", "target_recall", "target_f1", "target_average_precision")
 GUIDES = (
-    *("sibling_auroc", "sibling_average_precision"),
-    *("non_targeting_with_target", "guides_with_target"),
+    "sibling_auroc",
+    "sibling_average_precision",
+    "non_targeting_with_target",
+    "guides_with_target",
 )
 DISENTANGLEMENT = ("smi_best", "smi_matching", "smi_gap")
-PATHWAYS = ("pathway_auroc", "pathway_p")
+PATHWAYS = ("pathway_auroc", "pathway_average_precision", "pathway_p")
 # Without a shift the true generator is no floor: a model with a wider prior can do better.
 LIKELIHOODS = {
     "inll_zero_shot": "true generator",
