@@ -22,7 +22,8 @@ def figures_of(scope: Scope, captions: str | Path) -> list[str]:
         Folder of the captions, one file per figure. If its first line is the comment ``.. of simulated
         datasets``, the figure needs such a dataset; so do ``real``, ``varied`` (`vary`), ``swept`` (several
         simulated ones, or settings that differ in `n_latent`), ``guided`` (`each_guide`), ``annotated``
-        (`gene_sets`) and ``controlled`` (real, with a control). A caption without such a line is of any dataset.
+        (`gene_sets`) and ``controlled`` (real, with a control). A caption without such a line is of any
+        dataset.
 
     Raises
     ------

@@ -150,6 +150,16 @@ def test_the_scope_of_everything_has_every_method():
     assert set(Scope.read(ROOT / "config" / "everything.yaml").methods) == set(methods)
 
 
+def test_the_scope_of_a_real_screen_has_every_method_that_can_apply():
+    """All but the truth, and what predicts combinations; all with latents are asked about guides."""
+    scope = Scope.read(ROOT / "config" / "papalexi.yaml")
+    methods = set(read_methods(ROOT / "config" / "methods.tsv").index)
+    assert set(scope.methods) == methods - {"oracle", "additive", "latent_additive"}
+    without_latents = {"linear_embeddings", "nearest_perturbations", "no_change", "mean_response"}
+    without_latents |= {"technical_duplicate", "interpolated_duplicate"}
+    assert set(scope.datasets["papalexi_guides"].methods) == set(scope.methods) - without_latents
+
+
 def test_reading_a_scope_loads_nothing_heavy():
     heavy = ("torch", "scvi", "anndata", "scanpy", "sklearn", "scipy", "statsmodels", "matplotlib")
     script = "import sys, svae.workflow.names, svae.workflow.scope; print(*sys.modules)"

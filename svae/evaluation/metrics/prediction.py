@@ -99,9 +99,10 @@ def weighted_r2(prediction: Prediction) -> np.ndarray:
 def discrimination(prediction: Prediction) -> np.ndarray:
     """Place of the right perturbation among all held-out ones, by the cosine distance of their deltas.
 
-    Those that other folds of the split hold out are among them. 1 − k / (n − 1), where k of the n actual deltas are nearer to the predicted one than the right one is;
-    equally near ones count half. A prediction that is the same for all has a mean of 0.5. The genes that are
-    perturbed are left out, since each gives its own perturbation away; a delta of 0 has distance 1 to all.
+    Those that other folds of the split hold out are among them. 1 − k / (n − 1), where k of the n actual
+    deltas are nearer to the predicted one than the right one is; equally near ones count half. A prediction
+    that is the same for all has a mean of 0.5. The genes that are perturbed are left out, since each gives
+    its own perturbation away; a delta of 0 has distance 1 to all.
     """
     aims, elsewhere = prediction.response.aims, prediction.actual_elsewhere
     labels = [*prediction.perturbations, *elsewhere.index]
