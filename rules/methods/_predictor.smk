@@ -11,7 +11,7 @@ rule fit_predictor:
     conda:
         "../../envs/analysis.yaml"
     resources:
-        mem_mb=8000,
+        mem_mb=memory_mb,
         runtime=30,
     params:
         timeout_minutes=timeout_minutes,

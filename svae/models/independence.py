@@ -18,8 +18,8 @@ SMALLEST = 1e-8
 def hsic(a: Tensor, b: Tensor) -> Tensor:
     """Hilbert–Schmidt independence criterion of two samples, 0 if and only if they are independent.
 
-    The biased estimate of Gretton et al. (2005), with Gaussian kernels whose width is the mean length of
-    a standard normal vector.
+    The biased estimate of Gretton et al. (2005), with Gaussian kernels whose width is the mean distance
+    of two draws from a standard normal distribution (Lopez et al. 2018).
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def hsic(a: Tensor, b: Tensor) -> Tensor:
 def _kernel(points: Tensor) -> Tensor:
     """Gaussian kernel of all pairs of points, cells × cells."""
     d = points.shape[1]
-    width = math.sqrt(2) * math.exp(math.lgamma((d + 1) / 2) - math.lgamma(d / 2))
+    width = 2 * math.exp(math.lgamma((d + 1) / 2) - math.lgamma(d / 2))
     return torch.exp(-squared_distances(points) / (2 * width**2))
 
 

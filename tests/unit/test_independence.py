@@ -21,8 +21,8 @@ def test_the_criterion_is_that_of_its_definition():
         centring = torch.eye(30) - 1 / 30
         return centring @ kernel @ centring
 
-    # Mean lengths of standard normal vectors of three dimensions and of one.
-    widths = np.sqrt(8 / np.pi), np.sqrt(2 / np.pi)
+    # Mean distances of two standard normal vectors, of three dimensions and of one.
+    widths = np.sqrt(16 / np.pi), np.sqrt(4 / np.pi)
     expected = (centred(a, widths[0]) * centred(b, widths[1])).mean()
     assert hsic(a, b).item() == pytest.approx(expected.item(), rel=1e-4)
 

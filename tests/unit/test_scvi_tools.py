@@ -5,7 +5,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import scvi
-from scvi.model import SCVI
+from scvi.external import ContrastiveVI
+from scvi.model import SCANVI, SCVI
 
 from svae.contracts.fit import validate
 from svae.contracts.setting import Setting
@@ -57,23 +58,50 @@ def test_cells_of_held_out_perturbations_are_not_trained_on(method, screen):
     assert not np.array_equal(before[unseen], after[unseen])
 
 
-def test_scvi_is_what_the_library_makes_of_the_same_cells(screen):
-    dataset, parts = screen
-    seen = dataset[dataset.obs_names.isin(seen_cells(parts).index)].copy()
-    part = parts.set_index("cell")["part"].reindex(seen.obs_names)
-    scvi.settings.seed = 1
+def latents_of_scvi(seen, **training):
     SCVI.setup_anndata(seen)
     model = SCVI(seen, n_latent=3)
+    model.train(**training)
+    return model.get_latent_representation()
+
+
+def latents_of_scanvi(seen, **training):
+    SCVI.setup_anndata(seen, labels_key="perturbation")
+    before = SCVI(seen, n_latent=3)
+    before.train(**training)
+    model = SCANVI.from_scvi_model(before, unlabeled_category="unknown")
+    model.train(**{name: value for name, value in training.items() if name != "max_epochs"})
+    return model.get_latent_representation()
+
+
+def latents_of_contrastive_vi(seen, **training):
+    ContrastiveVI.setup_anndata(seen)
+    model = ContrastiveVI(seen, n_salient_latent=3)
+    is_control = seen.obs["perturbation"] == "control"
+    background, target = (np.flatnonzero(cells).tolist() for cells in (is_control, ~is_control))
+    model.train(background_indices=background, target_indices=target, **training)
+    return model.get_latent_representation(representation_kind="salient")
+
+
+@pytest.mark.parametrize("of_library", [latents_of_scvi, latents_of_scanvi, latents_of_contrastive_vi])
+def test_a_model_is_what_the_library_makes_of_the_same_cells(of_library, screen):
+    dataset, parts = screen
+    seen = dataset[dataset.obs_names.isin(seen_cells(parts).index)].copy()
+    seen.obs["perturbation"] = seen.obs["perturbation"].cat.remove_unused_categories()
+    part = parts.set_index("cell")["part"].reindex(seen.obs_names)
     indices = [np.flatnonzero(part == "train"), np.flatnonzero(part == "validation"), np.array([], dtype=int)]
+    scvi.settings.seed = 1
     # Validation draws random numbers, too.
-    model.train(
+    expected = of_library(
+        seen,
         max_epochs=2,
         accelerator="cpu",
         check_val_every_n_epoch=1,
         datasplitter_kwargs={"external_indexing": indices},
     )
-    latents = fit("scvi", screen).latents[dataset.obs_names.isin(seen.obs_names)]
-    np.testing.assert_allclose(latents, model.get_latent_representation(), atol=1e-4)
+    method = of_library.__name__.removeprefix("latents_of_")
+    latents = fit(method, screen).latents[dataset.obs_names.isin(seen.obs_names)]
+    np.testing.assert_allclose(latents, expected, atol=1e-4)
 
 
 def test_all_protocols_score_cells_alike_because_no_shift_can_adapt(screen):

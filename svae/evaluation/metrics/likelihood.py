@@ -84,9 +84,10 @@ def likelihood_gain(comparison: Comparison) -> float:
     """Log-likelihood of held-out cells under the adapted shift, less that under the control's prior.
 
     Both are of the same model and the same cells, the half that it did not adapt to. The control's prior is
-    the one without a shift. Where a perturbation does nothing, there is nothing to gain. The gain tells what
-    a model learnt of a perturbation, however likely it finds cells otherwise. It is below 0 where the adapted
-    shift is worse than none, and 0 for a prior that knows no shifts (VAE).
+    the one without a shift; a model that adds parts has their sum for a combination. Where a perturbation
+    does nothing, there is nothing to gain. The gain tells what a model learnt of a perturbation, however
+    likely it finds cells otherwise. It is below 0 where the adapted shift is worse than none, and 0 for a
+    prior that knows no shifts (VAE).
     """
     adapted, labels = comparison.scored("log_likelihood_clean")
     without_shift, _ = comparison.scored("log_likelihood_zero_shot")
