@@ -1,18 +1,13 @@
 """Train the settings of one model class, all at once."""
 
 from svae.contracts.dataset import read_dataset
-from svae.contracts.fit import model_beside
 from svae.contracts.split import read_split
 from svae.workflow.arithmetic import fix_arithmetic
-from svae.workflow.fitting import make_fits
+from svae.workflow.fitting import make_fits, model_folders
 from svae.workflow.logs import start
 
 start(snakemake.log[0])
 dataset = read_dataset(snakemake.input.dataset)
-model_folders = {
-    setting["name"]: model_beside(path)
-    for setting, path in zip(snakemake.params.settings, snakemake.output, strict=True)
-}
 
 
 def train(settings):
@@ -29,7 +24,7 @@ def train(settings):
         likelihood_samples=snakemake.params.likelihood_samples,
         accelerator=snakemake.params.accelerator,
         fleet_size=snakemake.params.fleet_size,
-        model_folders=model_folders if snakemake.params.keep_models else None,
+        model_folders=model_folders(snakemake),
     )
     return fits.values()
 

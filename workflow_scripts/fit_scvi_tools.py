@@ -1,7 +1,7 @@
 """Train a model of scvi-tools for each setting."""
 
 from svae.workflow.arithmetic import fix_arithmetic
-from svae.workflow.fitting import fit_each
+from svae.workflow.fitting import fit_each, model_folders
 from svae.workflow.logs import start
 
 start(snakemake.log[0])
@@ -14,7 +14,13 @@ def train(dataset, split, setting):
     fix_arithmetic(snakemake.threads)
     params = snakemake.params
     return fit_scvi_tools(
-        params.method, dataset, split, setting, params.likelihood_samples, params.accelerator
+        params.method,
+        dataset,
+        split,
+        setting,
+        likelihood_samples=params.likelihood_samples,
+        accelerator=params.accelerator,
+        model_folder=model_folders(snakemake).get(setting.name),
     )
 
 

@@ -19,5 +19,6 @@ rule fit_scvi_tools:
         timeout_minutes=timeout_minutes,
         likelihood_samples=scope.likelihood_samples,
         accelerator=accelerator,
+        keep_models=keep_models,
     script:
         "../../workflow_scripts/fit_scvi_tools.py"

@@ -106,6 +106,17 @@ def make_fits(job: Any, cells: pd.Index, fit_all: Callable[[Sequence[Setting]], 
     )
 
 
+def model_folders(job: Any) -> dict[str, Path]:
+    """Folder beside the fit of each setting to save its model in, by name; empty if none is kept.
+
+    `job` is the object `snakemake` of a script whose rule has the parameter ``keep_models``.
+    """
+    if not job.params.keep_models:
+        return {}
+    names = [setting["name"] for setting in job.params.settings]
+    return {name: fits.model_beside(path) for name, path in zip(names, job.output, strict=True)}
+
+
 def _require_gpu() -> None:
     """Raise if there is no GPU, before anything else is loaded: a job that asked for one trains on no CPU."""
     import torch

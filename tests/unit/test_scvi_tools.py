@@ -18,7 +18,7 @@ from svae.errors import BenchmarkError
 from svae.expression import profile, pseudobulk
 from svae.methods.scvi_tools.fit import MODELS, NEED_CONTROL, fit_scvi_tools
 from svae.methods.scvi_tools.scarches import TrainedScArches
-from svae.methods.scvi_tools.screen import Screen
+from svae.methods.scvi_tools.screen import Screen, relabelled
 from svae.methods.scvi_tools.trained import TrainedSCVI
 from svae.simulation import simulate
 
@@ -31,10 +31,12 @@ def screen():
     return dataset, split(dataset.obs["perturbation"], SplitPlan(kind="random", held_out=2), seed=0)
 
 
-def fit(method, screen, **options):
+def fit(method, screen, model_folder=None, **options):
     short = {"surgery_epochs": 2} if method == "scarches" else {}
     setting = Setting("s", 1, {"n_latent": 3, "max_epochs": 2} | short | options)
-    return fit_scvi_tools(method, *screen, setting, likelihood_samples=5, accelerator="cpu")
+    return fit_scvi_tools(
+        method, *screen, setting, likelihood_samples=5, accelerator="cpu", model_folder=model_folder
+    )
 
 
 @pytest.mark.parametrize("method", MODELS)
@@ -45,6 +47,22 @@ def test_a_fit_keeps_the_contract_and_follows_from_its_seed(method, screen):
     assert set(first.generated or ()) == ({"zero_shot", "adapted"} if MODELS[method].draws else set())
     assert first.history["validation"].notna().all()
     assert first.selection["validation_likelihood"] == -first.history["validation"].iloc[-1]
+
+
+@pytest.mark.parametrize(("method", "model_class"), [("scvi", SCVI), ("scarches", SCVI), ("scanvi", SCANVI)])
+def test_a_model_that_is_kept_can_be_asked_again(method, model_class, screen, tmp_path):
+    dataset, parts = screen
+    found = fit(method, screen, model_folder=tmp_path / "s.model")
+    assert found.run.status == "ok"
+    seen = dataset[dataset.obs_names.isin(seen_cells(parts).index)].copy()
+    seen.obs["perturbation"] = seen.obs["perturbation"].cat.remove_unused_categories()
+    model = model_class.load(str(tmp_path / "s.model"), seen)
+    if method == "scarches":  # its latents of all cells are those after surgery
+        assert model.is_trained
+    else:
+        latents = found.latents[dataset.obs_names.isin(seen.obs_names)]
+        asked = seen if method == "scvi" else relabelled(seen, "unknown")
+        np.testing.assert_allclose(model.get_latent_representation(asked), latents, atol=1e-5)
 
 
 @pytest.mark.parametrize("method", MODELS)

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import anndata as ad
@@ -45,6 +46,7 @@ def fit_scvi_tools(
     setting: Setting,
     likelihood_samples: int = 250,
     accelerator: str = "auto",
+    model_folder: Path | None = None,
 ) -> Fit:
     """Train a model of scvi-tools on the parts train and validation; latents of all cells.
 
@@ -65,6 +67,8 @@ def fit_scvi_tools(
         Samples per cell of the likelihood, drawn from the encoder's posterior.
     accelerator
         ``cpu``, ``cuda`` or ``auto``.
+    model_folder
+        Where to save the trained model, by the library's ``save``; by default it is not saved.
 
     Returns
     -------
@@ -89,6 +93,8 @@ def fit_scvi_tools(
     scvi.settings.seed = setting.seed
     logger.info("training %s on %d cells", method, len(screen.training))
     trained = MODELS[method](screen, options, accelerator)
+    if model_folder is not None:
+        trained.learner.save(str(model_folder), overwrite=True)
     # The library writes into the dataset that it is asked about.
     cells = ad.AnnData(dataset.X, dataset.obs.copy(), dataset.var)
     latents = trained.latents(cells)
