@@ -111,7 +111,14 @@ def summarise_responses(
         One row per cell: ``cell``, ``perturbation``, ``part``.
     gene_sets
         Genes of each set, such as a pathway; those with more than :data:`LARGEST_PATHWAY` are passed over.
+
+    Raises
+    ------
+    BenchmarkError
+        If the sets hold neither a gene nor a perturbation of the dataset.
     """
+    gene_sets = gene_sets or {}
+    _refuse_other_names(gene_sets, dataset)
     test, adapt, seen = cells_of(split, "test"), cells_of(split, "adapt"), seen_cells(split)
     labels = pd.concat([seen, adapt, test])
     of_tests, held_out = Moments.of(dataset, test)
@@ -136,7 +143,7 @@ def summarise_responses(
             dataset.X[dataset.obs_names.get_indexer(test.index)], test, dataset.var_names
         ),
         aims=aims,
-        pathways=_pathways(labels.unique(), gene_sets or {}),
+        pathways=_pathways(labels.unique(), gene_sets),
         screen=Screen.of(dataset, split, (of_all, names), of_control, aims),
     )
 
@@ -147,6 +154,16 @@ def _aims(dataset: ad.AnnData) -> pd.Series:
         return pd.Series(dtype=object)
     named = dataset.obs[["perturbation", "target"]].astype(str).drop_duplicates()
     return named.set_index("perturbation")["target"].drop(CONTROL, errors="ignore")
+
+
+def _refuse_other_names(gene_sets: Mapping[str, Sequence[str]], dataset: ad.AnnData) -> None:
+    """Refuse gene sets that hold neither a gene nor a perturbation of the dataset."""
+    members = {gene for genes in gene_sets.values() for gene in genes}
+    if members and members.isdisjoint({*dataset.var_names, *dataset.obs["perturbation"]}):
+        raise BenchmarkError(
+            f"gene_sets: no gene of the sets (such as '{min(members)}') is one of the dataset (such as "
+            f"'{dataset.var_names[0]}'); the key 'gene_column' says which names its genes have"
+        )
 
 
 def _pathways(perturbations: Iterable[str], gene_sets: Mapping[str, Sequence[str]]) -> pd.DataFrame:

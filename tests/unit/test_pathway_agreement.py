@@ -7,6 +7,7 @@ import pytest
 from svae.contracts.fit import Fit
 from svae.datasets.split_plan import SplitPlan
 from svae.datasets.splits import split_dataset
+from svae.errors import BenchmarkError
 from svae.evaluation.evaluate import compute_metrics
 from svae.evaluation.metrics import METRICS
 from svae.evaluation.metrics.pathways import share_a_set
@@ -52,6 +53,12 @@ def test_pathways_with_directions_of_their_own_agree(screen):
     assert found["pathway_p"] < 0.05
 
 
+def test_sets_of_genes_that_are_named_otherwise_are_refused(screen):
+    said = r"gene_sets: no gene of the sets \(such as 'ENSG01'\) .*'gene_column'"
+    with pytest.raises(BenchmarkError, match=said):
+        summarise_responses(*screen, {"first": ["ENSG02", "ENSG01"]})
+
+
 def test_random_shifts_agree_no_better_than_permuted_labels(screen):
     drawn = [
         scores(screen, np.random.default_rng(seed).normal(size=(12, 3)))["pathway_p"] for seed in range(12)
@@ -70,7 +77,7 @@ def test_what_no_set_holds_and_sets_that_hold_one_of_them_make_no_pair():
 
 @pytest.mark.parametrize(
     "gene_sets",
-    [None, {"large": NAMES + [f"g{k}" for k in range(LARGEST_PATHWAY)]}, {"others": ["x", "y"]}],
+    [None, {"large": NAMES + [f"g{k}" for k in range(LARGEST_PATHWAY)]}, {"others": ["gene0", "y"]}],
 )
 def test_without_sets_that_hold_perturbed_genes_nothing_applies(screen, gene_sets):
     assert scores(screen, shifts_of_pathways(), gene_sets).isna().all()
