@@ -1,6 +1,7 @@
 """The download of a published file: from the first address that serves it, going on where it was cut off."""
 
 import logging
+from contextlib import suppress
 from pathlib import Path
 
 from tqdm import tqdm
@@ -58,7 +59,8 @@ def _is_there(source: Source, path: Path) -> bool:
         return False
     if _checksum(source, path) != source.checksum:
         return False
-    path.touch()
+    with suppress(PermissionError):  # a shared file of somebody else is only verified
+        path.touch()
     return True
 
 

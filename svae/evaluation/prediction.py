@@ -107,7 +107,7 @@ class Prediction:
     def actual_elsewhere(self) -> pd.DataFrame:
         """Actual deltas of the perturbations that the other folds hold out, perturbation × gene."""
         deltas = [fold.test - fold.control for fold in self.response.other_folds]
-        return pd.concat([self.profiles.iloc[:0], *deltas])
+        return pd.concat(deltas) if deltas else self.profiles.iloc[:0]
 
     @cached_property
     def differential(self) -> np.ndarray:

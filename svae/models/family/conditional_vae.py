@@ -25,6 +25,8 @@ class ConditionalVAE(AdditiveModel):
     def known_table(self) -> pd.DataFrame:
         """Code of each perturbation that was trained on or adapted to, perturbation × part."""
         codes = self._design().loc[self.trained_]
+        if not self.adapted_:
+            return codes
         return pd.concat([codes, pd.DataFrame.from_dict(self.adapted_, "index", columns=codes.columns)])
 
     def known_of_parts(self) -> Tensor:
