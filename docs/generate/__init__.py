@@ -1,18 +1,22 @@
 """What `make docs` writes into README.md and docs/: tables and drawings of what other files already say."""
 
-from docs.generate import breaking, comparisons, drawings, guides, results
+from docs.generate import breaking, comparisons, drawings, guides, results, screen
 
 WRITERS = {
     "results of simulation": results.of_simulation,
-    "results of papalexi": results.of_papalexi,
     "rotation of simulation": results.rotation,
     "draws of simulation": comparisons.draws,
     "answers of simulation": comparisons.of_simulation,
     "losses of robustness": breaking.losses,
     "averages of robustness": breaking.averages,
     "penalties of robustness": breaking.penalties,
-    "units of papalexi": comparisons.units_of_papalexi,
-    "answers of papalexi": comparisons.of_papalexi,
+    "screen of papalexi": screen.what_it_is,
+    "overview of papalexi": screen.overview,
+    "guides of papalexi": screen.guides,
+    "likelihoods of papalexi": screen.likelihoods,
+    "predictions of papalexi": screen.predictions,
+    "answers of papalexi": screen.answers,
+    "units of papalexi": screen.units,
     "validation likelihood against UDR": comparisons.of_rules,
     "distance to the limits": comparisons.distance_to_the_limits,
     "modes": comparisons.modes,

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from docs.generate.results import DASH, PAPALEXI, REFERENCE, SIMULATION, labels, markdown
+from docs.generate.results import DASH, REFERENCE, SIMULATION, labels, markdown
 from svae.contracts.tables import (
     HELD_OUT_COLUMNS,
     METRICS_COLUMNS,
@@ -59,11 +59,6 @@ OF_SIMULATION = (
     Question("Does sparsity help to predict held-out perturbations?", "svae_plus", "ivae", "inll_clean"),
     Question("Do shifts help to predict them, once they are estimated?", "ivae", "vae", "inll_clean"),
     Question("And without them?", "ivae", "vae", "inll_zero_shot"),
-)
-
-OF_PAPALEXI = (
-    Question("Does sparsity help to predict held-out knock-outs?", "svae_plus", "ivae", "inll_clean"),
-    Question("Do shifts help to predict them?", "ivae", "vae", "inll_clean"),
 )
 
 
@@ -134,11 +129,6 @@ def of_simulation() -> str:
     return Chosen(*SIMULATION).answers(OF_SIMULATION)
 
 
-def of_papalexi() -> str:
-    """Answer the questions that the real screen is looked at for."""
-    return Chosen(*PAPALEXI).answers(OF_PAPALEXI)
-
-
 def of_rules() -> str:
     """Tabulate what it does to targets if the validation likelihood chooses the penalty instead of UDR."""
     run, dataset, rule = SIMULATION
@@ -147,18 +137,6 @@ def of_rules() -> str:
     called = labels()
     rows = [[called[method], gap(differences[method], "target_f1")] for method in ("svae_plus", "svae")]
     return markdown(rows, ["", "validation likelihood − UDR"])
-
-
-def units_of_papalexi() -> str:
-    """Say over what the differences on real cells are taken, and what their intervals then speak of."""
-    values = Chosen(*PAPALEXI).of_metric("inll_clean")
-    n, unit = values.index.nunique(), values.index.name
-    if unit == "perturbation":
-        return f"The differences are over n = {n} held-out knock-outs; repetitions of one are averaged first."
-    return (
-        f"The differences are over n = {n} replicates, which share their cells, so their intervals speak of "
-        "new splits and model seeds, and not of other knock-outs."
-    )
 
 
 def draws() -> str:

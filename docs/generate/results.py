@@ -7,10 +7,12 @@ import pandas as pd
 from tabulate import tabulate
 
 from docs.generate.pages import ROOT
+from svae.errors import BenchmarkError
 from svae.evaluation.matching import mcc_of_rotations
 from svae.evaluation.metrics import METRICS, within_range
 from svae.evaluation.statistics import t_interval
 from svae.files import read_table
+from svae.report.bundle import table_in
 from svae.report.methods_table import read_methods
 from svae.report.numbers import change
 from svae.training.presets import PRESETS
@@ -19,8 +21,7 @@ REFERENCE = ROOT / "reports" / "reference"
 LIKELIHOOD = ["inll_zero_shot", "inll_same_cells", "inll_clean"]
 MAIN = ["mcc_pearson", "target_f1", *LIKELIHOOD]
 SIMULATION = ("simulation", "cells250", "udr")
-PAPALEXI = ("papalexi", "papalexi", "validation_likelihood")
-"""The run, dataset and selection rule of which the pages speak, for simulated and real cells."""
+"""The run, dataset and selection rule of which the pages speak."""
 
 RESTART = r"\.?r\d+$"  # at the end of a setting's name
 FAR_BEHIND = 0.01
@@ -73,7 +74,12 @@ class Leaderboard:
     """
 
     def __init__(self, run: str, dataset: str, rule: str):
-        board = read_table(REFERENCE / run / "leaderboard.tsv")
+        table = table_in(REFERENCE / run, "leaderboard")
+        if table is None:
+            raise BenchmarkError(
+                f"{REFERENCE / run}: there is no table leaderboard.tsv, nor leaderboard.tsv.gz"
+            )
+        board = read_table(table)
         self.rows = board[(board["dataset"] == dataset) & (board["rule"] == rule)]
         self.labels = labels()
 
@@ -97,7 +103,7 @@ class Leaderboard:
             return "failed" if row["failed"] else DASH
         decimals = METRICS[metric].decimals
         missing = f" (n = {row['n']} of {row['planned']})" if row["n"] < row["planned"] else ""
-        mean = f"{row['mean']:.{decimals}f}{missing}"
+        mean = f"{row['mean']:.{decimals}f}{missing}".replace("-", "−")
         if not row["pairs"] > 0:
             return mean
         difference = change(row["difference"], row["difference_low"], row["difference_high"], decimals)
@@ -120,11 +126,6 @@ class Leaderboard:
 def of_simulation() -> str:
     """Tabulate the simulated benchmark: 250 cells per perturbation, settings chosen by UDR."""
     return Leaderboard(*SIMULATION).table(MAIN)
-
-
-def of_papalexi() -> str:
-    """Tabulate the likelihoods on real cells, settings chosen by the likelihood of validation cells."""
-    return Leaderboard(*PAPALEXI).table(LIKELIHOOD)
 
 
 def fidelity() -> str:

@@ -174,27 +174,3 @@ def test_limits_of_other_draws_are_an_error(monkeypatch):
     monkeypatch.setattr(Chosen, "seeds", [100, 99])
     with pytest.raises(BenchmarkError, match="no limits of seed 99; run `make limits`"):
         distance_to_the_limits()
-
-
-def test_the_real_screen_is_as_large_as_the_readme_says():
-    told = re.search(
-        r"(\d+) knock-outs in ([\d,]+) THP-1 cells, on (\d+) genes", prose_of(ROOT / "README.md")
-    )
-    facts = pd.read_csv(REFERENCE / "papalexi" / "datasets.tsv", sep="\t", index_col="parameter")["value"]
-    assert [number.replace(",", "") for number in told.groups()] == [
-        facts[name] for name in ("perturbations", "cells", "genes")
-    ]
-
-
-def test_knock_outs_share_targets_as_the_readme_says():
-    table = pd.read_csv(REFERENCE / "papalexi/figures/shared_targets.tsv", sep="\t")
-    other_way = table.rename(columns={"perturbation": "other", "other": "perturbation"})
-    pairs = pd.concat([table, other_way]).drop_duplicates(["perturbation", "other"])
-    similarity = pairs.pivot(index="perturbation", columns="other", values="similarity")
-    replicates = pairs.pivot(index="perturbation", columns="other", values="n")
-    pathway = ["IFNGR1", "IFNGR2", "JAK2", "STAT1"]
-    assert similarity.loc[pathway, pathway].to_numpy().min() > 0.95
-    assert similarity.loc["SMAD4", pathway].max() < 0.5
-    assert replicates.loc["IRF1", "IRF1"] == 1, "of three"
-    others = similarity.index.difference([*pathway, "SMAD4", "IRF1"])
-    assert similarity.loc[others].isna().all(axis=None), "they have no targets"

@@ -120,8 +120,8 @@ def test_settings_chosen_differently_are_not_averaged_silently():
 
 
 def many(perturbations):
-    """Perturbation k has an effect of size k."""
-    return targets_of({0: {f"GENE{k:03d}": [(0.9, float(k)), (0.9, 1.0)] for k in range(perturbations)}})
+    """Perturbations whose effects grow with their number; none is negligible beside the largest."""
+    return targets_of({0: {f"GENE{k:03d}": [(0.9, 20.0 + k), (0.9, 1.0)] for k in range(perturbations)}})
 
 
 @pytest.mark.parametrize("figure", ["shared_targets", "target_matrix"])
@@ -129,6 +129,13 @@ def test_all_names_are_written_where_they_fit(figure):
     drawn = draw(figure, replace(screen(), targets=many(75)))
     names = {text for text in words(drawn) if text.startswith("GENE")}
     assert names == {f"GENE{k:03d}" for k in range(75)}
+
+
+def test_perturbations_without_targets_are_counted_and_not_drawn():
+    drawn = show(targets_of({0: {"A": [(0.9, 2.0)], "B": [(0.9, 1.0)], "C": [(0.1, 1.0)]}}))
+    assert "C" not in words(drawn)
+    assert any("1 of 3 perturbations have no targets" in text for text in words(drawn))
+    assert set(drawn.table["perturbation"]) == {"A", "B", "C"}, "the table has all"
 
 
 @pytest.mark.parametrize("figure", ["shared_targets", "target_matrix"])

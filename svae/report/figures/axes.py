@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator
-from textwrap import wrap
+from textwrap import fill, wrap
 
 import matplotlib as mpl
 import matplotlib.figure
@@ -17,6 +17,8 @@ from svae.report.figures.style import GREY, SMALL
 from svae.report.outcomes import NOT_CHOSEN
 from svae.report.tables import Tables
 
+LETTERS = 88
+"""So many have room below a page's width of panels."""
 LATENTS_FITTED = "n_latent"
 """The option of a method that can be varied, too: the number of latents that it fits."""
 
@@ -71,9 +73,10 @@ def write_missing(ax: Axes, row: float, reason: str, size: float = SMALL) -> Non
     )
 
 
-def label_score(ax: Axes, label: str, direction: str) -> None:
-    """Label an axis with what it shows and an arrow to the better side."""
-    ax.set_xlabel(f"{label}\n{better_side(direction)}", linespacing=1.3)
+def label_score(ax: Axes, label: str, direction: str, panels: int = 1) -> None:
+    """Label the axis of one of some panels in a row with what it shows and an arrow to the better side."""
+    lines = fill(label, LETTERS // panels)
+    ax.set_xlabel(f"{lines}\n{better_side(direction)}", linespacing=1.3)
 
 
 def label_few_ticks(ax: Axes) -> None:

@@ -12,6 +12,7 @@ from matplotlib.lines import Line2D
 
 from svae.evaluation.selection import HINDSIGHT
 from svae.report.figures.axes import (
+    LETTERS,
     anchor_dashes,
     divide,
     fallback_handle,
@@ -89,7 +90,7 @@ def dot_plot(tables: Tables, table: pd.DataFrame, panels: Mapping[str, Panel]) -
             _draw_methods(ax, of_metric, tables)
             _draw_anchors(ax, of_metric, tables, panel.oracle)
             _limit(ax, panel, table[table["metric"] == metric])
-            label_score(ax, panel.label, panel.direction)
+            label_score(ax, panel.label, panel.direction, len(panels))
             ax.tick_params(left=ax is axes[0])
         axes[0].set_yticks(range(len(tables.order)), [tables.label(method) for method in tables.order])
         axes[0].set_ylim(len(tables.order) - 0.45, -0.6)
@@ -190,8 +191,5 @@ def _draw_legend(figure: matplotlib.figure.Figure, tables: Tables, table: pd.Dat
         if (with_value["method"] == method).any():
             label = f"{tables.label(method)} (anchor)"
             handles.append(Line2D([], [], color=tables.colour(method), lw=0.9, ls=dashes, label=label))
-    figure.legend(
-        handles=handles,
-        loc="outside lower center",
-        ncols=len(handles) if len(handles) <= 5 else math.ceil(len(handles) / 2),
-    )
+    lines = math.ceil(sum(len(str(handle.get_label())) for handle in handles) / LETTERS)
+    figure.legend(handles=handles, loc="outside lower center", ncols=math.ceil(len(handles) / lines))

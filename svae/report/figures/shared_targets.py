@@ -37,7 +37,7 @@ def shared_targets(tables: Tables) -> Drawn | None:
     if targets.empty:
         return None
     shown = [_replicates_to_average(group) for _, group in targets.groupby(FACET, sort=False)]
-    most_names = max(group["perturbation"].nunique() for group in shown)
+    most_names = max(len(_acting(effect_sizes(group))) for group in shown)
     columns = 1 if len(shown) == 1 or (len(shown) <= 3 and most_names > rows_in(NARROW)) else 2
     room = WIDE if columns == 1 else NARROW
     side = min(room, max(1.5, ROW * most_names))
@@ -72,7 +72,8 @@ def _draw_similarity(
 ) -> AxesImage:
     """Draw the matrix of one dataset and split, with as many perturbations as have room for their names."""
     sizes = effect_sizes(group)
-    names = _cluster(pairs, sizes[most_affected(sizes, most_rows)])
+    acting = _acting(sizes)
+    names = _cluster(pairs, acting[most_affected(acting, most_rows)])
     square = pairs.pivot(index="perturbation", columns="other")
     similar = square["similarity"].loc[names, names]
     ax = part.subplots()
@@ -82,17 +83,22 @@ def _draw_similarity(
     write_row_names(ax, similar, side)
     write_column_names(ax, similar, side)
     write_title(part, tables.title(*group[FACET].iloc[0]))
-    write_note(part, ". ".join([_averaged(tables, group), *_left_out(sizes, len(names))]))
+    write_note(part, ". ".join([_averaged(tables, group), *_left_out(sizes, acting, len(names))]))
     return image
 
 
-def _left_out(sizes: pd.Series, drawn: int) -> list[str]:
+def _acting(sizes: pd.Series) -> pd.Series:
+    """Keep the perturbations that have targets; all of them if none has any."""
+    return sizes[sizes > 0] if (sizes > 0).any() else sizes
+
+
+def _left_out(sizes: pd.Series, acting: pd.Series, drawn: int) -> list[str]:
     """Say how many perturbations have no targets, and how many are not drawn."""
     sentences = []
     idle = int((sizes == 0).sum())
     if idle:
         sentences.append(f"{idle} of {len(sizes)} perturbations have no targets")
-    if drawn < len(sizes):
+    if drawn < len(acting):
         sentences.append(f"Drawn are the {drawn} most affected of {len(sizes)} perturbations")
     return sentences
 
