@@ -113,7 +113,8 @@ def _draw_gains(part: SubFigure, group: pd.DataFrame, methods: list[str], tables
         dots = group[group["method"] == method]
         ax.axhline(0, color=PALE, lw=1.5, zorder=0)
         ax.scatter(dots["effect"], dots["value"], s=9, color=tables.colour(method), lw=0, alpha=0.8)
-        for row in dots.nlargest(NAMED, "effect").itertuples():
+        moved = dots[dots["value"] != 0]  # a model that knows no shift gains nothing
+        for row in moved.nlargest(NAMED, "effect").itertuples():
             ax.annotate(
                 literal(row.perturbation),
                 (row.effect, row.value),

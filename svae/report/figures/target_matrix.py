@@ -23,6 +23,7 @@ TRUTH = "truth"
 ROW = 0.105  # inches, where there is room
 LEAST_HEIGHT, MOST_HEIGHT = 1.9, 8.0  # inches of the matrices of a facet
 PAGE = 16.0  # inches of the matrices of all facets together
+WORDS = 0.75  # inches of what is written above and below a matrix
 
 
 @figure(needs="a method that gives the targets of each perturbation")
@@ -36,10 +37,9 @@ def target_matrix(tables: Tables) -> Drawn | None:
     matrices = [_matrices(tables, group, rows_in(room)) for group in shown]
     heights = [_height(next(iter(of_method.values())), room) for of_method in matrices]
     panels = max(len(m) for m in matrices)
-    page = matplotlib.figure.Figure(
-        figsize=(min(WIDTH, 2.3 + 1.5 * panels), sum(heights) + 0.75 * len(shown))
-    )
-    parts = page.subfigures(len(shown), 1, height_ratios=heights, squeeze=False)[:, 0]
+    with_words = [height + WORDS for height in heights]
+    page = matplotlib.figure.Figure(figsize=(min(WIDTH, 2.3 + 1.5 * panels), sum(with_words)))
+    parts = page.subfigures(len(shown), 1, height_ratios=with_words, squeeze=False)[:, 0]
     for part, group, of_method, height in zip(parts, shown, matrices, heights, strict=True):
         facet = tuple(group[FACET].iloc[0])
         write_title(part, _title(tables, group, of_method))
