@@ -39,7 +39,7 @@ class SplitPlan(Options):
     """For the kind `combinations`, the fraction of all other combinations that are trained on: 0 for none of
     them, 1 for all. Cells of the rest are not used."""
     pathways: Text | None = None
-    """JSON file of pathway to perturbations, for the kind `pathway`."""
+    """JSON or GMT file of pathway to perturbations, for the kind `pathway`."""
     validation: ProperFraction = 0.1
     """Fraction of the cells of each trained perturbation that are set aside for validation, but at least
     one cell; 0 for none. Cells of a batch that would have none to train on are trained on instead."""

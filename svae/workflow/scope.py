@@ -57,7 +57,7 @@ class Scope(Options):
     replicates: Repetitions = 1
     """Repetitions: fresh draws of simulated data; fresh splits and model seeds on real data."""
     latents: Count = 15
-    """Number of latents of every method, unless its grid says otherwise."""
+    """Number of latents of every method, unless its options or grid name it."""
     datasets: dict[Name, Dataset] = Field(min_length=1)
     """Datasets by name."""
     splits: dict[Name, SplitPlan] = Field(min_length=1)
@@ -185,7 +185,7 @@ class Scope(Options):
         ]
 
     def latents_fitted(self, dataset: str) -> int:
-        """Return the number of latents of every method on a dataset, unless its grid says otherwise."""
+        """Return the number of latents of every method on a dataset, unless its options or grid name it."""
         entry = self.datasets[dataset]
         fitted = entry.n_latent if isinstance(entry, SimulatedDataset) else None
         return fitted or self.latents

@@ -49,8 +49,8 @@ class SimulatedDataset(Options):
     and is called `<dataset>_<parameter>=<value>`. Beside the parameters of the simulator, `n_latent` can be
     varied."""
     n_latent: Count | None = None
-    """Number of latents of every method on this dataset, unless its grid says otherwise; by default `latents`
-    of the scope."""
+    """Number of latents of every method on this dataset, unless its options or grid name it; by default
+    `latents` of the scope."""
     seeds: Seeds | None = None
     """Seed of each replicate, instead of those that follow from names."""
     splits: Texts | None = None
@@ -149,7 +149,7 @@ class Selection(Options):
     """How a setting is chosen per method. The tables hold the choices of all rules."""
 
     rule: Text = "validation_likelihood"
-    """Selection rule whose choice the figures show."""
+    """Rule whose choice figures show: `fixed`, `validation_likelihood`, `udr` or `hindsight`."""
     fixed: dict[str, Text] = Field(default={})
     """Setting per method that the rule `fixed` takes; the first of the grid by default."""
     hindsight_metric: Text = "mcc_pearson"
