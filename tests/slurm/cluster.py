@@ -73,7 +73,7 @@ SEARCH_PATH = f"{os.environ['PATH']}:/usr/sbin"
 
 @dataclass
 class Cluster:
-    """Three nodes without GPUs, of which one has the feature ``fragile``, and one with two pretended GPUs.
+    """Three nodes without GPUs, one of which is ``fragile`` and two ``sturdy``, and one with pretended GPUs.
 
     All files lie in `folder`. SLURM's own programs find the cluster through :attr:`environment`.
     """
@@ -164,7 +164,8 @@ class Cluster:
     def _configure(self) -> None:
         ports = dict(zip(("slurmctld", *NODES), free_ports(1 + len(NODES)), strict=True))
         host = socket.gethostname().partition(".")[0]
-        extras = {FRAGILE_NODE: "Feature=fragile", GPU_NODE: "Gres=gpu:pretended:2"}
+        extras = dict.fromkeys(CPU_NODES, "Feature=sturdy")
+        extras |= {FRAGILE_NODE: "Feature=fragile", GPU_NODE: "Gres=gpu:pretended:2"}
         address = f"NodeHostname={host} NodeAddr=127.0.0.1"
         text = CONFIGURATION.format(
             host=host,

@@ -22,15 +22,16 @@ from svae.contracts import fit as fits
 pytestmark = [pytest.mark.workflow, pytest.mark.skipif(bool(why_not()), reason=why_not())]
 
 RESOURCES = {
-    "early": "mem_mb=2000, runtime=10",
-    "cancelled": "mem_mb=2000, runtime=10",
+    "early": "mem_mb=2000, runtime=10, constraint='sturdy'",
+    "cancelled": "mem_mb=2000, runtime=10, constraint='sturdy'",
     "crashed": "mem_mb=2000, runtime=10, constraint='fragile'",
-    "too_big": "mem_mb=plus_1500, runtime=10",
+    "too_big": "mem_mb=plus_1500, runtime=10, constraint='sturdy'",
     "too_long": "gpu=2, mem_mb=2000, runtime=1",
     "kept_waiting": "gpu=2, mem_mb=2000, runtime=10",
     "refused": "mem_mb=10**6, runtime=10",
 }
-"""Stub methods, and what their jobs ask for; two jobs that ask for all GPUs cannot run at once."""
+"""Stub methods, and what their jobs ask for. Two jobs that ask for all GPUs cannot run at once, and only one
+is on the node that will be killed."""
 
 RULE = """
 def plus_1500(wildcards, attempt):
