@@ -80,6 +80,7 @@ PROVENANCE = {
     "snakemake": snakemake.__version__,
 }
 FIGURES = figures_of(scope, f"{workflow.basedir}/reports/captions")
+PARTS_TO_READ = [*FIGURES, *(["perturbations"] if scope.real else []), "leaderboard"]
 
 
 def one_of(names):

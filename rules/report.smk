@@ -2,7 +2,7 @@ rule summary:
     input:
         **TABLES,
         methods=here("config/methods.tsv"),
-        captions=[here(f"reports/captions/{figure}.rst") for figure in FIGURES],
+        captions=[here(f"reports/captions/{part}.rst") for part in PARTS_TO_READ],
         code=code("summary"),
     output:
         SUMMARY,

@@ -39,7 +39,9 @@ def download(source: Source, path: str | Path, patience: Patience = PATIENCE) ->
         If no address serves the file, the disk has no room for it, or it holds something else than the table
         of sources says. What was at `path` before is untouched then.
     """
-    if _is_there(source, Path(path)):
+    if _is_right(source, Path(path)):
+        with suppress(PermissionError):  # a shared file of somebody else is only verified
+            Path(path).touch()  # so that it is newer than this code, and not verified again
         logger.info("%s: is there already, and its checksum is right", path)
         return
     with part_of(path) as part:
@@ -53,15 +55,10 @@ def download(source: Source, path: str | Path, patience: Patience = PATIENCE) ->
     logger.info("%s: %s of %s MB (100 %%)", source.file, megabytes, megabytes)
 
 
-def _is_there(source: Source, path: Path) -> bool:
-    """Whether the file is at `path`; its time becomes that of this check."""
-    if not path.is_file() or path.stat().st_size != source.bytes:
-        return False
-    if _checksum(source, path) != source.checksum:
-        return False
-    with suppress(PermissionError):  # a shared file of somebody else is only verified
-        path.touch()
-    return True
+def _is_right(source: Source, path: Path) -> bool:
+    """Whether the published file is at `path`; its size tells faster than its checksum that it is not."""
+    has_size = path.is_file() and path.stat().st_size == source.bytes
+    return has_size and _checksum(source, path) == source.checksum
 
 
 def _checksum(source: Source, path: Path) -> str:

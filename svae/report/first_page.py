@@ -48,7 +48,7 @@ MEANINGS = {
 
 
 def summary(
-    tables: Tables, scope: str, provenance: Mapping[str, object], figures: Mapping[str, str] | None = None
+    tables: Tables, scope: str, provenance: Mapping[str, object], parts: Mapping[str, str] | None = None
 ) -> str:
     """Write the first page of the report.
 
@@ -60,8 +60,8 @@ def summary(
         Name of the configuration that was run.
     provenance
         What else identifies the run, shown as it is: version, date, machine, …
-    figures
-        What each figure of the report is about, in reStructuredText, by name of the figure; none by default.
+    parts
+        What each figure and page of the report is about, in reStructuredText, by its name; none by default.
 
     Returns
     -------
@@ -91,7 +91,7 @@ def summary(
         not_chosen=_not_chosen(baselines),
         not_run=_without_any_fit(tables, NOT_RUN),
         not_applicable=_without_any_fit(tables, NOT_APPLICABLE),
-        figures={name.replace("_", " ").capitalize(): about for name, about in (figures or {}).items()},
+        parts={name.replace("_", " ").capitalize(): about for name, about in (parts or {}).items()},
     )
 
 
@@ -103,12 +103,13 @@ def _what_was_run(tables: Tables) -> dict[str, str]:
     least, most = replicates.min(), replicates.max()
     anchors = f"; anchors: {tables.labels(tables.anchors)}" if tables.anchors else ""
     told = {name: _told_of_datasets(tables, fact) for name, fact in FACTS_OF_REAL_DATA.items()}
+    held_out = _what_was_held_out(tables)
     return {
         "Datasets": ", ".join(_described(tables, dataset) for dataset in baselines),
         **({"Varied, one at a time": _what_was_varied(tables)} if len(baselines) < len(datasets) else {}),
         **{name: facts for name, facts in told.items() if facts},
         "Splits": ", ".join(status["split"].unique()),
-        **({"Held out": held_out} if (held_out := _what_was_held_out(tables)) else {}),
+        **({"Held out": held_out} if held_out else {}),
         "Replicates": f"{least}" if least == most else f"{least} to {most}",
         "Methods": tables.labels(tables.order) + anchors,
         "Fits": f"{len(status)}, which took {_duration(status['seconds'].sum())} of compute",
