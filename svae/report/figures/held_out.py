@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import SubFigure
 from matplotlib.lines import Line2D
 
-from svae.report.figures.axes import better_side, divide, label_few_ticks, literal, write_note, write_title
+from svae.report.figures.axes import divide, label_few_ticks, label_score, literal, write_note, write_title
 from svae.report.figures.catalogue import Drawn, figure
 from svae.report.figures.style import GREY, INK, PALE, SMALL, TINY, WIDTH
 from svae.report.outcomes import missing_note
@@ -41,8 +41,8 @@ def differences(tables: Tables) -> Drawn | None:
         for ax, metric in zip(axes, metrics, strict=True):
             _draw_differences(ax, group[group["metric"] == metric].set_index("method"), rows, tables)
             facts = tables.registry.loc[metric]
-            better = better_side(facts["direction"])
-            ax.set_xlabel(f"{facts['label']},\nless {tables.label(tables.reference)}\n{better}", fontsize=7)
+            label = f"{facts['label']}, less {tables.label(tables.reference)}"
+            label_score(ax, label, facts["direction"], len(metrics))
         axes[0].set_yticks(range(len(rows)), [tables.label(method) for method in rows])
         axes[0].set_ylim(len(rows) - 0.45, -0.6)
         write_title(part, tables.title(*facet))
