@@ -33,6 +33,11 @@ def seen_cells(split: pd.DataFrame) -> pd.Series:
     return cells_of(split, *SEEN_PARTS)
 
 
+def shown_cells(split: pd.DataFrame) -> pd.Series:
+    """Perturbation of each cell that a method may look at: those seen in training, and of part ``adapt``."""
+    return cells_of(split, *SEEN_PARTS, "adapt")
+
+
 def held_out_cells(split: pd.DataFrame) -> pd.Series:
     """Perturbation of each cell of the held-out perturbations, indexed by cell."""
     return cells_of(split, *HELD_OUT_PARTS)

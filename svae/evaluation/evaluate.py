@@ -289,16 +289,17 @@ def tidy_targets(comparison: Comparison) -> pd.DataFrame:
     """
     fit, truth = comparison.fit, comparison.truth
     columns = ["perturbation", "part", "latent", "probability", "shift", "true"]
-    table = fit.targets if fit.targets is not None else fit.shifts
-    if fit.run.status != "ok" or fit.latents is None or table is None:
+    told = [table.index for table in (fit.targets, fit.shifts) if table is not None]
+    if fit.run.status != "ok" or fit.latents is None or not told:
         return pd.DataFrame(columns=columns)
     comparison.check_rows()
     order = np.arange(fit.latents.shape[1])
-    true = pd.DataFrame(index=table.index)
+    perturbations = told[0].union(told[-1], sort=False)
+    true = pd.DataFrame(index=perturbations)
     if truth is not None:
         _, matched_true, matched = match_latents(comparison.true_latents, comparison.latents)
         order = np.concatenate([matched, np.setdiff1d(order, matched)])
-        true = truth.uns["targets"].iloc[:, matched_true].reindex(table.index)
+        true = truth.uns["targets"].iloc[:, matched_true].reindex(perturbations)
     keys = ["perturbation", "latent"]
     long = (
         _long(fit.targets, order, "probability")

@@ -85,6 +85,7 @@ def fit_discrepancy_vae(dataset: ad.AnnData, split: pd.DataFrame, setting: Setti
         "adapted": pd.DataFrame.from_dict(adapted, "index", columns=names),
         "combination": _steps(combinations_of_trained(split), design.columns, steps_of_parts, names),
     }
+    shifts = pd.concat([shifts, steps["adapted"]])
     steps = {basis: table for basis, table in steps.items() if len(table)}
     of_control = latents[dataset.obs_names.get_indexer(controls.index)]
     predictions = profiles_after_steps(model.decode, of_control, steps, dataset, controls)
@@ -96,7 +97,7 @@ def fit_discrepancy_vae(dataset: ad.AnnData, split: pd.DataFrame, setting: Setti
     return Fit(
         cells=dataset.obs_names,
         latents=latents,
-        targets=pd.DataFrame(targets.clip(0, 1), shifts.index, names),
+        targets=pd.DataFrame(targets.clip(0, 1), trained, names),
         shifts=shifts,
         predictions=predictions or None,
         run=Run(setting=setting.name, seed=setting.seed),

@@ -18,6 +18,7 @@ from svae.contracts.setting import Setting
 from svae.contracts.split import cells_of, held_out_cells, seen_cells
 from svae.errors import unknown
 from svae.methods.held_out import predict_held_out, score_held_out, what_is_impossible
+from svae.methods.linear import mean_shifts
 from svae.models.given import arguments_of
 from svae.models.model import PerturbationModel
 from svae.models.priors import MaskedShift
@@ -105,7 +106,7 @@ class _Grid:
         accelerator: str,
         fleet_size: int | None,
     ):
-        self.dataset, self.settings = dataset, settings
+        self.dataset, self.split, self.settings = dataset, split, settings
         seen = dataset[dataset.obs_names.isin(seen_cells(split).index)].copy()
         seen.obs["perturbation"] = seen.obs["perturbation"].cat.remove_unused_categories()
         self.training = np.flatnonzero(seen.obs_names.isin(cells_of(split, "train").index))
@@ -174,7 +175,15 @@ class _Grid:
                 fit.scores = scores.reindex(self.dataset.obs_names)
                 fit.predictions, fit.generated = predictions, cells
                 if fit.shifts is not None:
-                    fit.shifts = pd.concat([fit.shifts, model.get_shifts().loc[sorted(model.adapted_)]])
+                    fit.shifts = pd.concat([fit.shifts, self.shifts_of_held_out(model, fit)])
+
+    def shifts_of_held_out(self, model: PerturbationModel, fit: Fit) -> pd.DataFrame:
+        """Shifts adapted to the part ``adapt``, or what the latents of a model without shifts show of it."""
+        shown = sorted(self.held_out.obs["perturbation"][self.may_adapt].unique())
+        if model.adapted_:
+            return model.get_shifts().loc[shown]
+        assert fit.latents is not None
+        return mean_shifts(fit.latents, self.dataset.obs_names, self.split).loc[shown]
 
     def save(self, fits: Mapping[str, Fit], folders: Mapping[str, Path]) -> None:
         """Save each model whose fit is well, as it is after the last stage."""

@@ -1,6 +1,6 @@
 """Linear baselines: principal and independent components of log-normalised counts."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import anndata as ad
@@ -10,7 +10,7 @@ from sklearn.decomposition import PCA, FastICA
 
 from svae.contracts.fit import Fit, Run
 from svae.contracts.setting import Setting
-from svae.contracts.split import seen_cells
+from svae.contracts.split import seen_cells, shown_cells
 from svae.errors import unknown
 from svae.expression import log_normalised
 from svae.methods.options import OPTIONS, most_components, refuse_useless
@@ -28,8 +28,8 @@ FEW_GENES = 2000
 def fit_linear(method: str, dataset: ad.AnnData, split: pd.DataFrame, setting: Setting) -> Fit:
     """Fit components on the cells of parts train and validation; latents of all cells.
 
-    Counts are scaled to the median library and log(1 + x) is taken. Shifts are differences of mean
-    latents to the mean of all cells. There is no likelihood. Both solvers of PCA find the same
+    Counts are scaled to the median library and log(1 + x) is taken. Shifts are those of
+    :func:`mean_shifts`. There is no likelihood. Both solvers of PCA find the same
     components: that of few genes decomposes their covariance, that of many takes Lanczos steps on the cells.
 
     Parameters
@@ -75,7 +75,7 @@ def fit_linear(method: str, dataset: ad.AnnData, split: pd.DataFrame, setting: S
     return Fit(
         cells=dataset.obs_names,
         latents=latents.astype(np.float32),
-        shifts=mean_shifts(latents[seen], dataset.obs["perturbation"].astype(str)[seen]),
+        shifts=mean_shifts(latents, dataset.obs_names, split),
         run=Run(setting=setting.name, seed=setting.seed),
     )
 
@@ -87,8 +87,21 @@ def pca_solver(n_latent: int, n_cells: int, n_genes: int) -> str:
     return "arpack" if n_latent < min(n_cells, n_genes) else "full"
 
 
-def mean_shifts(latents: np.ndarray, labels: pd.Series | Sequence[str]) -> pd.DataFrame:
-    """Mean latents of each perturbation less those of all cells, perturbation × latent."""
-    table = pd.DataFrame(latents, columns=[f"z{j + 1}" for j in range(latents.shape[1])])
-    means = (table - table.mean()).groupby(np.asarray(labels)).mean()
-    return means.rename_axis("perturbation")
+def mean_shifts(latents: np.ndarray, cells: pd.Index, split: pd.DataFrame) -> pd.DataFrame:
+    """Mean latents of each perturbation less those of all cells trained on, perturbation × latent.
+
+    Means of a held-out perturbation are over its part ``adapt``.
+
+    Parameters
+    ----------
+    latents
+        Of all cells, cells × latents.
+    cells
+        Names of these cells.
+    split
+        One row per cell: ``cell``, ``perturbation``, ``part``.
+    """
+    table = pd.DataFrame(latents, cells, [f"z{j + 1}" for j in range(latents.shape[1])])
+    shown = shown_cells(split)
+    from_mean = table.loc[shown.index] - table.loc[seen_cells(split).index].mean()
+    return from_mean.groupby(shown.to_numpy()).mean().rename_axis("perturbation")

@@ -273,8 +273,8 @@ def test_combinations_are_predicted_from_the_shifts_of_their_parts(screen):
     scale = Standardisation.of(dataset[seen_cells(split).index])
     _, _, factors = made_up(genes=100, perturbations=2 + len(others))
     decoder = Decoder(scale, factors, np.ones(100))
-    posterior = Posterior(factors, np.ones_like(factors.shifts), [])
-    found = predictions(decoder, posterior, pd.Index([first, second, *others]), dataset, split)
+    none = pd.DataFrame(factors.shifts[:0])
+    found = predictions(decoder, none, pd.Index([first, second, *others]), dataset.var_names, split)
     assert found["combination"].index.tolist() == [f"{first}+{second}"]
     both = pd.DataFrame(factors.shifts[[0]] + factors.shifts[[1]], [f"{first}+{second}"])
     pd.testing.assert_frame_equal(found["combination"], decoder.profiles(both, dataset.var_names))

@@ -82,9 +82,9 @@ class DCA(Autoencoder):
         log_p = torch.where(x == 0, torch.logaddexp(F.logsigmoid(logit), log_p), log_p)
         return (self.ridge * torch.sigmoid(logit).square() - log_p).mean(-1)
 
-    def shifts(self, latents: pd.DataFrame, labels: pd.Series) -> pd.DataFrame:
+    def shifts(self, latents: pd.DataFrame, split: pd.DataFrame) -> pd.DataFrame:
         """Mean latents of each perturbation less those of all cells trained on, perturbation × latent."""
-        return mean_shifts(latents.loc[labels.index].to_numpy(), labels)
+        return mean_shifts(latents.to_numpy(), latents.index, split)
 
     def predictions(
         self, latents: pd.DataFrame, dataset: ad.AnnData, split: pd.DataFrame

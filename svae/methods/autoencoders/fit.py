@@ -66,8 +66,7 @@ def fit_autoencoder(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_from(setting.seed, "weights"))
         network = NETWORKS[method](counts_of(dataset[is_training]), options)
-    labels = seen_cells(split)
-    if network.without_control is not None and CONTROL not in set(labels):
+    if network.without_control is not None and CONTROL not in set(seen_cells(split)):
         return Fit.missing(dataset.obs_names, setting, "not_applicable", network.without_control)
     # It stops early and keeps its best weights, as the originals do.
     plan = TrainingPlan(
@@ -86,7 +85,7 @@ def fit_autoencoder(
     return Fit(
         cells=dataset.obs_names,
         latents=latents.to_numpy(),
-        shifts=network.shifts(latents, labels),
+        shifts=network.shifts(latents, split),
         predictions=network.predictions(latents, dataset, split),
         history=done.table(),
         run=Run(setting=setting.name, seed=setting.seed),

@@ -38,15 +38,15 @@ class Autoencoder(nn.Module, ABC):
         """Latents of each cell, cells × latents."""
 
     @abstractmethod
-    def shifts(self, latents: pd.DataFrame, labels: pd.Series) -> pd.DataFrame:
-        """Shift of each trained perturbation, perturbation × latent.
+    def shifts(self, latents: pd.DataFrame, split: pd.DataFrame) -> pd.DataFrame:
+        """Shift of each perturbation, perturbation × latent; a held-out one is known by its part ``adapt``.
 
         Parameters
         ----------
         latents
             Of all cells, cells × latents.
-        labels
-            Perturbation of each cell of the parts ``train`` and ``validation``, indexed by cell.
+        split
+            One row per cell: ``cell``, ``perturbation``, ``part``.
         """
 
     @abstractmethod

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from svae.contracts.combinations import parts_of
-from svae.contracts.split import cells_of, combinations_of_trained, seen_cells
+from svae.contracts.split import cells_of, combinations_of_trained, seen_cells, shown_cells
 from svae.expression import TARGET_SUM
 from svae.methods.autoencoders.network import Autoencoder
 from svae.methods.options import ScGenOptions
@@ -72,9 +72,10 @@ class ScGen(Autoencoder):
         """Log-normalised expression, cells × genes."""
         return self.expression(self.decoder(z, keep=keep))
 
-    def shifts(self, latents: pd.DataFrame, labels: pd.Series) -> pd.DataFrame:
+    def shifts(self, latents: pd.DataFrame, split: pd.DataFrame) -> pd.DataFrame:
         """Step of each perturbation away from the control, perturbation × latent."""
-        means = latents.loc[labels.index].groupby(labels.to_numpy()).mean()
+        shown = shown_cells(split)
+        means = latents.loc[shown.index].groupby(shown.to_numpy()).mean()
         return (means - means.loc[CONTROL]).rename_axis("perturbation")
 
     def predictions(
@@ -85,12 +86,11 @@ class ScGen(Autoencoder):
         if adapt.empty:
             return None
         controls = seen[seen == CONTROL]
-        steps = self.shifts(latents, pd.concat([controls, adapt])).drop(index=CONTROL)
-        bases: dict[Basis, pd.DataFrame] = {"adapted": steps}
+        steps = self.shifts(latents, split)
+        bases: dict[Basis, pd.DataFrame] = {"adapted": steps.loc[sorted(adapt.unique())]}
         combinations = combinations_of_trained(split)
         if len(combinations):
-            of_trained = self.shifts(latents, seen)
-            sums = [of_trained.loc[list(parts_of(name))].sum() for name in combinations]
+            sums = [steps.loc[list(parts_of(name))].sum() for name in combinations]
             bases["combination"] = pd.DataFrame(sums, combinations)
         of_control = latents.loc[controls.index].to_numpy()
         return profiles_after_steps(self.decode, of_control, bases, dataset, controls)

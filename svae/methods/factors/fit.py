@@ -11,13 +11,13 @@ from svae.contracts.combinations import multi_hot
 from svae.contracts.fit import Fit
 from svae.contracts.run import Run
 from svae.contracts.setting import Setting
-from svae.contracts.split import trained_perturbations
+from svae.contracts.split import cells_of, trained_perturbations
 from svae.errors import unknown
 from svae.methods.factors.expression import PseudoCells, Standardisation, design_of
 from svae.methods.factors.gsfa import sample
 from svae.methods.factors.model import Posterior, first_factors, latent_means
 from svae.methods.factors.perturbvi import climb
-from svae.methods.factors.predictions import Decoder, predictions
+from svae.methods.factors.predictions import Decoder, adapted_shifts, predictions
 from svae.methods.options import OPTIONS, GSFAOptions, PerturbVIOptions, most_components
 from svae.options import checked
 
@@ -75,13 +75,15 @@ def fit_factors(method: str, dataset: ad.AnnData, split: pd.DataFrame, setting: 
     means = factors.baseline + design_of_all @ factors.shifts
     means_of_seen = factors.baseline + design.to_numpy() @ factors.shifts
     decoder = Decoder.of(scale, factors, of_seen, means_of_seen)
+    adapted = adapted_shifts(posterior, scale, dataset, cells_of(split, "adapt"))
+    of_trained = pd.DataFrame(trained.to_numpy() @ factors.shifts, trained.index)
     return Fit(
         cells=dataset.obs_names,
         latents=latent_means(expression, factors.baseline, factors).astype(np.float32),
         latent_modes=latent_means(expression, means, factors).astype(np.float32),
         targets=pd.DataFrame(any_part(trained.to_numpy(), posterior.inclusion), trained.index, latents),
-        shifts=pd.DataFrame(trained.to_numpy() @ factors.shifts, trained.index, latents),
-        predictions=predictions(decoder, posterior, design.columns, dataset, split) or None,
+        shifts=pd.concat([of_trained, adapted]).set_axis(latents, axis=1),
+        predictions=predictions(decoder, adapted, design.columns, dataset.var_names, split) or None,
         history=_history(posterior.losses),
         run=Run(setting=setting.name, seed=setting.seed),
     )

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from svae.contracts.combinations import parts_of
-from svae.contracts.split import cells_of, combinations_of_trained, held_out_cells
+from svae.contracts.split import combinations_of_trained, held_out_cells
 from svae.expression import memberships, profile
 from svae.methods.factors.expression import Standardisation
 from svae.methods.factors.model import Factors, Posterior, latent_precision
@@ -65,7 +65,7 @@ class Decoder:
 
 
 def predictions(
-    decoder: Decoder, posterior: Posterior, parts: pd.Index, dataset: ad.AnnData, split: pd.DataFrame
+    decoder: Decoder, adapted: pd.DataFrame, parts: pd.Index, genes: pd.Index, split: pd.DataFrame
 ) -> dict[Basis, pd.DataFrame]:
     """Predict profiles of held-out perturbations, on every basis that there is.
 
@@ -73,28 +73,28 @@ def predictions(
     ----------
     decoder
         From shifts to profiles.
-    posterior
-        What was fitted.
+    adapted
+        Shifts that :func:`adapted_shifts` found, held-out perturbations × latents.
     parts
         Names of the single perturbations, in the order of the fitted shifts.
-    dataset
-        Counts of all cells, of which those of part ``adapt`` are read.
+    genes
+        Those of the dataset.
     split
         One row per cell: ``cell``, ``perturbation``, ``part``.
     """
     held_out = sorted(held_out_cells(split).unique())
     if not held_out:
         return {}
-    known = pd.DataFrame(posterior.factors.shifts, parts)
+    known = pd.DataFrame(decoder.factors.shifts, parts)
     shifts: dict[Basis, pd.DataFrame] = {
         "zero_shot": pd.DataFrame(0.0, held_out, known.columns),
-        "adapted": adapted_shifts(posterior, decoder.scale, dataset, cells_of(split, "adapt")),
+        "adapted": adapted,
     }
     combinations = combinations_of_trained(split)
     if len(combinations):
         sums = {name: known.loc[list(parts_of(name))].sum() for name in combinations}
         shifts["combination"] = pd.DataFrame(sums).T
-    return {basis: decoder.profiles(table, dataset.var_names) for basis, table in shifts.items()}
+    return {basis: decoder.profiles(table, genes) for basis, table in shifts.items()}
 
 
 def adapted_shifts(

@@ -50,8 +50,8 @@ def fit_scvi_tools(
 ) -> Fit:
     """Train a model of scvi-tools on the parts train and validation; latents of all cells.
 
-    Shifts are differences of mean latents to the mean of all cells that were trained on. Only scArches adapts
-    to a held-out perturbation; for the others, all three protocols score its cells alike.
+    Shifts are differences of mean latents (:func:`svae.methods.linear.mean_shifts`). Only scArches adapts to
+    a held-out perturbation; for the others, all three protocols score its cells alike.
 
     Parameters
     ----------
@@ -99,7 +99,6 @@ def fit_scvi_tools(
     cells = ad.AnnData(dataset.X, dataset.obs.copy(), dataset.var)
     latents = trained.latents(cells)
     history = trained.history()
-    is_seen = dataset.obs_names.isin(screen.seen.obs_names)
     selection = {"validation_likelihood": -float(history["validation"].iloc[-1])}
     return Fit(
         cells=dataset.obs_names,
@@ -107,7 +106,7 @@ def fit_scvi_tools(
         scores=_scores(trained, cells, split, likelihood_samples),
         predictions=trained.predictions(cells, split),
         generated=drawn_like_shown_cells(trained.draw, cells, split) if trained.draws else None,
-        shifts=mean_shifts(latents[is_seen], dataset.obs["perturbation"].astype(str)[is_seen]),
+        shifts=mean_shifts(latents, dataset.obs_names, split),
         history=history,
         selection=selection if len(screen.validation) else {},
         run=Run(setting=setting.name, seed=setting.seed),
