@@ -3,6 +3,7 @@ rule summary:
         **TABLES,
         methods=here("config/methods.tsv"),
         captions=[here(f"reports/captions/{part}.rst") for part in PARTS_TO_READ],
+        picture=f"{RESULTS}/figures/cost.png",  # applies to every scope
         code=code("summary"),
     output:
         SUMMARY,

@@ -11,6 +11,7 @@ from svae.workflow.logs import start
 start(snakemake.log[0])
 tables = Tables.read(snakemake.input, **snakemake.params.view)
 parts = {Path(caption).stem: question_of(caption) for caption in snakemake.input.captions}
-page = summary(tables, snakemake.params.scope, snakemake.params.provenance, parts)
+picture = Path(snakemake.input.picture).read_bytes()
+page = summary(tables, snakemake.params.scope, snakemake.params.provenance, parts, picture)
 with replacing(snakemake.output[0]) as path:
     path.write_text(page, encoding="utf-8")

@@ -1,5 +1,6 @@
 """The first page of the report, for somebody who has never seen the project."""
 
+from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
 
 import pandas as pd
@@ -48,7 +49,11 @@ MEANINGS = {
 
 
 def summary(
-    tables: Tables, scope: str, provenance: Mapping[str, object], parts: Mapping[str, str] | None = None
+    tables: Tables,
+    scope: str,
+    provenance: Mapping[str, object],
+    parts: Mapping[str, str] | None = None,
+    picture: bytes = b"",
 ) -> str:
     """Write the first page of the report.
 
@@ -62,6 +67,8 @@ def summary(
         What else identifies the run, shown as it is: version, date, machine, …
     parts
         What each figure and page of the report is about, in reStructuredText, by its name; none by default.
+    picture
+        A figure to show, as PNG; none by default.
 
     Returns
     -------
@@ -78,6 +85,7 @@ def summary(
         rule=RULES[tables.rule].sentence,
         leads=_table_of_leads(tables, leads),
         standings=_standings(baselines),
+        picture=b64encode(picture).decode(),
         margins=_margins(tables, leads),
         weighted=_is_weighted(leads),
         pairs=min((n for n in pairs if n >= 2), default=0),  # of the leads that have an interval

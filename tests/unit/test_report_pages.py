@@ -2,6 +2,7 @@
 
 import io
 import re
+from base64 import b64encode
 from dataclasses import replace
 from functools import cache
 from html.parser import HTMLParser
@@ -82,6 +83,12 @@ def test_the_first_page_renders_and_says_what_happened(tables):
     assert "<strong>out of memory</strong>, sVAE on a_b (6 fits, replicate 1)" in html
     best = tables.leaderboard.query("rule == 'udr' and metric == 'mcc_pearson' and rank == 1").iloc[0]
     assert f"{best['mean']:.3f} [{best['low']:.3f}, {best['high']:.3f}]" in html
+
+
+def test_the_first_page_shows_a_figure(tables):
+    picture = b"\x89PNG of any content"
+    assert b64encode(picture).decode() in render(summary(tables, "demo", {}, picture=picture))
+    assert "<img" not in render(summary(tables, "demo", {}))
 
 
 def test_few_replicates_are_said_to_be_few(tables):

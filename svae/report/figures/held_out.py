@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import SubFigure
 from matplotlib.lines import Line2D
 
-from svae.report.figures.axes import divide, label_few_ticks, label_score, literal, write_note, write_title
+from svae.report.figures.axes import label_few_ticks, label_score, literal, write_note, write_title
 from svae.report.figures.catalogue import Drawn, figure
 from svae.report.figures.style import GREY, INK, PALE, SMALL, TINY, WIDTH
 from svae.report.outcomes import missing_note
@@ -32,21 +32,22 @@ def differences(tables: Tables) -> Drawn | None:
     table = board[known & (board["unit"] == "perturbation") & board["difference"].notna()]
     if table.empty:
         return None
-    shown = list(facets(table, "difference"))
-    rows = [method for method in tables.order if method in set(table["method"])]
-    page = matplotlib.figure.Figure(figsize=(WIDTH, len(shown) * (0.26 * len(rows) + 1.0) + 0.3))
-    for part, (facet, group) in zip(divide(page, len(shown)), shown, strict=True):
+    shown = [(facet, group, _methods_of(group, tables)) for facet, group in facets(table, "difference")]
+    heights = [0.26 * len(methods) + 1.0 for _, _, methods in shown]
+    page = matplotlib.figure.Figure(figsize=(WIDTH, sum(heights) + 0.3))
+    parts = page.subfigures(len(shown), 1, height_ratios=heights, squeeze=False)[:, 0]
+    for part, (facet, group, methods) in zip(parts, shown, strict=True):
         metrics = [metric for metric in headlines if metric in set(group["metric"])]
         axes = part.subplots(1, len(metrics), sharey=True, squeeze=False)[0]
         for ax, metric in zip(axes, metrics, strict=True):
-            _draw_differences(ax, group[group["metric"] == metric].set_index("method"), rows, tables)
+            _draw_differences(ax, group[group["metric"] == metric].set_index("method"), methods, tables)
             facts = tables.registry.loc[metric]
             label = f"{facts['label']}, less {tables.label(tables.reference)}"
             label_score(ax, label, facts["direction"], len(metrics))
-        axes[0].set_yticks(range(len(rows)), [tables.label(method) for method in rows])
-        axes[0].set_ylim(len(rows) - 0.45, -0.6)
+        axes[0].set_yticks(range(len(methods)), [tables.label(method) for method in methods])
+        axes[0].set_ylim(len(methods) - 0.45, -0.6)
         write_title(part, tables.title(*facet))
-        write_note(part, missing_note(tables, facet, {*group["method"], tables.reference}))
+        write_note(part, missing_note(tables, facet, {*methods, tables.reference}))
     handles = [
         Line2D([], [], marker="o", ms=5, color=INK, mec="white", lw=1.5, label=ALL_ALIKE),
         Line2D([], [], marker="D", ms=3.5, mfc="white", color=INK, lw=0.8, label=WEIGHTED),
@@ -76,10 +77,7 @@ def gain_against_effect(tables: Tables) -> Drawn | None:
     table = _gains(tables)
     if table.empty:
         return None
-    shown = [
-        (facet, group, [method for method in tables.order if method in set(group["method"])])
-        for facet, group in facets(table)
-    ]
+    shown = [(facet, group, _methods_of(group, tables)) for facet, group in facets(table)]
     lines = [math.ceil(len(methods) / COLUMNS) for _, _, methods in shown]
     page = matplotlib.figure.Figure(figsize=(WIDTH, 1.6 * sum(lines) + 0.6 * len(shown)))
     parts = page.subfigures(len(shown), 1, height_ratios=lines, squeeze=False)[:, 0]
@@ -88,6 +86,11 @@ def gain_against_effect(tables: Tables) -> Drawn | None:
         write_title(part, tables.title(*facet))
         write_note(part, missing_note(tables, facet, methods))
     return Drawn(page, table)
+
+
+def _methods_of(group: pd.DataFrame, tables: Tables) -> list[str]:
+    """Methods that have rows in a table, in the order of the report."""
+    return [method for method in tables.order if method in set(group["method"])]
 
 
 def _gains(tables: Tables) -> pd.DataFrame:
