@@ -7,7 +7,14 @@ import pytest
 import torch
 
 import svae
+from svae.contracts.setting import Setting
+from svae.datasets.split_plan import SplitPlan
+from svae.datasets.splits import split_dataset
+from svae.evaluation.comparison import Comparison
+from svae.evaluation.metrics.targets import target_scores
+from svae.methods.grid import fit_grid
 from svae.models.priors import BernoulliNormalShift, MaskedShift, NormalShift
+from svae.simulation import simulate
 
 PARTS = [[0], [], [0, 1], [1]]  # A, the control, A+B, B
 
@@ -111,3 +118,25 @@ def test_a_screen_may_call_its_control_otherwise_and_a_perturbation_control():
     parts = dict(zip(model.perturbations_, model.prior_arguments()["parts"], strict=True))
     assert parts["D"] == []
     assert sorted(parts[name] for name in ("A", "B", "C", "control")) == [[0], [1], [2], [3]]
+
+
+@pytest.mark.slow
+def test_sams_vae_recovers_what_it_assumes():
+    """Sparse shifts that add up: the targets of the parts, and pairs that it was not trained on."""
+    sizes = {"perturbations": 50, "combinations": 10, "cells_per_perturbation": 100, "control_cells": 300}
+    dataset, truth = simulate("screen", seed=0, latents=5, genes=100, hidden=20, shift_mean=2.0, **sizes)
+    pairs = ["p00+p01", "p02+p03", "p04+p05", "p06+p07"]
+    split = split_dataset(dataset, SplitPlan(kind="named", held_out=pairs), seed=0)
+    options = {"preset": "tuned", "n_latent": 5, "n_hidden": 64, "max_epochs": 60, "refit_epochs": 8}
+    setting = Setting("s", 1, {**options, "target_probability": 0.001})
+    fit = fit_grid(svae.SAMSVAE, dataset, split, [setting], likelihood_samples=50, accelerator="cpu")["s"]
+
+    seen = Comparison(fit, split, truth, 0)
+    targets = [truth.uns["targets"].loc[seen.trained], fit.targets.loc[seen.trained]]
+    scores = target_scores(*targets, seen.true_latents, seen.latents)
+    assert scores["average_precision"] > 0.95
+    assert scores["f1"] > 0.8
+    for pair in pairs:
+        adapted, first, second = fit.shifts.loc[[pair, *pair.split("+")]].to_numpy()
+        cosine = adapted @ (first + second) / np.linalg.norm(adapted) / np.linalg.norm(first + second)
+        assert cosine > 0.95, pair
