@@ -14,8 +14,11 @@ from svae.evaluation.comparison import Comparison
 from svae.evaluation.evaluate import compute_metrics, evaluate_fit
 from svae.evaluation.metrics import METRICS
 from svae.evaluation.metrics.prediction import (
+    STRONGEST,
     ate_pearson,
+    ate_pearson_strongest,
     ate_r2,
+    ate_r2_strongest,
     cosine_delta,
     cosine_delta_differential,
     direction_fidelity,
@@ -24,7 +27,9 @@ from svae.evaluation.metrics.prediction import (
     pearson_delta,
     pearson_delta_differential,
     pearson_delta_from_mean,
+    pooled_products,
     reach,
+    strongest,
     weighted_mse,
     weighted_r2,
 )
@@ -40,10 +45,11 @@ SCORES = {
     **{"pearson_differential": pearson_delta_differential, "cosine_differential": cosine_delta_differential},
     **{"mse": weighted_mse, "r2": weighted_r2, "discrimination": discrimination},
     **{"fidelity": direction_fidelity, "reach": reach, "ate_pearson": ate_pearson, "ate_r2": ate_r2},
+    **{"ate_pearson_strongest": ate_pearson_strongest, "ate_r2_strongest": ate_r2_strongest},
     **{"energy": energy_distance},
 }
 LOWER = ("mse", "energy")
-POOLED = ("discrimination", "ate_pearson", "ate_r2")
+POOLED = ("discrimination", "ate_pearson", "ate_r2", "ate_pearson_strongest", "ate_r2_strongest")
 """Their values depend on which perturbations are predicted together."""
 CELLS_OF_EACH = 8
 
@@ -115,10 +121,26 @@ def test_treatment_effects_are_pooled_over_perturbations_and_genes():
     assert ate_pearson(predicting(2 * guess + 1, of)).mean() == pytest.approx(expected), "size does not count"
     assert ate_r2(prediction).mean() == pytest.approx(r2_score(real.ravel(), guess.ravel()))
     assert ate_r2(predicting(real, of)).tolist() == [1] * 5
+    assert ate_r2_strongest(prediction) == pytest.approx(ate_r2(prediction)), (
+        "of 12 genes all are among the 20"
+    )
     # Within each perturbation all is right, but that two of them differ in strength goes unsaid.
     equal = real / np.linalg.norm(real, axis=1, keepdims=True) * np.array([[1], [9], [1], [1], [1]])
     assert pearson_delta(predicting(equal, of)).mean() == pytest.approx(1)
     assert ate_pearson(predicting(equal, of)).mean() < 0.9
+
+
+def test_the_strongest_genes_are_those_of_each_perturbation():
+    random = np.random.default_rng(0)
+    real, guess = random.normal(size=(2, 4, 50))
+    chosen = [np.argsort(np.abs(row))[-STRONGEST:][::-1] for row in real]
+    kept = [
+        np.array([row[genes] for row, genes in zip(table, chosen, strict=True)]) for table in (guess, real)
+    ]
+    for found, expected in zip(strongest(guess, real), kept, strict=True):
+        np.testing.assert_array_equal(found, expected)
+    correlation = np.corrcoef(kept[0].ravel(), kept[1].ravel())[0, 1]
+    assert pooled_products(*kept).mean() == pytest.approx(correlation)
 
 
 def test_a_perturbation_with_few_differential_genes_has_no_score_on_them():

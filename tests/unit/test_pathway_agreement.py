@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import adjusted_rand_score
 
 from svae.contracts.fit import Fit
 from svae.datasets.split_plan import SplitPlan
@@ -10,7 +11,7 @@ from svae.datasets.splits import split_dataset
 from svae.errors import BenchmarkError
 from svae.evaluation.evaluate import compute_metrics
 from svae.evaluation.metrics import METRICS
-from svae.evaluation.metrics.pathways import share_a_set
+from svae.evaluation.metrics.pathways import adjusted_rand, share_a_set
 from svae.evaluation.response import (
     LARGEST_PATHWAY,
     read_response,
@@ -21,7 +22,7 @@ from svae.simulation import simulate
 
 NAMES = [f"p{k:02}" for k in range(12)]
 SETS = {"first": NAMES[:4], "second": NAMES[4:8], "alone": [NAMES[8], "elsewhere"]}
-OF_PATHWAYS = [METRICS[f"pathway_{name}"] for name in ("auroc", "average_precision", "p")]
+OF_PATHWAYS = [METRICS[f"pathway_{name}"] for name in ("auroc", "average_precision", "rand", "p")]
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +36,8 @@ def scores(screen, shifts, gene_sets=SETS):
     dataset, split = screen
     names = ["control", *NAMES[:11]]
     table = pd.DataFrame(shifts, names, ["z1", "z2", "z3"])
-    fit = Fit(dataset.obs_names, latents=np.zeros((dataset.n_obs, 3), np.float32), shifts=table)
+    latents = np.zeros((dataset.n_obs, 3), np.float32)
+    fit = Fit(dataset.obs_names, latents=latents, shifts=table, targets=(table.abs() > 0.5).astype(float))
     response = summarise_responses(dataset, split, gene_sets)
     return compute_metrics(fit, split, metrics=OF_PATHWAYS, response=response).set_index("metric")["value"]
 
@@ -49,7 +51,7 @@ def shifts_of_pathways():
 
 def test_pathways_with_directions_of_their_own_agree(screen):
     found = scores(screen, shifts_of_pathways())
-    assert found["pathway_auroc"] == found["pathway_average_precision"] == 1
+    assert found["pathway_auroc"] == found["pathway_average_precision"] == found["pathway_rand"] == 1
     assert found["pathway_p"] < 0.05
 
 
@@ -65,6 +67,15 @@ def test_random_shifts_agree_no_better_than_permuted_labels(screen):
     ]
     assert min(drawn) < 0.5 < max(drawn)
     assert 0.2 < np.mean(drawn) < 0.8
+
+
+def test_the_index_is_that_of_partitions_where_relations_are_such():
+    random = np.random.default_rng(0)
+    one, other = random.integers(0, 3, 20), random.integers(0, 4, 20)
+    pairs = np.triu_indices(20, k=1)
+    related, same = ((labels[:, None] == labels)[pairs] for labels in (one, other))
+    assert adjusted_rand(related, same) == pytest.approx(adjusted_rand_score(one, other))
+    assert np.isnan(adjusted_rand(np.ones(3, dtype=bool), np.ones(3, dtype=bool)))
 
 
 def test_what_no_set_holds_and_sets_that_hold_one_of_them_make_no_pair():

@@ -13,6 +13,7 @@ from svae.evaluation.alike import directions, similarity
 from svae.evaluation.comparison import Comparison
 from svae.evaluation.metric import metric
 from svae.seeds import seed_from
+from svae.targets import THRESHOLD
 
 PERMUTATIONS = 1000
 
@@ -36,6 +37,29 @@ def pathway_average_precision(comparison: Comparison) -> float:
     A random fit has the share of these pairs. NaN if all pairs share a set, or none does.
     """
     return comparison.shared(_agreement)["average_precision"]
+
+
+@metric(
+    label="Target sets and pathways, adjusted Rand index",
+    question="targets",
+    direction="higher",
+    low=-1,
+    high=1,
+    needs=("pathways", "latents", "targets|shifts"),
+    citation="Hubert & Arabie 1985",
+)
+def pathway_rand(comparison: Comparison) -> float:
+    """Agreement of the pairs that share a gene set and the pairs with the same target latents, less chance.
+
+    It is 0 on average for permuted labels, and 1 if the pairs are the same. The index compares partitions;
+    gene sets overlap, and so its formula is applied to the pairs. NaN if all pairs share a set and have the
+    same targets, or none does either.
+    """
+    shared = share_a_set(comparison.pathways)
+    targets = (comparison.targets.loc[shared.index] > THRESHOLD).to_numpy()
+    same = (targets[:, None, :] == targets[None, :, :]).all(axis=2)
+    pairs = np.triu_indices(len(shared), k=1)
+    return adjusted_rand(shared.to_numpy()[pairs], same[pairs])
 
 
 @of_pathways(label="Pairs of one pathway, p of permutations", direction="lower", decimals=3)
@@ -81,6 +105,14 @@ def share_a_set(pathways: pd.DataFrame) -> pd.DataFrame:
     """
     member = pd.crosstab(pathways["perturbation"], pathways["gene_set"])
     return (member @ member.T) > 0
+
+
+def adjusted_rand(one: np.ndarray, other: np.ndarray) -> float:
+    """Adjusted Rand index of two relations, each given by whether it holds for a pair; NaN if undefined."""
+    both, neither = np.sum(one & other), np.sum(~one & ~other)
+    only_one, only_other = np.sum(one & ~other), np.sum(~one & other)
+    most = (both + only_one) * (only_one + neither) + (both + only_other) * (only_other + neither)
+    return float(2 * (both * neither - only_one * only_other) / most) if most else np.nan
 
 
 def _auroc(ranks: np.ndarray, related: np.ndarray) -> float:

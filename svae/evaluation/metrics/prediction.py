@@ -14,6 +14,9 @@ from svae.evaluation.prediction import Prediction, prediction_score
 FEWEST_GENES = 10
 """A perturbation with fewer truly differential genes has no score on these."""
 
+STRONGEST = 20
+"""Genes of each perturbation in scores of the strongest ones, as in Bereket & Karaletsos (2023)."""
+
 SIGNS_RIGHT = 0.9
 """Reach ends where the directions of fewer genes so far are right."""
 
@@ -178,8 +181,7 @@ def ate_pearson(prediction: Prediction) -> np.ndarray:
     Bereket & Karaletsos average log(1 + 10,000 · share) over cells, where a profile is the logarithm of the
     average, and take all cells, where these are the test cells of held-out perturbations.
     """
-    predicted, actual = (standardised(delta) for delta in prediction.from_control)
-    return (predicted * actual).mean(axis=1)
+    return pooled_products(*prediction.from_control)
 
 
 @prediction_score(
@@ -195,10 +197,36 @@ def ate_r2(prediction: Prediction) -> np.ndarray:
     1 less its squared error over the mean variation of a perturbation; the mean of these values is R². At
     most 0 for the control.
     """
-    predicted, actual = prediction.from_control
-    missed = ((predicted - actual) ** 2).sum(axis=1)
-    variation = ((actual - actual.mean()) ** 2).sum() / len(actual)
-    return 1 - ratio(missed, np.full(len(actual), variation))
+    return pooled_shares(*prediction.from_control)
+
+
+@prediction_score(
+    label="Pearson of treatment effects, strongest genes",
+    low=-1,
+    high=1,
+    needs=("control",),
+    citation="Bereket & Karaletsos 2023",
+)
+def ate_pearson_strongest(prediction: Prediction) -> np.ndarray:
+    """Pearson correlation of average treatment effects on the 20 genes that each perturbation moves most.
+
+    As `ate_pearson`, of the genes with the largest actual deltas of each perturbation.
+    """
+    return pooled_products(*strongest(*prediction.from_control))
+
+
+@prediction_score(
+    label="R² of treatment effects, strongest genes",
+    high=1,
+    needs=("control",),
+    citation="Bereket & Karaletsos 2023",
+)
+def ate_r2_strongest(prediction: Prediction) -> np.ndarray:
+    """Share of the variance of average treatment effects on the 20 strongest genes that is predicted.
+
+    As `ate_r2`, of the genes of `ate_pearson_strongest`.
+    """
+    return pooled_shares(*strongest(*prediction.from_control))
 
 
 @prediction_score(
@@ -228,6 +256,24 @@ def centred(deltas: np.ndarray, genes: np.ndarray | None = None) -> np.ndarray:
     chosen = np.ones(deltas.shape, dtype=bool) if genes is None else genes
     mean = ratio(np.where(chosen, deltas, 0).sum(axis=1), chosen.sum(axis=1))
     return np.where(chosen, deltas - mean[:, None], 0)
+
+
+def strongest(predicted: np.ndarray, actual: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Keep the genes with the largest actual deltas of each perturbation, n × at most :data:`STRONGEST`."""
+    genes = np.argsort(-np.abs(actual), axis=1, kind="stable")[:, :STRONGEST]
+    return np.take_along_axis(predicted, genes, axis=1), np.take_along_axis(actual, genes, axis=1)
+
+
+def pooled_products(predicted: np.ndarray, actual: np.ndarray) -> np.ndarray:
+    """Mean product of standardised deltas of each row; the mean is the correlation over the whole table."""
+    return (standardised(predicted) * standardised(actual)).mean(axis=1)
+
+
+def pooled_shares(predicted: np.ndarray, actual: np.ndarray) -> np.ndarray:
+    """1 less the squared error of each row over the mean variation of a row; the mean is R² of the table."""
+    missed = ((predicted - actual) ** 2).sum(axis=1)
+    variation = ((actual - actual.mean()) ** 2).sum() / len(actual)
+    return 1 - ratio(missed, np.full(len(actual), variation))
 
 
 def standardised(deltas: np.ndarray) -> np.ndarray:

@@ -16,7 +16,7 @@ GUIDES = (
     "guides_with_target",
 )
 DISENTANGLEMENT = ("smi_best", "smi_matching", "smi_gap")
-PATHWAYS = ("pathway_auroc", "pathway_average_precision", "pathway_p")
+PATHWAYS = ("pathway_auroc", "pathway_average_precision", "pathway_rand", "pathway_p")
 # Without a shift the true generator is no floor: a model with a wider prior can do better.
 LIKELIHOODS = {
     "inll_zero_shot": "true generator",
