@@ -65,6 +65,7 @@ TABLES = {
     "warnings": f"{RESULTS}/warnings.tsv",
     "settings": f"{RESULTS}/settings.tsv",
     "datasets": f"{RESULTS}/datasets.tsv",
+    "pathways": f"{RESULTS}/pathways.tsv",
 }
 GENE_SETS = {
     name: entry.gene_sets for name, entry in scope.real.items() if entry.gene_sets

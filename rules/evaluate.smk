@@ -53,10 +53,12 @@ rule evaluate:
 rule describe:
     input:
         datasets=first_replicates(),
+        gene_sets=list(GENE_SETS.values()),
         code=code("describe"),
     output:
         datasets=TABLES["datasets"],
         settings=TABLES["settings"],
+        pathways=TABLES["pathways"],
         left_out=(
             report(
                 LEFT_OUT,

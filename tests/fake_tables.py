@@ -115,6 +115,7 @@ def fake_tables(
         enrichment=_enrichment(chosen),
         predictive=_predictive(chosen, rng),
         embedding=_embedding(chosen, perturbations, rng),
+        pathways=_empty("pathways") if truth else _pathways(changes),
         selected=selected,
         leaderboard=leaderboard(tables["metrics"], selected, known, "svae_plus", by_perturbation),
         settings=described,
@@ -292,6 +293,15 @@ def _embedding(chosen: pd.DataFrame, perturbations: int, rng: np.random.Generato
         }
     )
     return fits.merge(cells, how="cross")[list(COLUMNS["embedding"])]
+
+
+def _pathways(datasets: Iterable[str]) -> pd.DataFrame:
+    """Two sets that share a perturbation, and one that no two perturbations are in."""
+    sets = {"Interferon signalling": (0, 1, 2), "Translation": (2, 3), "Alone": (4,)}
+    rows = [
+        (dataset, f"GENE{k}", name) for dataset in datasets for name, genes in sets.items() for k in genes
+    ]
+    return pd.DataFrame(rows, columns=list(COLUMNS["pathways"]))
 
 
 def _held_out(metrics: pd.DataFrame, number: int) -> pd.DataFrame:

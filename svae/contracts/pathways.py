@@ -1,9 +1,33 @@
 """Pathways and other gene sets: a file that says which genes belong together."""
 
 import json
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+import pandas as pd
+
 from svae.errors import BenchmarkError
+
+MEMBERSHIP_COLUMNS = ("perturbation", "gene_set")
+LARGEST_PATHWAY = 100
+"""Genes of a set at most. That two genes share a larger one says little of what they do."""
+
+
+def pathways_of(perturbations: Iterable[str], gene_sets: Mapping[str, Sequence[str]]) -> pd.DataFrame:
+    """List which of the gene sets hold which of the perturbations, called after their genes.
+
+    Returns
+    -------
+    ``perturbation``, ``gene_set``. Sets with more than :data:`LARGEST_PATHWAY` genes are passed over.
+    """
+    known = set(perturbations)
+    rows = [
+        (perturbation, name)
+        for name, genes in gene_sets.items()
+        if len(genes) <= LARGEST_PATHWAY
+        for perturbation in sorted(known.intersection(genes))
+    ]
+    return pd.DataFrame(rows, columns=list(MEMBERSHIP_COLUMNS))
 
 
 def read_pathways(path: str | Path) -> dict[str, list[str]]:

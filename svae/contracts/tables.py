@@ -33,6 +33,7 @@ ENRICHMENT_COLUMNS = (
     *(*RUN_COLUMNS, "setting", "latent", "gene_set", "genes"),
     *("score", "p", "p_adjusted", "leading"),
 )
+PATHWAYS_COLUMNS = ("dataset", "perturbation", "gene_set")
 PREDICTIVE_COLUMNS = (*RUN_COLUMNS, "setting", "statistic", "gene", "generated", "real")
 EMBEDDING_COLUMNS = (
     *(*RUN_COLUMNS, "setting", "cell", "perturbation", "part"),

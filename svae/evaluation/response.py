@@ -4,7 +4,7 @@ It is computed once for a dataset and split, from the cells of part ``test``. Th
 same experiment done again: no prediction has to be better than what they say of the others.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -13,6 +13,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 
+from svae.contracts.pathways import MEMBERSHIP_COLUMNS, pathways_of
 from svae.contracts.split import cells_of, seen_cells, trained_cells
 from svae.differential import Moments, adjusted, welch_p
 from svae.errors import BenchmarkError
@@ -21,10 +22,6 @@ from svae.evaluation.space import CELLS, Space
 from svae.expression import COUNT_STATISTICS, count_statistics, profile, pseudobulk
 from svae.files import read_anndata, write_anndata
 from svae.words import CONTROL
-
-PATHWAY_COLUMNS = ("perturbation", "gene_set")
-LARGEST_PATHWAY = 100
-"""Genes of a set at most. That two genes share a larger one says little of what they do."""
 
 LAYERS = ("test", "adapt", "p_adjusted", "weights")
 
@@ -78,7 +75,7 @@ class Response:
     space: Space
     counts: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     aims: pd.Series = field(default_factory=partial(pd.Series, dtype=object))
-    pathways: pd.DataFrame = field(default_factory=partial(pd.DataFrame, columns=PATHWAY_COLUMNS))
+    pathways: pd.DataFrame = field(default_factory=partial(pd.DataFrame, columns=MEMBERSHIP_COLUMNS))
     screen: Screen = field(default_factory=Screen)
     other_folds: tuple["Response", ...] = ()
 
@@ -110,7 +107,8 @@ def summarise_responses(
     split
         One row per cell: ``cell``, ``perturbation``, ``part``.
     gene_sets
-        Genes of each set, such as a pathway; those with more than :data:`LARGEST_PATHWAY` are passed over.
+        Genes of each set, such as a pathway; large ones are passed over
+        (:func:`svae.contracts.pathways.pathways_of`).
 
     Raises
     ------
@@ -143,7 +141,7 @@ def summarise_responses(
             dataset.X[dataset.obs_names.get_indexer(test.index)], test, dataset.var_names
         ),
         aims=aims,
-        pathways=_pathways(labels.unique(), gene_sets),
+        pathways=pathways_of(labels.unique(), gene_sets),
         screen=Screen.of(dataset, split, (of_all, names), of_control, aims),
     )
 
@@ -164,18 +162,6 @@ def _refuse_other_names(gene_sets: Mapping[str, Sequence[str]], dataset: ad.AnnD
             f"gene_sets: no gene of the sets (such as '{min(members)}') is one of the dataset (such as "
             f"'{dataset.var_names[0]}'); the key 'gene_column' says which names its genes have"
         )
-
-
-def _pathways(perturbations: Iterable[str], gene_sets: Mapping[str, Sequence[str]]) -> pd.DataFrame:
-    """List which of the gene sets hold which of the perturbations, called after their genes."""
-    known = set(perturbations)
-    rows = [
-        (perturbation, name)
-        for name, genes in gene_sets.items()
-        if len(genes) <= LARGEST_PATHWAY
-        for perturbation in sorted(known.intersection(genes))
-    ]
-    return pd.DataFrame(rows, columns=PATHWAY_COLUMNS)
 
 
 def _weights(few: Moments, others: Moments) -> np.ndarray:

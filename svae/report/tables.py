@@ -14,6 +14,7 @@ from svae.contracts.tables import (
     LATENT_GENES_COLUMNS,
     LEADERBOARD_COLUMNS,
     METRICS_COLUMNS,
+    PATHWAYS_COLUMNS,
     PERTURBATIONS_COLUMNS,
     PREDICTIVE_COLUMNS,
     SELECTED_COLUMNS,
@@ -35,6 +36,7 @@ COLUMNS = {
     "leaderboard": LEADERBOARD_COLUMNS,
     "settings": SETTINGS_COLUMNS,
     "datasets": ("dataset", "parameter", "value"),
+    "pathways": PATHWAYS_COLUMNS,
     "history": HISTORY_COLUMNS,
     "targets": TARGETS_COLUMNS,
     "perturbations": PERTURBATIONS_COLUMNS,
@@ -53,8 +55,8 @@ class Tables:
 
     Attributes
     ----------
-    metrics, held_out, selected, status, leaderboard, settings, datasets, history, targets, perturbations,
-    latent_genes, enrichment, predictive, embedding, warnings
+    metrics, held_out, selected, status, leaderboard, settings, datasets, pathways, history, targets,
+    perturbations, latent_genes, enrichment, predictive, embedding, warnings
         The tables that the run wrote, with the columns of :data:`COLUMNS`.
     methods
         Label, colour and kind of each method (:func:`svae.report.methods_table.read_methods`).
@@ -73,6 +75,7 @@ class Tables:
     leaderboard: pd.DataFrame
     settings: pd.DataFrame
     datasets: pd.DataFrame
+    pathways: pd.DataFrame
     history: pd.DataFrame
     targets: pd.DataFrame
     perturbations: pd.DataFrame
@@ -132,6 +135,16 @@ class Tables:
         return replace(
             self, **{name: table[~table["dataset"].isin(varied)] for name, table in tables.items()}
         )
+
+    def pathway_of(self, dataset: str) -> "pd.Series[str]":
+        """Pathway of each perturbation of a dataset that shares one with another perturbation.
+
+        Of several, it is the one that holds most perturbations, and of these the first by name.
+        """
+        members = self.pathways[self.pathways["dataset"] == dataset].sort_values("gene_set")
+        size = members.groupby("gene_set")["perturbation"].transform("nunique")
+        shared = members.assign(size=size)[size > 1].sort_values("size", ascending=False, kind="stable")
+        return shared.drop_duplicates("perturbation").set_index("perturbation")["gene_set"]
 
     def label(self, method: str) -> str:
         """Name of a method as it is shown."""

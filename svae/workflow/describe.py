@@ -1,4 +1,4 @@
-"""Tables of what a scope holds: its datasets, and the settings of its methods."""
+"""Tables of what a scope holds: its datasets, their pathways, and the settings of its methods."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -6,6 +6,8 @@ from pathlib import Path
 import pandas as pd
 
 from svae.contracts.dataset import LEFT_OUT_COLUMNS, read_left_out, read_without_counts
+from svae.contracts.pathways import pathways_of, read_pathways
+from svae.contracts.tables import PATHWAYS_COLUMNS
 from svae.datasets.preparation import listed
 from svae.simulation import parameters
 from svae.words import CONTROL
@@ -78,6 +80,34 @@ def describe_left_out(scope: Scope, paths: Iterable[str | Path]) -> pd.DataFrame
         if name in scope.real:
             tables.append(read_left_out(path).assign(dataset=name))
     return pd.concat(tables, ignore_index=True)
+
+
+def describe_pathways(scope: Scope, paths: Iterable[str | Path]) -> pd.DataFrame:
+    """Say which gene sets hold the gene that each perturbation of a real dataset is called after, or aims at.
+
+    Parameters
+    ----------
+    scope
+        The scope, whose datasets name files of gene sets.
+    paths
+        One file per dataset, in the order of the scope.
+
+    Returns
+    -------
+    :data:`svae.contracts.tables.PATHWAYS_COLUMNS`; large sets are passed over
+    (:func:`svae.contracts.pathways.pathways_of`).
+    """
+    tables = [pd.DataFrame(columns=list(PATHWAYS_COLUMNS))]
+    for name, path in zip(scope.datasets, paths, strict=True):
+        gene_sets = scope.real[name].gene_sets if name in scope.real else None
+        if gene_sets:
+            cells = read_without_counts(path).obs
+            genes = cells["target"] if "target" in cells else cells["perturbation"]
+            named = pd.DataFrame({"perturbation": cells["perturbation"], "gene": genes}).astype(str)
+            members = pathways_of(genes.astype(str), read_pathways(gene_sets))
+            of_genes = members.rename(columns={"perturbation": "gene"})
+            tables.append(named.drop_duplicates().merge(of_genes, on="gene").assign(dataset=name))
+    return pd.concat(tables, ignore_index=True)[list(PATHWAYS_COLUMNS)]
 
 
 def _facts(scope: Scope, name: str, path: str | Path) -> dict[str, object]:

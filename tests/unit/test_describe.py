@@ -1,12 +1,15 @@
+import anndata as ad
 import h5py
 import numpy as np
+import pandas as pd
 import pytest
 from checkout import ROOT
+from scipy import sparse
 
 from svae.contracts.dataset import write_dataset
 from svae.files import read_table, write_table
 from svae.simulation import parameters, simulate
-from svae.workflow.describe import describe_datasets
+from svae.workflow.describe import describe_datasets, describe_pathways
 from svae.workflow.scope import Scope
 
 
@@ -59,3 +62,32 @@ def test_sizes_are_those_of_the_files(described):
     assert set(wide["kind"]) == {"simulated"}
     assert set(wide["cells"].astype(int)) == {200}
     assert set(wide["perturbations"].astype(int)) == {100}
+
+
+def test_pathways_are_those_of_the_genes_that_perturbations_or_their_guides_are_called_after(tmp_path):
+    labels = {"screen": ["A", "B", "C", "control"], "guides": ["A_1", "A_2", "C_1", "control"]}
+    targets = {"screen": None, "guides": ["A", "A", "C", "control"]}
+    paths = []
+    for name, perturbations in labels.items():
+        cells = pd.DataFrame({"perturbation": pd.Categorical(perturbations)}, list("wxyz"))
+        if targets[name]:
+            cells["target"] = pd.Categorical(targets[name])
+        paths.append(tmp_path / f"{name}.h5ad")
+        write_dataset(ad.AnnData(sparse.csr_matrix(np.ones((4, 3), np.float32)), cells), paths[-1])
+    (tmp_path / "sets.gmt").write_text("one\t-\tA\tC\ntwo\t-\tC\tE\n", encoding="utf-8")
+    entry = {"path": "x.h5ad", "label": "guide", "control": "control", "splits": ["few"]}
+    entry["gene_sets"] = str(tmp_path / "sets.gmt")
+    scope = Scope.read(ROOT / "config" / "papalexi.yaml")
+    scope = scope.model_copy(
+        update={"datasets": {name: scope.real["papalexi"].model_copy(update=entry) for name in labels}}
+    )
+    found = describe_pathways(scope, paths)
+    assert sorted(found.itertuples(index=False, name=None)) == [
+        ("guides", "A_1", "one"),
+        ("guides", "A_2", "one"),
+        ("guides", "C_1", "one"),
+        ("guides", "C_1", "two"),
+        ("screen", "A", "one"),
+        ("screen", "C", "one"),
+        ("screen", "C", "two"),
+    ]

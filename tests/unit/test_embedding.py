@@ -1,5 +1,7 @@
 """The map of the cells of a fit, and how batches are mixed in it."""
 
+from dataclasses import replace
+
 import matplotlib.text
 import numpy as np
 import pandas as pd
@@ -61,3 +63,19 @@ def test_the_figure_says_how_batches_are_mixed():
     assert "UMAP of 300 cells" in words
     assert f"{tables.embedding['batches_nearby'].mean():.2f} on average" in " ".join(words.split())
     assert "others" in words
+
+
+def test_the_figure_colours_pathways_where_they_are_known():
+    tables = fake_tables(["screen"], truth=False, replicates=1, methods=["svae_plus"])
+    titles = [ax.get_title() for ax in draw("embedding", tables).figure.axes]
+    assert [title for title in titles if title] == ["Perturbation", "Pathway", "Batch"]
+    without = replace(tables, pathways=tables.pathways.iloc[:0])
+    titles = [ax.get_title() for ax in draw("embedding", without).figure.axes]
+    assert [title for title in titles if title] == ["Perturbation", "Batch"]
+
+
+def test_the_pathway_of_a_perturbation_is_the_one_that_most_others_are_in():
+    tables = fake_tables(["screen"], truth=False, replicates=1, methods=["svae_plus"])
+    expected = dict.fromkeys(["GENE0", "GENE1", "GENE2"], "Interferon signalling") | {"GENE3": "Translation"}
+    assert tables.pathway_of("screen").to_dict() == expected
+    assert tables.pathway_of("another").empty

@@ -15,10 +15,10 @@ import pytest
 from fake_tables import fake_tables, write_tables
 from matplotlib.lines import Line2D
 
+from svae.contracts.pathways import LARGEST_PATHWAY
 from svae.differential import DELTA
 from svae.errors import BenchmarkError
 from svae.evaluation.embedding import MOST_CELLS, NEIGHBOURS
-from svae.evaluation.response import LARGEST_PATHWAY
 from svae.evaluation.selection import HINDSIGHT
 from svae.report.figures import FIGURES, draw, save
 from svae.report.figures.budget import expected
@@ -251,6 +251,14 @@ def test_targets_that_were_never_trained_are_not_drawn():
     assert table["perturbation"].nunique() == 16, "4 of 20 are held out"
     similar = drawn("shared_targets").table
     assert set(similar["perturbation"]) == set(table["perturbation"])
+
+
+def test_targets_stand_beside_the_pathways_of_their_perturbations():
+    shown = texts(draw("target_matrix", real()).figure)
+    assert shown.count("Interferon signalling") == 3
+    assert "Alone" not in shown, "no other perturbation is in it"
+    without = replace(real(), pathways=real().pathways.iloc[:0])
+    assert "Interferon signalling" not in texts(draw("target_matrix", without).figure)
 
 
 def test_files_are_the_same_twice_and_hold_the_table(tmp_path):

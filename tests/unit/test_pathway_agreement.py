@@ -6,6 +6,7 @@ import pytest
 from sklearn.metrics import adjusted_rand_score
 
 from svae.contracts.fit import Fit
+from svae.contracts.pathways import LARGEST_PATHWAY
 from svae.datasets.split_plan import SplitPlan
 from svae.datasets.splits import split_dataset
 from svae.errors import BenchmarkError
@@ -13,7 +14,6 @@ from svae.evaluation.evaluate import compute_metrics
 from svae.evaluation.metrics import METRICS
 from svae.evaluation.metrics.pathways import adjusted_rand, share_a_set
 from svae.evaluation.response import (
-    LARGEST_PATHWAY,
     read_response,
     summarise_responses,
     write_response,

@@ -1,5 +1,7 @@
-"""A map of the cells of a real screen, by perturbation and by batch."""
+"""A map of the cells of a real screen, by perturbation, by pathway and by batch."""
 
+import math
+from textwrap import fill
 from typing import Any
 
 import matplotlib.figure
@@ -19,6 +21,8 @@ from svae.report.values import RUN
 MOST_COLOURS = 9
 """More colours cannot be told apart."""
 HEIGHT = 2.9  # inches of a panel and the names beside it
+COLUMNS = 2  # panels beside one another
+LETTERS = 22  # of a line of a name
 
 
 @figure(needs="a fit of the reference method on real data, with latents")
@@ -27,26 +31,40 @@ def embedding(tables: Tables) -> Drawn | None:
     table = tables.embedding
     if table.empty:
         return None
-    maps = [of_fit for _, of_fit in table.groupby("dataset", sort=False)]
-    page = matplotlib.figure.Figure(figsize=(WIDTH, HEIGHT * len(maps)))
-    for part, cells in zip(page.subfigures(len(maps), 1, squeeze=False)[:, 0], maps, strict=True):
-        _draw_maps(part, tables, cells)
+    fits = [(cells, _names_to_colour(tables, cells)) for _, cells in table.groupby("dataset", sort=False)]
+    fits = [(cells.assign(pathway=_pathways(tables, cells)), named) for cells, named in fits]
+    lines = [math.ceil(len(_coloured_by(cells)) / COLUMNS) for cells, _ in fits]
+    page = matplotlib.figure.Figure(figsize=(WIDTH, HEIGHT * sum(lines)))
+    parts = page.subfigures(len(fits), 1, height_ratios=lines, squeeze=False)[:, 0]
+    for part, (cells, named) in zip(parts, fits, strict=True):
+        _draw_maps(part, tables, cells, named)
     return Drawn(page, table)
 
 
-def _draw_maps(part: SubFigure, tables: Tables, cells: pd.DataFrame) -> None:
-    """Draw the map of one fit twice if there are batches, else once."""
+def _pathways(tables: Tables, cells: pd.DataFrame) -> pd.Series:
+    """Pathway of each cell, by its perturbation; empty where it has none that another one shares."""
+    return cells["perturbation"].map(tables.pathway_of(cells.iloc[0]["dataset"])).fillna("")
+
+
+def _coloured_by(cells: pd.DataFrame) -> list[str]:
+    """Columns that the cells of a fit are coloured by: those that tell cells apart."""
+    others = {"pathway": (cells["pathway"] != "").any(), "batch": cells["batch"].nunique() > 1}
+    return ["perturbation", *(column for column, tells in others.items() if tells)]
+
+
+def _draw_maps(part: SubFigure, tables: Tables, cells: pd.DataFrame, perturbations: list[str]) -> None:
+    """Draw the map of one fit once for each column that cells are coloured by."""
     first = cells.iloc[0]
     write_title(part, tables.title(first["dataset"], first["split"]))
     note = f"{tables.label(first['method'])}, replicate {first['replicate']}, {first['setting']}"
     write_note(part, f"{note}. UMAP of {len(cells):,} cells. {_mixing(cells)}".strip())
-    of_batches = cells["batch"].nunique() > 1
-    axes = part.subplots(1, 2, squeeze=False)[0]
-    _draw_map(axes[0], cells, "perturbation", _names_to_colour(tables, cells))
-    if of_batches:
-        _draw_map(axes[1], cells, "batch", list(cells["batch"].value_counts().index[:MOST_COLOURS]))
-    else:
-        axes[1].set_axis_off()
+    columns = _coloured_by(cells)
+    grid = part.subplots(math.ceil(len(columns) / COLUMNS), COLUMNS, squeeze=False)
+    for ax in grid.flat[len(columns) :]:
+        ax.set_axis_off()
+    for ax, column in zip(grid.flat, columns, strict=False):
+        largest = cells.loc[cells[column] != "", column].value_counts().index[:MOST_COLOURS]
+        _draw_map(ax, cells, column, perturbations if column == "perturbation" else list(largest))
 
 
 def _mixing(cells: pd.DataFrame) -> str:
@@ -78,4 +96,5 @@ def _draw_map(ax: Axes, cells: pd.DataFrame, column: str, named: list[str]) -> N
 
 
 def _draw_cells(ax: Axes, cells: pd.DataFrame, colour: Any, name: str) -> None:
-    ax.scatter(cells["x"], cells["y"], s=2, lw=0, color=colour, label=literal(name), rasterized=True)
+    label = literal(fill(name, LETTERS))
+    ax.scatter(cells["x"], cells["y"], s=2, lw=0, color=colour, label=label, rasterized=True)

@@ -1,6 +1,7 @@
 """Matrices of perturbations, with names that can be read."""
 
 import math
+from textwrap import shorten
 
 import matplotlib as mpl
 import numpy as np
@@ -14,6 +15,8 @@ from svae.report.figures.style import GREY, PALE, SMALL
 
 SMALLEST, LARGEST = 5.0, 7.0
 """Sizes in points between which names of perturbations are written."""
+LETTERS = 36
+"""Of the name of a pathway; longer ones are cut."""
 LEADING = 1.1
 """Height of a row as a multiple of the size of its name."""
 POINTS = 72
@@ -75,6 +78,18 @@ def write_row_names(ax: Axes, matrix: pd.DataFrame, height: float) -> None:
     names = [literal(name) for name in matrix.index]
     ax.set_yticks(range(len(matrix)), names, fontsize=_name_size(len(matrix), height))
     ax.tick_params(axis="y", length=1.5, pad=1.5)
+
+
+def write_pathways(ax: Axes, matrix: pd.DataFrame, pathways: "pd.Series[str]", height: float) -> None:
+    """Write the pathways of rows right of a matrix that is so many inches high, if any row has one."""
+    names = pathways.reindex(matrix.index).dropna()
+    if len(names):
+        side = ax.secondary_yaxis("right")
+        side.spines[:].set_visible(False)
+        labels = [literal(shorten(name, LETTERS, placeholder=" …")) for name in names]
+        size = _name_size(len(matrix), height)
+        side.set_yticks(matrix.index.get_indexer(names.index), labels, fontsize=size, color=GREY)
+        side.tick_params(axis="y", length=1.5, pad=1.5)
 
 
 def write_column_names(ax: Axes, matrix: pd.DataFrame, width: float) -> None:

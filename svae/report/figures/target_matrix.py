@@ -11,6 +11,7 @@ from svae.report.figures.heatmaps import (
     most_affected,
     number_columns,
     rows_in,
+    write_pathways,
     write_row_names,
 )
 from svae.report.figures.style import WIDTH
@@ -50,7 +51,9 @@ def target_matrix(tables: Tables) -> Drawn | None:
             number_columns(ax, matrix)
             ax.set_title(TRUTH if name == TRUTH else tables.label(name), weight="normal")
             ax.set_xlabel("Latent")
-        write_row_names(axes[0], next(iter(of_method.values())), height)
+        first = next(iter(of_method.values()))
+        write_row_names(axes[0], first, height)
+        write_pathways(axes[-1], first, tables.pathway_of(facet[0]), height)
         bar = part.colorbar(image, ax=axes, fraction=0.03, aspect=25)
         bar.set_label("Probability of being a target")
         bar.outline.set_visible(False)
