@@ -15,7 +15,7 @@ export NUMBA_NUM_THREADS := 1
 export PYTHONUNBUFFERED := 1
 
 .PHONY: help setup check data report retry preview bundle test test-fast draws lint format docs fidelity tuned \
-  small-screens number-of-latents limits large-screen factor-package rows coverage differential big-plan bench \
+  small-screens number-of-latents independence limits large-screen factor-package rows coverage differential big-plan bench \
   lock envs clean
 
 help:  ## what can be made
@@ -102,6 +102,9 @@ small-screens: setup  ## does preset `tuned` overfit on few cells of SCREEN, an 
 
 number-of-latents: setup  ## does the agreement of restarts find the number of latents? (half an hour)
 	$(BIN)/python -W ignore benchmarks/number_of_latents.py reports/reference/number_of_latents.tsv
+
+independence: setup  ## what it costs to keep latents independent of the batch (about 10 minutes)
+	$(BIN)/python -W ignore benchmarks/independence.py reports/reference/independence.tsv
 
 limits: setup  ## how well the true latents can be recovered at all (about 3 minutes)
 	$(BIN)/python -W ignore benchmarks/limits.py reports/reference/limits.tsv

@@ -28,6 +28,7 @@ WRITERS = {
     "presets": results.presets,
     "small screens": results.small_screens,
     "number of latents": results.number_of_latents,
+    "independence": results.independence,
     "package of perturbVI": results.factor_package,
     "speed": results.speed,
     "exact likelihood": results.exact_likelihood,

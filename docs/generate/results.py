@@ -216,6 +216,32 @@ def number_of_latents() -> str:
     return markdown(rows, ["latents", agreement, likelihood, *headings(scores[2:]), *choices])
 
 
+def independence() -> str:
+    """Tabulate what each weight of HSIC-VAE gains in independence and costs, against the same draw's VAE."""
+    table = read_table(REFERENCE / "independence.tsv").set_index(["draw", "independence"])
+    rows = []
+    for weight, fits in table.groupby("independence"):
+        found = fits.droplevel("independence")
+        costs = table.xs(0, level="independence").loc[found.index] - found
+        cells = [f"{weight:g}", f"{len(found)}", _mean_of(found["dependence"], 3)]
+        prices = [_mean_of(costs[name], 2) for name in ("elbo", "log_likelihood_zero_shot")]
+        rows.append([*cells, *(prices if weight else [DASH, DASH])])
+    headers = [
+        "λ",
+        "n",
+        "√HSIC of latents and batch",
+        "ELBO lost (nats/cell)",
+        "log-likelihood lost (nats/cell)",
+    ]
+    return markdown(rows, headers)
+
+
+def _mean_of(values: pd.Series, decimals: int) -> str:
+    """Write the mean of draws with its t-interval."""
+    low, high = t_interval(values.to_numpy())
+    return f"{values.mean():.{decimals}f} [{low:.{decimals}f}, {high:.{decimals}f}]"
+
+
 def factor_package() -> str:
     """Tabulate what the package of perturbVI finds beside ours: means over the draws with t-intervals."""
     table = read_table(REFERENCE / "factor_package.tsv")

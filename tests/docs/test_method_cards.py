@@ -1,11 +1,16 @@
 """Method cards say which options there are, and what their defaults are."""
 
+import inspect
 import re
 
 import pytest
 import yaml
 from checkout import ROOT
 
+from docs.generate.results import REFERENCE
+from svae import HSICVAE
+from svae.evaluation.statistics import t_interval
+from svae.files import read_table
 from svae.methods.options import LIBRARYS, OPTIONS
 
 CARDS = {path.stem: path.read_text(encoding="utf-8") for path in (ROOT / "docs" / "methods").glob("*.md")}
@@ -40,3 +45,14 @@ def test_defaults_in_the_table_of_a_card_are_those_of_the_code(method):
     for name, said in defaults_in(CARDS[method]).items():
         if name in fields and not fields[name].is_required() and fields[name].default is not None:
             assert yaml.safe_load(re.split("[ ;]", said)[0]) == fields[name].default, name
+
+
+def test_the_default_weight_of_independence_is_the_largest_that_is_not_seen_to_cost():
+    default = inspect.signature(HSICVAE).parameters["independence"].default
+    assert f"`independence` = {default:g} nats" in CARDS["hsic_vae"]
+    likelihood = read_table(REFERENCE / "independence.tsv").pivot(
+        index="draw", columns="independence", values="log_likelihood_zero_shot"
+    )
+    weights = [weight for weight in likelihood if weight > 0]
+    low = {weight: t_interval((likelihood[0] - likelihood[weight]).to_numpy())[0] for weight in weights}
+    assert default == max(weight for weight in weights if low[weight] < 0)

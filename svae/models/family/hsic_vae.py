@@ -26,7 +26,7 @@ class HSICVAE(VAE):
 
     module_class = IndependentVAE
 
-    def __init__(self, adata: AnnData | None = None, independence: NonNegative = 100.0, **kwargs):
+    def __init__(self, adata: AnnData | None = None, independence: NonNegative = 30.0, **kwargs):
         super().__init__(adata, **kwargs)
         given = checked_arguments(type(self), {"independence": independence})
         self.module.independence.fill_(given["independence"])
