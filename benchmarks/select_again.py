@@ -7,14 +7,47 @@ When a selection rule changes, committed results can so follow. The program read
 import argparse
 from pathlib import Path
 
+import pandas as pd
+
 from svae.contracts.tables import HELD_OUT_COLUMNS, METRICS_COLUMNS, read_status, read_tidy
 from svae.evaluation.leaderboard import leaderboard
 from svae.evaluation.selection import select
 from svae.files import write_table
+from svae.report.bundle import table_in
 from svae.report.methods_table import read_methods
 from svae.workflow.scope import Scope
 
 CONFIG = Path(__file__).resolve().parents[1] / "config"
+
+
+def choose_and_rank(folder: Path, scope: Scope) -> pd.DataFrame:
+    """Write the tables `selected` and `leaderboard` anew; return the first.
+
+    Parameters
+    ----------
+    folder
+        With the tables of a run.
+    scope
+        Of that run.
+    """
+    metrics = read_tidy(folder / "metrics.tsv.gz", METRICS_COLUMNS)
+    cells = folder / "held_out.tsv.gz"  # older results have none
+    selected = select(
+        read_status(folder / "status.tsv"),
+        metrics,
+        fixed=scope.selection.fixed,
+        hindsight_metric=scope.selection.hindsight_metric,
+    )
+    board = leaderboard(
+        metrics,
+        selected,
+        read_methods(CONFIG / "methods.tsv", selected["method"]),
+        scope.reference,
+        read_tidy(cells, HELD_OUT_COLUMNS) if cells.exists() else None,
+    )
+    write_table(selected, folder / "selected.tsv")
+    write_table(board, table_in(folder, "leaderboard") or folder / "leaderboard.tsv")
+    return selected
 
 
 def main() -> None:
@@ -23,20 +56,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="folder with the tables of the run")
     parser.add_argument("scope", type=Path, help="config file of the run")
     arguments = parser.parse_args()
-    scope = Scope.read(arguments.scope)
-    metrics = read_tidy(arguments.folder / "metrics.tsv.gz", METRICS_COLUMNS)
-    cells = arguments.folder / "held_out.tsv.gz"  # older results have none
-    held_out = read_tidy(cells, HELD_OUT_COLUMNS) if cells.exists() else None
-    selected = select(
-        read_status(arguments.folder / "status.tsv"),
-        metrics,
-        fixed=scope.selection.fixed,
-        hindsight_metric=scope.selection.hindsight_metric,
-    )
-    methods = read_methods(CONFIG / "methods.tsv", selected["method"])
-    board = leaderboard(metrics, selected, methods, scope.reference, held_out)
-    write_table(selected, arguments.folder / "selected.tsv")
-    write_table(board, arguments.folder / "leaderboard.tsv")
+    choose_and_rank(arguments.folder, Scope.read(arguments.scope))
 
 
 if __name__ == "__main__":
