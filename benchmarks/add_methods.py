@@ -11,12 +11,11 @@ import numpy as np
 import pandas as pd
 from select_again import choose_and_rank
 
-from svae.contracts.tables import read_tidy
+from svae.contracts.tables import METRICS_COLUMNS, read_status, read_tidy
 from svae.errors import BenchmarkError
 from svae.evaluation.warning import warnings_of_run
 from svae.files import read_table, write_table
 from svae.report.bundle import table_in
-from svae.report.tables import COLUMNS
 from svae.workflow.scope import Scope
 
 JOINED = ("metrics", "held_out", "status", "settings", "targets", "perturbations", "latent_genes")
@@ -25,33 +24,34 @@ JOINED = ("metrics", "held_out", "status", "settings", "targets", "perturbations
 
 def join(folder: Path, run: Path, name: str, order: list[str]) -> pd.DataFrame:
     """Put rows of new methods below those of others, by dataset, split, replicate and then method."""
-    tables = [read(table, name) for table in (folder, run)]
-    new = tables[1][~tables[1]["method"].isin(set(tables[0]["method"]))]
-    joined = pd.concat([tables[0], new], ignore_index=True)
-    place = joined["method"].map({method: place for place, method in enumerate(order)})
-    keys = [joined[key] for key in ("dataset", "split", "replicate") if key in joined]
-    first = pd.MultiIndex.from_arrays([*keys, place]).argsort() if keys else place.argsort(kind="stable")
-    return joined.iloc[first]
+    before, after = read(folder, name), read(run, name)
+    new = after[~after["method"].isin(set(before["method"]))]
+    joined = pd.concat([before, new], ignore_index=True).fillna("")
+    keys = [key for key in ("dataset", "split", "replicate") if key in joined]
+    place = joined[keys].assign(method=joined["method"].map(order.index))
+    return joined.loc[place.sort_values([*keys, "method"], kind="stable").index]
 
 
 def read(folder: Path, name: str) -> pd.DataFrame:
-    """Read a table of a run, plain or compressed."""
+    """Read a table of a run as it is written, numbers included, so that no digit changes."""
     path = table_in(folder, name)
     if path is None:
         raise BenchmarkError(f"{folder}: no table '{name}'")
-    return read_table(path) if name == "settings" else read_tidy(path, COLUMNS[name])
+    return pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
 
 
 def refuse_different(folder: Path, run: Path) -> int:
     """Raise unless both runs have the same scores of the same fits; return how many scores were compared."""
     keys = ["dataset", "split", "replicate", "method", "setting", "metric"]
-    before, after = (read(place, "metrics").set_index(keys)["value"] for place in (folder, run))
+    before, after = (
+        pd.to_numeric(read(place, "metrics").set_index(keys)["value"]) for place in (folder, run)
+    )
     shared = before.index.intersection(after.index)
     if shared.empty:
         raise BenchmarkError(f"{run}: no method of it is in {folder}, so their data may differ")
     equal = np.isclose(before[shared], after[shared], rtol=1e-5, atol=1e-6, equal_nan=True)
     if not equal.all():
-        fit = " ".join(map(str, shared[~equal][0]))
+        fit = " ".join(shared[~equal][0])
         raise BenchmarkError(f"{run}: its score of {fit} differs from that in {folder}")
     return len(shared)
 
@@ -68,9 +68,12 @@ def main() -> None:
     for name in JOINED:
         write_table(join(folder, arguments.run, name, list(scope.methods)), table_in(folder, name) or "")
     selected = choose_and_rank(folder, scope)
-    tables = {name: read(folder, name) for name in ("status", "settings", "metrics")}
     warned = warnings_of_run(
-        tables["status"], selected, tables["settings"], rule=scope.selection.rule, metrics=tables["metrics"]
+        read_status(folder / "status.tsv"),
+        selected,
+        read_table(folder / "settings.tsv"),
+        rule=scope.selection.rule,
+        metrics=read_tidy(folder / "metrics.tsv.gz", METRICS_COLUMNS),
     )
     write_table(warned, folder / "warnings.tsv")
 

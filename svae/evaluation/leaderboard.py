@@ -65,11 +65,13 @@ def leaderboard(
     if reference not in known:
         raise unknown("method", reference, known, "leaderboard: reference")
     anchors = set(methods.index[methods["anchor"]])
+    # Metric by metric, since every family looks through all of these values.
+    held_out_of = {} if held_out is None else dict(iter(held_out.groupby("metric")))
     families = [
-        _summary(rows, by_unit(rows, held_out))
+        _summary(rows, by_unit(rows, held_out_of.get(metric)))
         .pipe(_with_ranks, anchors)
-        .join(_differences(_competing(rows, anchors), held_out, reference))
-        for _, rows in _chosen_values(metrics, selected).groupby(FAMILY_COLUMNS, sort=False)
+        .join(_differences(_competing(rows, anchors), held_out_of.get(metric), reference))
+        for (_, _, metric, _), rows in _chosen_values(metrics, selected).groupby(FAMILY_COLUMNS, sort=False)
     ]
     if not families:
         return pd.DataFrame(columns=list(LEADERBOARD_COLUMNS))

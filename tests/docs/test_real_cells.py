@@ -84,7 +84,7 @@ def test_false_positives_are_those_of_linear_models():
     found = Chosen(*GUIDES).of_metric("non_targeting_with_target")
     assert len(found) == 4
     called = found.sum().drop("random").dropna()
-    assert called[called > 0].to_dict() == {"gsfa": 1, "perturbvi": 4}
+    assert called[called > 0].to_dict() == {"gsfa": 1, "perturbvi": 4, "discrepancy_vae": 4}
 
 
 def test_models_that_know_the_perturbation_differ_in_likelihood_by_less_than_the_margin():
@@ -98,11 +98,19 @@ def test_adapted_predictions_come_near_a_duplicate_and_others_are_not_found_bett
     board = Leaderboard(*SCREEN).rows.set_index(["metric", "method"])
     adapted = board.loc["weighted_r2_adapted_calibrated", "mean"].dropna()
     cannot_adapt = ["vae", "beta_vae", "hsic_vae", "no_change", "mean_response"]
-    reconstructs = ["dca"]
-    assert adapted.drop([*cannot_adapt, *reconstructs]).min() > 0.8
+    reconstructs = ["dca", "scvi"]
+    assert adapted["discrepancy_vae"] < 0
+    assert adapted.drop([*cannot_adapt, *reconstructs, "discrepancy_vae"]).min() > 0.8
     assert adapted[cannot_adapt].max() < 0.25
     zero_shot = board.loc["weighted_r2_zero_shot_calibrated", "low"].dropna()
     assert zero_shot.drop("mean_response").max() < 0
+
+
+def test_scvi_is_between_its_neighbours():
+    assert Chosen(*GUIDES).difference("scvi", "ica", "sibling_auroc")["verdict"] == "not decided"
+    row = Chosen(*SCREEN).difference("scvi", "vae", "inll_clean")
+    assert row["low"] > 0
+    assert row["high"] < METRICS["inll_clean"].margin
 
 
 def test_the_correlation_of_deltas_is_no_evidence_on_this_screen():
