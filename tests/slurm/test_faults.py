@@ -139,14 +139,14 @@ class Story:
                 run.kill()
 
     def job(self, method: str, state: str) -> dict[str, str]:
-        """Wait until the last job of a method is in this state; return it."""
+        """Wait until a job of a method is in this state; return the last one that is."""
 
-        def has_come() -> bool:
-            jobs = self.cluster.jobs_of(f"fit_{method}")
-            return bool(jobs) and jobs[-1]["JobState"] == state
+        def found() -> list[dict[str, str]]:
+            # Not the last job alone: one that is lost is soon followed by another.
+            return [job for job in self.cluster.jobs_of(f"fit_{method}") if job["JobState"] == state]
 
-        wait_until(has_come, f"{method} is {state}", 240)
-        return self.cluster.jobs_of(f"fit_{method}")[-1]
+        wait_until(lambda: bool(found()), f"{method} is {state}", 240)
+        return found()[-1]
 
     def trained(self, method: str) -> bool:
         """Whether a method has drawn latents."""
