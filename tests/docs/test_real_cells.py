@@ -106,6 +106,15 @@ def test_adapted_predictions_come_near_a_duplicate_and_others_are_not_found_bett
     assert zero_shot.drop("mean_response").max() < 0
 
 
+def test_the_discrepancy_vae_names_one_latent_for_all():
+    table = read_tidy(FOLDER / "targets.tsv.gz", TARGETS_COLUMNS)
+    own = table[(table["method"] == "discrepancy_vae") & (table["part"] == "trained")]
+    assert own["setting"].nunique() == 1
+    named = own[own["probability"] > THRESHOLD]
+    for _, fit in named.groupby(["dataset", "replicate"]):
+        assert fit["latent"].nunique() == 1
+
+
 def test_scvi_is_between_its_neighbours():
     assert Chosen(*GUIDES).difference("scvi", "ica", "sibling_auroc")["verdict"] == "not decided"
     row = Chosen(*SCREEN).difference("scvi", "vae", "inll_clean")

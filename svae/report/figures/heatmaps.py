@@ -15,7 +15,7 @@ from svae.report.figures.style import GREY, PALE, SMALL
 
 SMALLEST, LARGEST = 5.0, 7.0
 """Sizes in points between which names of perturbations are written."""
-LETTERS = 36
+LETTERS = 28
 """Of the name of a pathway; longer ones are cut."""
 LEADING = 1.1
 """Height of a row as a multiple of the size of its name."""

@@ -1,5 +1,7 @@
 """Targets of every perturbation, true and estimated."""
 
+from textwrap import fill
+
 import matplotlib.figure
 import pandas as pd
 
@@ -24,6 +26,7 @@ TRUTH = "truth"
 ROW = 0.105  # inches, where there is room
 LEAST_HEIGHT, MOST_HEIGHT = 1.9, 8.0  # inches of the matrices of a facet
 PAGE = 16.0  # inches of the matrices of all facets together
+LETTERS = 12  # of a line of a name above a matrix
 WORDS = 0.75  # inches of what is written above and below a matrix
 
 
@@ -49,7 +52,7 @@ def target_matrix(tables: Tables) -> Drawn | None:
         for ax, (name, matrix) in zip(axes, of_method.items(), strict=True):
             image = draw_matrix(ax, matrix, "Greys", 0, 1)
             number_columns(ax, matrix)
-            ax.set_title(TRUTH if name == TRUTH else tables.label(name), weight="normal")
+            ax.set_title(TRUTH if name == TRUTH else fill(tables.label(name), LETTERS), weight="normal")
             ax.set_xlabel("Latent")
         first = next(iter(of_method.values()))
         write_row_names(axes[0], first, height)
