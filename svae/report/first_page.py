@@ -1,6 +1,6 @@
 """The first page of the report, for somebody who has never seen the project."""
 
-from base64 import b64encode
+from base64 import encodebytes
 from collections.abc import Iterator, Mapping, Sequence
 
 import pandas as pd
@@ -85,7 +85,7 @@ def summary(
         rule=RULES[tables.rule].sentence,
         leads=_table_of_leads(tables, leads),
         standings=_standings(baselines),
-        picture=b64encode(picture).decode(),
+        picture=encodebytes(picture).decode().splitlines(),  # docutils refuses lines of 10,000 characters
         margins=_margins(tables, leads),
         weighted=_is_weighted(leads),
         pairs=min((n for n in pairs if n >= 2), default=0),  # of the leads that have an interval
