@@ -199,5 +199,7 @@ def test_report_is_one_file_that_loads_nothing(tiny_run):
     page.feed(text)
     assert [address for address in page.addresses if not address.startswith("data:")] == []
     assert not re.search(r"url\([\"']?https?:", text)
+    assert "How to read the rest" in text  # the end of the first page
+    assert "System Message" not in text  # which docutils writes where it understands no reStructuredText
     for figure in FIGURES:
         assert f"{figure}.svg" in text
