@@ -44,11 +44,11 @@ def leaderboard(
     Returns
     -------
     One row per dataset, split, metric, method and rule: ``mean`` with its 95 % interval ``low`` to ``high``
-    over the units that :func:`by_unit` finds; ``n`` of ``planned`` replicates with a value, and the number of
-    held-out ``perturbations`` if these are the units (else NaN); in ``fallbacks`` of the replicates the rule
-    made no choice and the fixed setting was taken, and ``failed`` of them ended without a fit; ``rank`` (1 is
-    best, equals share the better rank; NaN for anchors, for rules that see the truth, and where there is no
-    value).
+    over the units that :func:`by_unit` finds; ``n`` replicates with a value, of the ``planned`` ones of the
+    dataset and split, and the number of held-out ``perturbations`` if these are the units (else NaN); in
+    ``fallbacks`` of the replicates the rule made no choice and the fixed setting was taken, and ``failed`` of
+    them ended without a fit; ``rank`` (1 is best, equals share the better rank; NaN for anchors, for rules
+    that see the truth, and where there is no value).
 
     Beside it the ``difference`` to the reference with its interval ``difference_low`` to ``difference_high``,
     over so many ``pairs`` of the ``unit`` that :func:`by_unit` finds; ``p``, ``p_adjusted``, and the
@@ -105,7 +105,7 @@ def _summary(rows: pd.DataFrame, values: pd.DataFrame) -> pd.DataFrame:
             "low": low,
             "high": high,
             "n": of_method["value"].count(),
-            "planned": len(of_method),
+            "planned": rows["replicate"].nunique(),
             "perturbations": once[method].count() if values.index.name == "perturbation" else np.nan,
             "fallbacks": (of_method["outcome"] == "fallback").sum(),
             "failed": (of_method["outcome"] == "failed").sum(),

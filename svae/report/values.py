@@ -14,7 +14,7 @@ RUN = list(RUN_COLUMNS)
 FACET = ["dataset", "split"]
 """What a run is split by in every figure and page: one facet per dataset and split."""
 SPREAD = ["mean", "low", "high", "n", "planned"]
-"""Mean over replicates, its 95 % interval, replicates with a value, replicates that were planned."""
+"""Mean over replicates, its 95 % interval, replicates with a value, replicates of dataset and split."""
 
 
 def first_fits(table: pd.DataFrame) -> list[pd.DataFrame]:

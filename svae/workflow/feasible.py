@@ -28,6 +28,7 @@ def check_feasible(scope: Scope, where: str = "config") -> None:
     where
         Name of the config file, for the error message.
     """
+    _check_replicates(scope, where)
     for name, entry in scope.simulated.items():
         _check_seeds(entry, scope.replicates, f"{where}: datasets: {name}")
         _check_splits(scope, name, entry, where)
@@ -40,6 +41,15 @@ def check_feasible(scope: Scope, where: str = "config") -> None:
     _check_validation(scope, where)
     _check_rule(scope, where)
     _check_truth(scope, where)
+
+
+def _check_replicates(scope: Scope, where: str) -> None:
+    for name, method in scope.methods.items():
+        if method.replicates is not None and method.replicates > scope.replicates:
+            raise BenchmarkError(
+                f"{where}: methods: {name}: replicates is {method.replicates}, but the scope has only "
+                f"{scope.replicates}"
+            )
 
 
 def _check_seeds(entry: SimulatedDataset, replicates: int, where: str) -> None:

@@ -131,6 +131,7 @@ class Scope(Options):
             for split in entry.splits or self.splits
             for replicate in range(self.replicates)
             for method in entry.methods or self.methods
+            if replicate < (self.methods[method].replicates or self.replicates)
         ]
 
     def in_tables(self, job: Job) -> Job:

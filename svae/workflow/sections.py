@@ -118,6 +118,8 @@ class MethodOptions(Options):
     """Options of every setting."""
     restarts: Repetitions = 1
     """Random starts of each point of the grid."""
+    replicates: Repetitions | None = None
+    """Replicates that the method is fitted on, the first ones: fewer for a slow method; all by default."""
 
     def combinations(self) -> list[dict[str, Any]]:
         """All combinations of the values of the grid.

@@ -55,6 +55,10 @@ IMPOSSIBLE = {
         changed("datasets/simulated/seeds", [1, 2, 3]),
         ["datasets: simulated", "seeds has 3 entries", "2 replicates"],
     ),
+    "a method on more replicates than there are": (
+        method("pca", replicates=3),
+        ["methods: pca: replicates is 3", "has only 2"],
+    ),
     "perturbation that no simulator draws": (
         split(kind="named", held_out=["p10"]),
         ["splits: random: dataset 'simulated': held_out", "unknown perturbation 'p10', did you mean 'p1'"],

@@ -40,6 +40,13 @@ def test_runs_are_all_combinations_unless_a_dataset_says_otherwise(config):
     assert Job("b", "t", 1, "vae") in runs
 
 
+def test_a_slow_method_is_fitted_on_the_first_replicates(config):
+    config["methods"]["vae"] = {"replicates": 1}
+    runs = Scope.check(config).jobs
+    assert len(runs) == 2 * 2 * 2 + 2 * 2 * 1
+    assert {run.replicate for run in runs if run.method == "vae"} == {0}
+
+
 def test_settings_are_the_grid_times_the_restarts(config):
     settings = Scope.check(config).settings("svae_plus")
     assert [setting.name for setting in settings] == [

@@ -76,6 +76,15 @@ def test_leaderboard_sums_up_the_chosen_setting(board):
     assert (table["mean"] <= table["high"]).all()
 
 
+def test_a_method_that_the_scope_leaves_out_of_a_replicate_has_fewer(results):
+    metrics, selected = results
+    left_out = (selected["method"] == "vae") & (selected["replicate"] == 2)
+    board = leaderboard(metrics, selected[~left_out], read_methods(METHODS_TABLE, ["mine"]), "svae_plus")
+    row = rows(board, "mcc_pearson").loc["vae"]
+    assert (row["n"], row["planned"], row["pairs"]) == (2, 3, 2)
+    assert sample_size(row) == "2 of 3"
+
+
 def test_ranks_follow_the_direction_and_skip_anchors(board):
     up, down = rows(board, "mcc_pearson")["rank"], rows(board, "inll_same_cells")["rank"]
     assert up[["svae_plus", "mine", "vae"]].tolist() == [1, 2, 3]
