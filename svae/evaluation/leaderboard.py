@@ -9,7 +9,7 @@ from svae.contracts.tables import LEADERBOARD_COLUMNS, RUN_COLUMNS, WEIGHTED_COL
 from svae.errors import unknown
 from svae.evaluation.metrics import METRICS, within_range
 from svae.evaluation.selection import RULES
-from svae.evaluation.statistics import compare, t_interval, verdict
+from svae.evaluation.statistics import adjusted_means, compare, t_interval, verdict
 
 FAMILY_COLUMNS = ["dataset", "split", "metric", "rule"]
 """Methods are ranked, and tested against the reference, among the rows that share these."""
@@ -47,8 +47,9 @@ def leaderboard(
     over the units that :func:`by_unit` finds; ``n`` replicates with a value, of the ``planned`` ones of the
     dataset and split, and the number of held-out ``perturbations`` if these are the units (else NaN); in
     ``fallbacks`` of the replicates the rule made no choice and the fixed setting was taken, and ``failed`` of
-    them ended without a fit; ``rank`` (1 is best, equals share the better rank; NaN for anchors, for rules
-    that see the truth, and where there is no value).
+    them ended without a fit; ``rank`` by :func:`svae.evaluation.statistics.adjusted_means`, so that no method
+    gains by lacking a hard unit (1 is best, equals share the better rank; NaN for anchors, for rules that see
+    the truth, and where there is no value).
 
     Beside it the ``difference`` to the reference with its interval ``difference_low`` to ``difference_high``,
     over so many ``pairs`` of the ``unit`` that :func:`by_unit` finds; ``p``, ``p_adjusted``, and the
@@ -67,12 +68,11 @@ def leaderboard(
     anchors = set(methods.index[methods["anchor"]])
     # Metric by metric, since every family looks through all of these values.
     held_out_of = {} if held_out is None else dict(iter(held_out.groupby("metric")))
-    families = [
-        _summary(rows, by_unit(rows, held_out_of.get(metric)))
-        .pipe(_with_ranks, anchors)
-        .join(_differences(_competing(rows, anchors), held_out_of.get(metric), reference))
-        for (_, _, metric, _), rows in _chosen_values(metrics, selected).groupby(FAMILY_COLUMNS, sort=False)
-    ]
+    families = []
+    for (_, _, metric, _), rows in _chosen_values(metrics, selected).groupby(FAMILY_COLUMNS, sort=False):
+        values = by_unit(rows, held_out_of.get(metric))
+        differences = _differences(_competing(rows, anchors), held_out_of.get(metric), reference)
+        families.append(_summary(rows, values).assign(rank=_ranks(rows, values, anchors)).join(differences))
     if not families:
         return pd.DataFrame(columns=list(LEADERBOARD_COLUMNS))
     table = pd.concat([family.rename_axis("method").reset_index() for family in families], ignore_index=True)
@@ -192,11 +192,11 @@ def _competing(rows: pd.DataFrame, anchors: Collection[str]) -> pd.DataFrame:
     return rows[~rows["method"].isin(anchors)]
 
 
-def _with_ranks(summary: pd.DataFrame, anchors: Collection[str]) -> pd.DataFrame:
-    """Rank the methods of one family by their means; NaN for anchors, and for a rule that sees the truth."""
-    metric, rule = summary["metric"].iloc[0], summary["rule"].iloc[0]
-    competing = summary["mean"].drop(index=anchors, errors="ignore").astype(float)
+def _ranks(rows: pd.DataFrame, values: pd.DataFrame, anchors: Collection[str]) -> pd.Series:
+    """Rank the methods of one family; NaN for anchors, and for a rule that sees the truth."""
+    metric, rule = rows["metric"].iloc[0], rows["rule"].iloc[0]
+    means = adjusted_means(values.drop(columns=list(anchors), errors="ignore"))
     if RULES[rule].sees_truth:
-        return summary.assign(rank=np.nan)
+        means[:] = np.nan
     lower_is_better = METRICS[metric].direction == "lower"
-    return summary.assign(rank=competing.rank(ascending=lower_is_better, method="min"))
+    return means.rank(ascending=lower_is_better, method="min").reindex(values.columns)

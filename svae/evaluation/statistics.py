@@ -68,6 +68,35 @@ def _moments(values: np.ndarray, weights: np.ndarray | None = None) -> Moments:
     return Moments(np.nan_to_num(n), mean, error)
 
 
+def adjusted_means(values: pd.DataFrame) -> pd.Series:
+    """Means of methods as they would be if each had a value of every unit.
+
+    Units differ in how hard they are, so the mean of a method that lacks some of them is not comparable. A
+    value is taken for the sum of an effect of the unit and one of the method, and both are estimated by least
+    squares (Searle, Speed & Milliken 1980).
+
+    Parameters
+    ----------
+    values
+        Unit × method, one metric; NaN where a method has no value. Rows of equal index are repetitions of one
+        unit, and are averaged first.
+
+    Returns
+    -------
+    By method; the plain means if no value is missing, and NaN for a method without any.
+    """
+    once = values.groupby(level=0).mean().astype(float)
+    means = once.mean()
+    once = once.dropna(axis="columns", how="all").dropna(how="all")
+    if once.notna().all(axis=None):
+        return means
+    unit, method = np.nonzero(once.notna().to_numpy())
+    design = np.hstack([np.eye(len(once))[unit], np.eye(once.shape[1])[method]])
+    effects = np.linalg.lstsq(design, once.to_numpy()[unit, method])[0]
+    of_units, of_methods = effects[: len(once)], effects[len(once) :]
+    return pd.Series(of_units.mean() + of_methods, once.columns).reindex(values.columns)
+
+
 def compare(values: pd.DataFrame, reference: str, weights: pd.Series | None = None) -> pd.DataFrame:
     """Compare every method with the reference on the units of replication that both have.
 

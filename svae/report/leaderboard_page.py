@@ -141,7 +141,7 @@ def _note(row: pd.Series) -> str:
     """Say in how many replicates the rule made no choice, and how many failed."""
     notes = []
     if row["fallbacks"]:
-        notes.append(f"{NOT_CHOSEN} in {row['fallbacks']:.0f} of {row['planned']:.0f}, fixed setting")
+        notes.append(f"{NOT_CHOSEN} in {count(int(row['fallbacks']), 'replicate')}, fixed setting")
     if row["failed"]:
         notes.append(count(int(row["failed"]), "replicate") + " failed")
     return "; ".join(notes)

@@ -54,11 +54,15 @@ def chosen_values(tables: Tables, metrics: Iterable[str]) -> pd.DataFrame:
 
 
 def summarise(values: pd.DataFrame, by: list[str]) -> pd.DataFrame:
-    """Mean and t-interval over the replicates in the column ``value``, for each group of the columns `by`."""
+    """Summarise the column ``value`` over replicates, for each group of the columns `by`.
+
+    `by` begins with :data:`FACET`. The other columns of the result are those of :data:`SPREAD`.
+    """
+    planned = values.groupby(FACET, sort=False)["replicate"].nunique()
     rows = []
     for key, group in values.groupby(by, sort=False, dropna=False):
         low, high = t_interval(group["value"])
-        rows.append((*key, group["value"].mean(), low, high, group["value"].count(), len(group)))
+        rows.append((*key, group["value"].mean(), low, high, group["value"].count(), planned[key[:2]]))
     return pd.DataFrame(rows, columns=[*by, *SPREAD])
 
 

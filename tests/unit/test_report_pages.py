@@ -341,7 +341,7 @@ def test_numbers_have_the_decimals_of_their_metric(page, tables):
 def test_what_is_missing_is_said_in_four_words(page):
     targets = rows_of(page, "Target F1")
     assert (targets["VAE"][MEAN], targets["VAE"]["n"]) == ("not applicable", "0 of 3")
-    assert rows_of(page, "MCC")["PCA"][NOTE] == "not chosen in 3 of 3, fixed setting"
+    assert rows_of(page, "MCC")["PCA"][NOTE] == "not chosen in 3 replicates, fixed setting"
     assert rows_of(page, "MCC")["sVAE"][NOTE] == "1 replicate failed"
     second = page[page.index("<h2>b</h2>") :]
     absent = rows_of(second, "MCC")["VAE"]

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from svae.evaluation.statistics import compare, t_interval, verdict
+from svae.evaluation.statistics import adjusted_means, compare, t_interval, verdict
 
 
 @pytest.mark.parametrize("n", [5, 10, 20])
@@ -163,3 +163,14 @@ def test_a_single_unit_with_an_effect_has_no_interval():
     row = compare(values, "a", pd.Series([1.0, 0, 0])).loc["b"]
     assert row["difference"] == 3
     assert np.isnan([row["low"], row["high"], row["p"]]).all()
+
+
+def test_means_are_adjusted_for_units_that_a_method_lacks():
+    full = pd.DataFrame({"a": [1.0, 2, 9], "b": [2.0, 3, 10]})
+    pd.testing.assert_series_equal(adjusted_means(full), full.mean())
+    lacks_the_hard_unit = full.assign(a=[1.0, 2, np.nan])
+    assert lacks_the_hard_unit["a"].mean() < full["a"].mean()
+    means = adjusted_means(lacks_the_hard_unit.assign(c=np.nan))
+    assert means["b"] - means["a"] == pytest.approx(1)
+    assert means["b"] == pytest.approx(5)
+    assert np.isnan(means["c"])
