@@ -8,8 +8,7 @@ from svae.contracts.fit import Fit, Run
 from svae.contracts.setting import Setting
 from svae.contracts.split import combinations_of_trained, seen_cells
 from svae.expression import profile, pseudobulk
-from svae.methods.options import AdditiveOptions
-from svae.options import checked
+from svae.methods.options import chosen_options
 from svae.words import CONTROL
 
 
@@ -40,8 +39,7 @@ def fit_additive(dataset: ad.AnnData, split: pd.DataFrame, setting: Setting) -> 
     BenchmarkError
         If the setting has options.
     """
-    options = {name: value for name, value in setting.options.items() if name != "n_latent"}
-    checked(AdditiveOptions, options, f"method 'additive', setting '{setting.name}'")
+    chosen_options("additive", setting)
     seen, combinations = seen_cells(split), combinations_of_trained(split)
     problem = nothing_to_add_up(split)
     if problem is not None:

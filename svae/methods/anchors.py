@@ -10,9 +10,9 @@ from svae.contracts.fit_parts import CHANGES, LIKELIHOODS
 from svae.contracts.setting import Setting
 from svae.contracts.split import cells_of, held_out_cells, trained_perturbations
 from svae.differential import DELTA
-from svae.errors import BenchmarkError, unknown
 from svae.expression import profile
 from svae.methods.controls import for_every_basis
+from svae.methods.options import chosen_options
 from svae.seeds import seed_from
 from svae.simulation.likelihood import expected_counts, score_cells, true_changes
 from svae.words import Basis
@@ -42,11 +42,8 @@ def fit_random(dataset: ad.AnnData, split: pd.DataFrame, setting: Setting) -> Fi
     BenchmarkError
         If the setting has another option.
     """
-    for option in setting.options:
-        if option != "n_latent":
-            raise unknown("option", option, ["n_latent"], f"method 'random', setting '{setting.name}'")
+    n_latent = chosen_options("random", setting).n_latent
     rng = np.random.default_rng(setting.seed)
-    n_latent = setting.options["n_latent"]
     names = trained_perturbations(split).sort_values().rename("perturbation")
     columns = [f"z{j + 1}" for j in range(n_latent)]
     return Fit(
@@ -88,10 +85,7 @@ def fit_oracle(
     BenchmarkError
         If the setting has options, or a cell of the dataset is not among those of the truth.
     """
-    for option in setting.options:
-        if option != "n_latent":
-            where = f"method 'oracle', setting '{setting.name}'"
-            raise BenchmarkError(f"{where}: there is no option '{option}', because the oracle has no options")
+    chosen_options("oracle", setting)
     if truth is None:
         return Fit.missing(dataset.obs_names, setting, "not_applicable", "a real dataset has no truth")
     rng = np.random.default_rng(setting.seed)

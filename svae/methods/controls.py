@@ -32,8 +32,9 @@ from svae.contracts.split import (
     trained_perturbations,
 )
 from svae.differential import Moments, adjusted, welch_p
-from svae.errors import BenchmarkError, unknown
+from svae.errors import unknown
 from svae.expression import profile, pseudobulk
+from svae.methods.options import chosen_options
 from svae.words import CONTROL, Basis
 
 
@@ -64,10 +65,7 @@ def fit_control(method: str, dataset: ad.AnnData, split: pd.DataFrame, setting: 
     """
     if method not in PREDICT:
         raise unknown("control", method, PREDICT, "fit_control")
-    for option in setting.options:
-        if option != "n_latent":
-            where = f"method '{method}', setting '{setting.name}'"
-            raise BenchmarkError(f"{where}: there is no option '{option}', because {method} has no options")
+    chosen_options(method, setting)
     problem = _why_not(method, split)
     if problem is not None:
         return Fit.missing(dataset.obs_names, setting, "not_applicable", problem)

@@ -15,11 +15,10 @@ from svae.contracts.setting import Setting
 from svae.contracts.split import cells_of, combinations_of_trained, seen_cells, trained_perturbations
 from svae.expression import TARGET_SUM, log_normalised
 from svae.methods.factors.fit import any_part
-from svae.methods.options import DiscrepancyVAEOptions
+from svae.methods.options import DiscrepancyVAEOptions, chosen_options
 from svae.methods.steps import CELLS_AT_ONCE, profiles_after_steps
 from svae.models.independence import squared_distances
 from svae.models.module import kl_to_prior
-from svae.options import checked
 from svae.seeds import seed_from
 from svae.words import CONTROL, Basis
 
@@ -56,8 +55,7 @@ def fit_discrepancy_vae(dataset: ad.AnnData, split: pd.DataFrame, setting: Setti
     BenchmarkError
         If an option is unknown or out of range.
     """
-    where = f"method 'discrepancy_vae', setting '{setting.name}'"
-    options = checked(DiscrepancyVAEOptions, setting.options, where)
+    options: DiscrepancyVAEOptions = chosen_options("discrepancy_vae", setting)
     labels, seen, adapt = cells_of(split, "train"), seen_cells(split), cells_of(split, "adapt")
     if CONTROL not in set(labels):
         message = "it moves control cells, and there are no control cells to train on"

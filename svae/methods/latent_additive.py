@@ -17,8 +17,7 @@ from svae.contracts.setting import Setting
 from svae.contracts.split import cells_of, combinations_of_trained, seen_cells
 from svae.expression import TARGET_SUM, log_normalised, profile, pseudobulk
 from svae.methods.additive import nothing_to_add_up
-from svae.methods.options import LatentAdditiveOptions
-from svae.options import checked
+from svae.methods.options import LatentAdditiveOptions, chosen_options
 from svae.seeds import seed_from
 from svae.words import CONTROL
 
@@ -49,8 +48,7 @@ def fit_latent_additive(dataset: ad.AnnData, split: pd.DataFrame, setting: Setti
     BenchmarkError
         If an option is unknown or out of range.
     """
-    where = f"method 'latent_additive', setting '{setting.name}'"
-    options = checked(LatentAdditiveOptions, setting.options, where)
+    options: LatentAdditiveOptions = chosen_options("latent_additive", setting)
     problem = nothing_to_add_up(split)
     if problem is not None:
         return Fit.missing(dataset.obs_names, setting, "not_applicable", problem)

@@ -13,8 +13,7 @@ from svae.contracts.setting import Setting
 from svae.contracts.split import seen_cells, shown_cells
 from svae.errors import unknown
 from svae.expression import log_normalised
-from svae.methods.options import OPTIONS, most_components, refuse_useless
-from svae.options import checked
+from svae.methods.options import chosen_options, most_components, refuse_useless
 
 METHODS = {"pca": PCA, "ica": FastICA}
 DEFAULTS: Mapping[str, Mapping[str, Any]] = {
@@ -57,10 +56,9 @@ def fit_linear(method: str, dataset: ad.AnnData, split: pd.DataFrame, setting: S
         raise unknown("linear method", method, METHODS, "fit_linear")
     seen = dataset.obs_names.isin(seen_cells(split).index)
     expression = log_normalised(dataset, float(np.median(np.asarray(dataset.X[seen].sum(axis=1)))))
-    where = f"method '{method}', setting '{setting.name}'"
-    options = checked(OPTIONS[method], setting.options, where)
-    refuse_useless(method, options.model_dump(exclude_unset=True), where)
-    arguments = {**DEFAULTS[method], **options.model_dump(exclude_unset=True)}
+    options = chosen_options(method, setting).model_dump(exclude_unset=True)
+    refuse_useless(method, options, f"method '{method}', setting '{setting.name}'")
+    arguments = {**DEFAULTS[method], **options}
     n_latent, (n_cells, n_genes) = arguments.pop("n_latent"), expression[seen].shape
     if n_latent > most_components(arguments, n_cells, n_genes):
         problem = (

@@ -9,8 +9,7 @@ from svae.contracts.fit import Fit, Run
 from svae.contracts.setting import Setting
 from svae.contracts.split import held_out_cells, seen_cells, trained_perturbations
 from svae.expression import profile, pseudobulk
-from svae.methods.options import EmbeddingsOptions
-from svae.options import checked
+from svae.methods.options import EmbeddingsOptions, chosen_options
 
 
 def fit_linear_embeddings(dataset: ad.AnnData, split: pd.DataFrame, setting: Setting) -> Fit:
@@ -46,8 +45,7 @@ def fit_linear_embeddings(dataset: ad.AnnData, split: pd.DataFrame, setting: Set
     BenchmarkError
         If an option is unknown or out of range.
     """
-    given = {name: value for name, value in setting.options.items() if name != "n_latent"}
-    options = checked(EmbeddingsOptions, given, f"method 'linear_embeddings', setting '{setting.name}'")
+    options: EmbeddingsOptions = chosen_options("linear_embeddings", setting)
     trained, held_out = trained_perturbations(split).sort_values(), sorted(held_out_cells(split).unique())
     measured = {name: _is_measured(name, dataset.var_names) for name in [*trained, *held_out]}
     known = [name for name in trained if measured[name]]

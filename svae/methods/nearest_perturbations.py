@@ -10,8 +10,7 @@ from svae.contracts.pathways import read_pathways
 from svae.contracts.setting import Setting
 from svae.contracts.split import held_out_cells, seen_cells, trained_perturbations
 from svae.expression import profile, pseudobulk
-from svae.methods.options import NearestOptions
-from svae.options import checked
+from svae.methods.options import NearestOptions, chosen_options
 
 
 def fit_nearest(dataset: ad.AnnData, split: pd.DataFrame, setting: Setting) -> Fit:
@@ -42,8 +41,7 @@ def fit_nearest(dataset: ad.AnnData, split: pd.DataFrame, setting: Setting) -> F
     BenchmarkError
         If an option is unknown or out of range, or the file of gene sets cannot be read.
     """
-    given = {name: value for name, value in setting.options.items() if name != "n_latent"}
-    options = checked(NearestOptions, given, f"method 'nearest_perturbations', setting '{setting.name}'")
+    options: NearestOptions = chosen_options("nearest_perturbations", setting)
     trained = trained_perturbations(split).sort_values()
     held_out = pd.Index(sorted(held_out_cells(split).unique()))
     if options.gene_sets is None:

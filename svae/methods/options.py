@@ -9,8 +9,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
+from svae.contracts.setting import Setting
 from svae.errors import BenchmarkError
-from svae.options import Options
+from svae.options import Options, checked
 from svae.values import (
     BatchSize,
     Count,
@@ -192,7 +193,7 @@ class NearestOptions(Options):
     """Which perturbations are near one another, and how many of them predict."""
 
     gene_sets: Text | None = None
-    """JSON file of gene set to perturbations, as the split kind `pathway` takes it."""
+    """File of gene sets with the perturbations in each, GMT or JSON, as the split kind `pathway` takes."""
     neighbours: Count = 5
     """Trained perturbations whose profiles are averaged, at most."""
 
@@ -251,6 +252,31 @@ WORKS_WITH: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "ica": {"fun_args": ("fun", "logcosh")},
 }
 """Options that do nothing unless another one has a certain value; scikit-learn passes over them."""
+
+
+def chosen_options(method: str, setting: Setting) -> Any:
+    """Check the options of a setting of a method.
+
+    Parameters
+    ----------
+    method
+        A method of :data:`OPTIONS`.
+    setting
+        Every setting is handed ``n_latent``; it is left out where the method has no latents to count.
+
+    Returns
+    -------
+    Options of the type that :data:`OPTIONS` has for the method.
+
+    Raises
+    ------
+    BenchmarkError
+        If an option is unknown or out of range.
+    """
+    model, given = OPTIONS[method], dict(setting.options)
+    if "n_latent" not in model.model_fields:
+        given.pop("n_latent", None)
+    return checked(model, given, f"method '{method}', setting '{setting.name}'")
 
 
 def refuse_useless(method: str, options: Mapping[str, Any], where: str) -> None:

@@ -38,7 +38,7 @@ def test_random_fits_every_point_of_a_grid(screen):
     fits = [fit_random(dataset, parts, Setting(f"n{n}", 7, {"n_latent": n})) for n in (2, 3)]
     assert [fit.latents.shape[1] for fit in fits] == [fit.targets.shape[1] for fit in fits] == [2, 3]
     assert fits[0].targets.index.tolist() == ["p0", "p1", "p2", "p3"]
-    with pytest.raises(BenchmarkError, match="method 'random', setting 's': unknown option 'penalty'"):
+    with pytest.raises(BenchmarkError, match="method 'random', setting 's': unknown key 'penalty'"):
         fit_random(dataset, parts, Setting("s", 7, {"n_latent": 2, "penalty": 3}))
 
 
@@ -61,7 +61,7 @@ def test_restarts_of_an_anchor_differ(screen):
 
 def test_the_oracle_has_no_options(screen):
     dataset, parts, truth = screen
-    message = "method 'oracle', setting 'penalty=3': there is no option 'penalty', because the oracle has no"
+    message = "method 'oracle', setting 'penalty=3': unknown key 'penalty'. .known: none."
     with pytest.raises(BenchmarkError, match=message):
         fit_oracle(dataset, parts, truth, Setting("penalty=3", 0, {"n_latent": 2, "penalty": 3}), 5)
 

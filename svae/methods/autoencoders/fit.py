@@ -1,7 +1,6 @@
 """Train an autoencoder, and hand back what a benchmark asks of it."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import anndata as ad
 import numpy as np
@@ -16,9 +15,8 @@ from svae.errors import unknown
 from svae.methods.autoencoders.dca import DCA
 from svae.methods.autoencoders.network import Autoencoder, counts_of
 from svae.methods.autoencoders.scgen import ScGen
-from svae.methods.options import OPTIONS
+from svae.methods.options import chosen_options
 from svae.models.together import device_of
-from svae.options import checked
 from svae.seeds import seed_from
 from svae.training import fleet
 from svae.training.cells import Cells, count_tensor
@@ -61,7 +59,7 @@ def fit_autoencoder(
     """
     if method not in NETWORKS:
         raise unknown("autoencoder", method, NETWORKS, "fit_autoencoder")
-    options: Any = checked(OPTIONS[method], setting.options, f"method '{method}', setting '{setting.name}'")
+    options = chosen_options(method, setting)
     is_training = dataset.obs_names.isin(cells_of(split, "train").index)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_from(setting.seed, "weights"))

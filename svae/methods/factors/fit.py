@@ -1,7 +1,6 @@
 """Fit a linear factor model with sparse shifts, and hand back what a benchmark asks of it."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import anndata as ad
 import numpy as np
@@ -18,8 +17,7 @@ from svae.methods.factors.gsfa import sample
 from svae.methods.factors.model import Posterior, first_factors, latent_means
 from svae.methods.factors.perturbvi import climb
 from svae.methods.factors.predictions import Decoder, adapted_shifts, predictions
-from svae.methods.options import OPTIONS, GSFAOptions, PerturbVIOptions, most_components
-from svae.options import checked
+from svae.methods.options import GSFAOptions, PerturbVIOptions, chosen_options, most_components
 
 
 def fit_factors(method: str, dataset: ad.AnnData, split: pd.DataFrame, setting: Setting) -> Fit:
@@ -53,7 +51,7 @@ def fit_factors(method: str, dataset: ad.AnnData, split: pd.DataFrame, setting: 
     """
     if method not in METHODS:
         raise unknown("factor method", method, METHODS, "fit_factors")
-    options: Any = checked(OPTIONS[method], setting.options, f"method '{method}', setting '{setting.name}'")
+    options = chosen_options(method, setting)
     design = design_of(split)
     seen = dataset[design.index]
     most = most_components({}, *seen.shape)

@@ -17,11 +17,10 @@ from svae.contracts.split import cells_of, held_out_cells
 from svae.errors import unknown
 from svae.methods.expected import drawn_like_shown_cells
 from svae.methods.linear import mean_shifts
-from svae.methods.options import OPTIONS
+from svae.methods.options import chosen_options
 from svae.methods.scvi_tools.scarches import TrainedScArches
 from svae.methods.scvi_tools.screen import Screen
 from svae.methods.scvi_tools.trained import Trained, TrainedContrastiveVI, TrainedSCANVI, TrainedSCVI
-from svae.options import checked
 from svae.words import CONTROL
 
 logger = logging.getLogger(__name__)
@@ -82,8 +81,7 @@ def fit_scvi_tools(
     """
     if method not in MODELS:
         raise unknown("method of scvi-tools", method, MODELS, "fit_scvi_tools")
-    where = f"method '{method}', setting '{setting.name}'"
-    options = checked(OPTIONS[method], setting.options, where).model_dump(exclude_none=True)
+    options = chosen_options(method, setting).model_dump(exclude_none=True)
     screen = Screen.of(dataset, split)
     if method in NEED_CONTROL and CONTROL not in set(screen.seen.obs["perturbation"]):
         message = f"{NEED_CONTROL[method]}, and there are no control cells"
