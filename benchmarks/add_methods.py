@@ -9,13 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from select_again import choose_and_rank
+from select_again import choose_and_rank, required
 
-from svae.contracts.tables import METRICS_COLUMNS, read_status, read_tidy
+from svae.contracts.tables import METRICS_COLUMNS, SETTINGS_COLUMNS, read_status, read_tidy
 from svae.errors import BenchmarkError
 from svae.evaluation.warning import warnings_of_run
-from svae.files import read_table, write_table
-from svae.report.bundle import table_in
+from svae.files import write_table
 from svae.workflow.scope import Scope
 
 JOINED = ("metrics", "held_out", "status", "settings", "targets", "perturbations", "latent_genes")
@@ -29,15 +28,14 @@ def join(folder: Path, run: Path, name: str, order: list[str]) -> pd.DataFrame:
     joined = pd.concat([before, new], ignore_index=True).fillna("")
     keys = [key for key in ("dataset", "split", "replicate") if key in joined]
     place = joined[keys].assign(method=joined["method"].map(order.index))
+    if "replicate" in place:
+        place["replicate"] = place["replicate"].astype(int)  # 10 comes after 9, unlike its text
     return joined.loc[place.sort_values([*keys, "method"], kind="stable").index]
 
 
 def read(folder: Path, name: str) -> pd.DataFrame:
     """Read a table of a run as it is written, numbers included, so that no digit changes."""
-    path = table_in(folder, name)
-    if path is None:
-        raise BenchmarkError(f"{folder}: no table '{name}'")
-    return pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
+    return pd.read_csv(required(folder, name), sep="\t", dtype=str, keep_default_na=False)
 
 
 def refuse_different(folder: Path, run: Path) -> int:
@@ -66,16 +64,16 @@ def main() -> None:
     scope, folder = Scope.read(arguments.scope), arguments.folder
     print(f"{refuse_different(folder, arguments.run)} scores are equal in both runs")
     for name in JOINED:
-        write_table(join(folder, arguments.run, name, list(scope.methods)), table_in(folder, name) or "")
+        write_table(join(folder, arguments.run, name, list(scope.methods)), required(folder, name))
     selected = choose_and_rank(folder, scope)
     warned = warnings_of_run(
-        read_status(folder / "status.tsv"),
+        read_status(required(folder, "status")),
         selected,
-        read_table(folder / "settings.tsv"),
+        read_tidy(required(folder, "settings"), SETTINGS_COLUMNS),
         rule=scope.selection.rule,
-        metrics=read_tidy(folder / "metrics.tsv.gz", METRICS_COLUMNS),
+        metrics=read_tidy(required(folder, "metrics"), METRICS_COLUMNS),
     )
-    write_table(warned, folder / "warnings.tsv")
+    write_table(warned, required(folder, "warnings"))
 
 
 if __name__ == "__main__":

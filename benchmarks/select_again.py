@@ -1,7 +1,7 @@
 """Choose settings and rank methods anew from the tables of a run, without its fits.
 
-When a selection rule changes, committed results can so follow. The program reads ``metrics.tsv.gz`` and
-``status.tsv`` of a folder, and writes its ``selected.tsv`` and ``leaderboard.tsv``.
+When a selection rule changes, committed results can so follow. The program reads the tables `metrics`,
+`status` and `held_out` of a folder, compressed or not, and writes its tables `selected` and `leaderboard`.
 """
 
 import argparse
@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from svae.contracts.tables import HELD_OUT_COLUMNS, METRICS_COLUMNS, read_status, read_tidy
+from svae.errors import BenchmarkError
 from svae.evaluation.leaderboard import leaderboard
 from svae.evaluation.selection import select
 from svae.files import write_table
@@ -30,10 +31,10 @@ def choose_and_rank(folder: Path, scope: Scope) -> pd.DataFrame:
     scope
         Of that run.
     """
-    metrics = read_tidy(folder / "metrics.tsv.gz", METRICS_COLUMNS)
-    cells = folder / "held_out.tsv.gz"  # older results have none
+    metrics = read_tidy(required(folder, "metrics"), METRICS_COLUMNS)
+    held_out = table_in(folder, "held_out")  # older results have none
     selected = select(
-        read_status(folder / "status.tsv"),
+        read_status(required(folder, "status")),
         metrics,
         fixed=scope.selection.fixed,
         hindsight_metric=scope.selection.hindsight_metric,
@@ -43,11 +44,19 @@ def choose_and_rank(folder: Path, scope: Scope) -> pd.DataFrame:
         selected,
         read_methods(CONFIG / "methods.tsv", selected["method"]),
         scope.reference,
-        read_tidy(cells, HELD_OUT_COLUMNS) if cells.exists() else None,
+        read_tidy(held_out, HELD_OUT_COLUMNS) if held_out else None,
     )
-    write_table(selected, folder / "selected.tsv")
+    write_table(selected, table_in(folder, "selected") or folder / "selected.tsv")
     write_table(board, table_in(folder, "leaderboard") or folder / "leaderboard.tsv")
     return selected
+
+
+def required(folder: Path, name: str) -> Path:
+    """Return the table of a run that is called `name`; a :class:`BenchmarkError` says that there is none."""
+    path = table_in(folder, name)
+    if path is None:
+        raise BenchmarkError(f"{folder}: no table '{name}'")
+    return path
 
 
 def main() -> None:

@@ -82,8 +82,6 @@ def rows(dataset: ad.AnnData, method: str, training: str, n_latent: int) -> pd.D
     """Fit one method, and measure it."""
     parts = split(dataset.obs["perturbation"], SplitPlan(kind="random", held_out=5), seed=1)
     options = {"n_latent": n_latent, **PENALTIES.get(method, {}), **TRAININGS[training]}
-    if method not in ("svae", "svae_plus"):
-        options.pop("mask_travel", None)
     fits = fit_grid(model_class(method), dataset, parts, [Setting("default", 0, options)], 250, "cpu")
     fit = fits["default"]
     evaluation = evaluate_fit(fit, parts, None, choose_metrics(LIKELIHOODS, "benchmark"), seed=0)

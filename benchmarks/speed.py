@@ -33,6 +33,8 @@ from svae.training.presets import PRESETS, plan_with
 from svae.training.stack import Stack
 
 BATCH, LIKELIHOOD_CELLS, SAMPLES = 128, 200, 100
+PRESET = "original"
+"""The preset whose training both trainers can do."""
 
 
 def arguments() -> argparse.Namespace:
@@ -60,15 +62,13 @@ def lightning_step(adata, epochs: int, repeats: int) -> float:
     cells = np.arange(adata.n_obs)
 
     def train(n_epochs):
-        model = svae.SVAEPlus(adata)
+        model = svae.SVAEPlus(adata, preset=PRESET)
         model.train(
             n_epochs,
             external_indexing=[cells, cells[:0]],
             accelerator="auto",
             trainer="lightning",
             batch_size=BATCH,
-            dense=0.0,
-            decay=0.0,
         )
 
     # The difference of two lengths leaves the cost of starting a trainer out.
@@ -79,8 +79,8 @@ def lightning_step(adata, epochs: int, repeats: int) -> float:
 
 def fleet_step(adata, cells: fleet.Cells, size: int, epochs: int, repeats: int) -> float:
     """Milliseconds per training step and replica of a fleet of the same models."""
-    modules = [svae.SVAEPlus(adata).module for _ in range(size)]
-    plan = plan_with(PRESETS["tuned"].plan, max_epochs=epochs, batch_size=BATCH, dense=0.0)
+    modules = [svae.SVAEPlus(adata, preset=PRESET).module for _ in range(size)]
+    plan = plan_with(PRESETS[PRESET].plan, max_epochs=epochs, batch_size=BATCH)
     training = np.arange(len(cells))
 
     def train():

@@ -52,6 +52,11 @@ def one_line(text: str, length: int = 1000) -> str:
     return line if len(line) <= length else line[: length - 1] + "…"
 
 
+def first_line(error: Exception) -> str:
+    """Return the first line of what an error says, or its type where it says nothing."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
 def sentence(error: BaseException) -> str:
     """Tell an error in one line: the message of a :class:`BenchmarkError`, or the first line of another's.
 

@@ -14,18 +14,12 @@ The simulator itself checks its part of ``uns["likelihood"]`` and ``obs`` when i
 """
 
 from pathlib import Path
-from typing import Any
 
 import anndata as ad
 import pandas as pd
 
-from svae.contracts.values import (
-    array_of_numbers,
-    mapping,
-    refuse_repeated,
-    refuse_unbounded,
-    table_of_numbers,
-)
+from svae.contracts.fit_parts import checked_by_latent
+from svae.contracts.values import array_of_numbers, mapping, refuse_unbounded
 from svae.errors import BenchmarkError
 from svae.files import read_anndata, write_anndata
 
@@ -78,7 +72,8 @@ def validate_truth(truth: ad.AnnData, path: str | Path, cells: pd.Index | None =
         raise BenchmarkError(f'{path}: obsm["latents"] has shape {latents.shape}, not cells × latents')
     refuse_unbounded(latents, f'{path}: obsm["latents"]')
     targets, shifts = (
-        _by_latent(truth.uns[key], f'{path}: uns["{key}"]', latents.shape[1]) for key in ("targets", "shifts")
+        checked_by_latent(truth.uns[key], f'{path}: uns["{key}"]', latents.shape[1])
+        for key in ("targets", "shifts")
     )
     if not targets.index.equals(shifts.index):
         raise BenchmarkError(f'{path}: uns["targets"] and uns["shifts"] name different perturbations')
@@ -88,14 +83,3 @@ def validate_truth(truth: ad.AnnData, path: str | Path, cells: pd.Index | None =
         place = f'{path}: uns["likelihood"]'
         if "simulator" not in mapping(truth.uns["likelihood"], place):
             raise BenchmarkError(f'{place}["simulator"] is missing')
-
-
-def _by_latent(table: Any, place: str, n_latents: int) -> pd.DataFrame:
-    """Check a table of perturbation × latent."""
-    wanted = f"perturbation × {n_latents} latents"
-    values = table_of_numbers(table, place, wanted)
-    if values.shape[1] != n_latents:
-        raise BenchmarkError(f"{place} is not a table of {wanted}")
-    refuse_repeated(values.index, "perturbation", place)
-    refuse_unbounded(values, place)
-    return values

@@ -10,7 +10,7 @@ from scipy import sparse
 
 from svae.contracts.dataset import validate_values
 from svae.contracts.values import array_of_numbers
-from svae.errors import BenchmarkError
+from svae.errors import BenchmarkError, first_line
 
 ROWS_AT_ONCE = 4096
 """Cells read in one piece: 130 MB of the widest dense file, and few enough seeks in a sparse one."""
@@ -97,8 +97,3 @@ def _read_rows(matrix: Any, rows: slice, where: str) -> Any:
         raise BenchmarkError(f"{where}: X is a damaged matrix ({first_line(error)})") from error
     array_of_numbers(block.data if sparse.issparse(block) else block, f"{where}: X")
     return block
-
-
-def first_line(error: Exception) -> str:
-    """Return the first line of what an error says, or its type where it says nothing."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -7,10 +7,9 @@ import numpy as np
 import pandas as pd
 
 from svae.contracts.combinations import parts_of
-from svae.datasets.blocks import first_line
 from svae.datasets.preparation import JOINT_OF_COLUMNS, Preparation
 from svae.datasets.published import PublishedFile
-from svae.errors import BenchmarkError, unknown
+from svae.errors import BenchmarkError, first_line, unknown
 from svae.words import CONTROL
 
 

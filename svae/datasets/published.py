@@ -13,10 +13,10 @@ import pandas as pd
 from anndata.io import read_elem
 from scipy import sparse
 
-from svae.datasets.blocks import blocks_of_counts, first_line, open_matrix, stack
+from svae.datasets.blocks import blocks_of_counts, open_matrix, stack
 from svae.datasets.left_out import LeftOut
 from svae.datasets.preparation import JOINT_OF_COLUMNS
-from svae.errors import BenchmarkError, unknown
+from svae.errors import BenchmarkError, first_line, unknown
 
 RAW = "raw"
 """Name by which a preparation asks for the matrix in ``.raw``, where no layer is called so."""

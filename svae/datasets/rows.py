@@ -37,8 +37,8 @@ logger = logging.getLogger(__name__)
 ROWS_PER_BLOCK = 256
 """Cells that are fetched, checked and noted together: 8 MB of the widest file."""
 NOT_OF_CELLS = (
-    *("guide", "batch", "layer", "gene_column", "genes", "min_cells_per_gene", "top_genes", "top_genes_on"),
-    *("keep_perturbed", "max_cells", "max_control_cells", "citation", "licence"),
+    *("guide", "each_guide", "batch", "layer", "gene_column", "genes", "min_cells_per_gene", "top_genes"),
+    *("top_genes_on", "keep_perturbed", "max_cells", "max_control_cells", "citation", "licence"),
 )
 """Options of a preparation that make no difference to the cells that are fetched."""
 BYTES_OF_TABLES_AT_ONCE = 1 << 17

@@ -72,7 +72,7 @@ class SplitPlan(Options):
         if (self.pathways is None) == (self.kind == "pathway"):
             wanted = "needs" if self.kind == "pathway" else "does not take"
             raise BenchmarkError(
-                f"the kind '{self.kind}' {wanted} the key 'pathways', a JSON file of pathways"
+                f"the kind '{self.kind}' {wanted} the key 'pathways', a file of pathways (GMT or JSON)"
             )
         if "trained_combinations" in self.model_fields_set and self.kind != "combinations":
             raise BenchmarkError(f"the kind '{self.kind}' does not take the key 'trained_combinations'")

@@ -45,7 +45,7 @@ class Response:
         adjusted within each perturbation (Benjamini & Hochberg 1995); NaN without a control.
     weights
         How much a gene tells of a perturbation, perturbation × gene: the square of |t| scaled to [0, 1],
-        where t compares the cells of part ``test`` with those of all other perturbations.
+        where t compares the cells of part ``test`` with all cells of other labels, the control's too.
     cells
         Number of cells of each held-out perturbation, perturbation × (``test``, ``adapt``).
     space

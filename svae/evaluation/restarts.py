@@ -26,12 +26,12 @@ def agreement_of_restarts(restarts: Mapping[str, Fit], split: pd.DataFrame) -> d
 
     Returns
     -------
-    By setting; empty if there are less than two fits to compare.
+    By setting; empty if there are fewer than two fits, or validation cells, to compare.
     """
     ok = {name: fit for name, fit in restarts.items() if fit.run.status == "ok" and fit.latents is not None}
-    if len(ok) < 2:
-        return {}
     validation, trained = cells_of(split, "validation").index, trained_perturbations(split)
+    if len(ok) < 2 or len(validation) < 2:
+        return {}
     latents, targets = [], []
     for fit in ok.values():
         assert fit.latents is not None  # fits without any were left out

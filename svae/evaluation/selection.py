@@ -60,7 +60,7 @@ class Rule:
     label: str
     sentence: str
     sees_truth: bool
-    needs: Need | None
+    needs: tuple[Need, ...]
 
 
 RULES: dict[str, Rule] = {}
@@ -68,7 +68,7 @@ RULES: dict[str, Rule] = {}
 
 
 def rule(
-    *, label: str, sentence: str, sees_truth: bool = False, needs: Need | None = None
+    *, label: str, sentence: str, sees_truth: bool = False, needs: tuple[Need, ...] = ()
 ) -> Callable[[Choose], Choose]:
     """Make a function of the candidates a selection rule, which is known by the function's name.
 
@@ -239,14 +239,18 @@ def fixed(candidates: Candidates) -> str | None:
 @rule(
     label="validation likelihood",
     sentence="the likelihood of validation cells",
-    needs="validation cells",
+    needs=("validation cells",),
 )
 def validation_likelihood(candidates: Candidates) -> str | None:
     """Take the highest likelihood of validation cells."""
     return highest(candidates.score("validation_likelihood"))
 
 
-@rule(label="UDR", sentence="the agreement of restarts (UDR)", needs="restarts")
+@rule(
+    label="UDR",
+    sentence="the agreement of restarts (UDR)",
+    needs=("restarts", "validation cells"),
+)
 def udr(candidates: Candidates) -> str | None:
     """Take the highest agreement between restarts, :func:`svae.evaluation.restarts.udr`."""
     return highest(candidates.score("udr"))

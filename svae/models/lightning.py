@@ -31,7 +31,7 @@ def train_with_lightning(
     training, validation
         Indices of the cells to train on and to validate with.
     accelerator
-        As the trainer takes it: ``cpu``, ``gpu`` or ``auto``.
+        As the trainer takes it: ``cpu``, ``cuda`` or ``auto``.
     plan
         The optimisation.
 

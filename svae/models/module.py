@@ -185,9 +185,12 @@ class PerturbationVAE(BaseModuleClass):
             mask_shape = (n_cells, self.prior.most_parts, self.prior.n_latent)
             noise["mask"] = torch.rand(mask_shape, generator=generator, device=device)
         if self.dropout_rate > 0:
-            shape = (n_cells, len(self.encoder.linear), self.posterior.in_features)
-            noise["keep"] = torch.rand(shape, generator=generator, device=device)
+            noise["keep"] = torch.rand(self._shape_of_keep(n_cells), generator=generator, device=device)
         return noise
+
+    def _shape_of_keep(self, n_cells: int) -> tuple[int, int, int]:
+        """Return the shape of the noise of dropout: cells × layers × hidden."""
+        return n_cells, len(self.encoder.linear), self.posterior.in_features
 
     def known(self, perturbation: Tensor, mask_noise: Tensor | None = None) -> Tensor:
         """What is known of trained perturbations, cells × latents; masks are drawn from `mask_noise`."""
@@ -318,8 +321,10 @@ class PerturbationVAE(BaseModuleClass):
     @auto_move_data
     def inference(self, x: Tensor, perturbation: Tensor) -> dict[str, Tensor | Normal]:
         """Encode cells with noise from torch's global generator."""
-        noise = self.draw_noise(len(x), torch.default_generator) if self.training else {}
-        mean, sd = self.encode(x, noise.get("keep"), self.known(perturbation))
+        keep = None
+        if self.training and self.dropout_rate > 0:
+            keep = torch.rand(self._shape_of_keep(len(x)), device=x.device)
+        mean, sd = self.encode(x, keep, self.known(perturbation))
         return {"qz": Normal(mean, sd, validate_args=False), "z": mean + sd * torch.randn_like(sd)}
 
     @auto_move_data

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from svae.errors import BenchmarkError
+from svae.errors import BenchmarkError, first_line
 
 NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 OTHER_BASES = re.compile(r"[-+]?(0[0-9_]+|[0-9_]+(:[0-9_.]+)+)")
@@ -29,7 +29,7 @@ def read_config(path: str | Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise BenchmarkError(f"{path}: no such file{_others(Path(path))}") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise BenchmarkError(f"{path}: not a readable text file ({_first_line(error)})") from None
+        raise BenchmarkError(f"{path}: not a readable text file ({first_line(error)})") from None
     try:
         config = _parse(text)
     except _PitfallError as error:
@@ -101,9 +101,5 @@ def _others(path: Path) -> str:
 
 def _what_and_where(error: Exception) -> str:
     mark = getattr(error, "problem_mark", None)
-    problem = getattr(error, "problem", None) or _first_line(error)
+    problem = getattr(error, "problem", None) or first_line(error)
     return f"line {mark.line + 1}: {problem}" if mark is not None else problem
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

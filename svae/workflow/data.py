@@ -74,14 +74,21 @@ def needed_files(scope: Scope, sources: Mapping[str, Source]) -> dict[str, Neede
 
 
 def _needed(entry: RealDataset, source: Source) -> Needed:
-    """Estimate how large a file will be: perturbations that are kept have as many cells as others."""
-    labels = source.content.get(JOINT_OF_COLUMNS.join(listed(entry.label)))
+    """Estimate how large a file will be: perturbations that are kept have as many cells as others.
+
+    Control cells are kept, too; the table of sources says how many they are.
+    """
+    if source.access == "whole":
+        return Needed(source, source.bytes)
+    column = JOINT_OF_COLUMNS.join(listed(entry.label))
+    labels = source.content.get(column)
     kept = entry.perturbations
     if entry.gene_lists is not None:
         kept = read_gene_lists(entry.gene_lists).get("perturbations")
-    if source.access == "whole":
-        return Needed(source, source.bytes)
-    share = min(1.0, len(kept) / labels) if kept and labels else 1.0
+    controls = sum(source.content.get(f"{column}:{label}", 0) for label in listed(entry.control))
+    of_control = controls / source.content["cells"] if controls else 0.0
+    of_others = min(1.0, len(kept) / labels) if kept and labels else 1.0
+    share = of_control + (1 - of_control) * of_others
     return Needed(source, round(source.bytes * share), is_estimate=True)
 
 

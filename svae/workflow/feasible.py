@@ -177,11 +177,12 @@ def _check_rule(scope: Scope, where: str) -> None:
         "validation cells": None if _has_validation_cells(scope) else "splits",
         "restarts": None if any(method.restarts > 1 for method in scope.methods.values()) else "methods",
     }
-    need = RULES[name].needs
-    if need is not None and lacking[need] is not None:
-        raise BenchmarkError(
-            f"{where}: selection: rule: '{name}' chooses by {need}, but none of the {lacking[need]} has any"
-        )
+    for need in RULES[name].needs:
+        section = lacking[need]
+        if section is not None:
+            raise BenchmarkError(
+                f"{where}: selection: rule: '{name}' chooses by {need}, but none of the {section} has any"
+            )
 
 
 def _check_truth(scope: Scope, where: str) -> None:

@@ -26,6 +26,7 @@ def check_paths(scope: Scope, where: str = "config") -> None:
         _check_format(entry.path, f"{where}: datasets: {name}: path")
         _check_file(entry.gene_lists, f"{where}: datasets: {name}: gene_lists")
         _check_file(entry.guide_table, f"{where}: datasets: {name}: guide_table")
+        _check_file(entry.gene_sets, f"{where}: datasets: {name}: gene_sets")
     for name, plan in scope.splits.items():
         _check_file(plan.pathways, f"{where}: splits: {name}: pathways")
     for method, option in FILE_OPTIONS.items():

@@ -175,7 +175,7 @@ TRUTHS = {
         pd.DataFrame(np.full((2, 2), np.inf), NAMES),
         'uns["shifts"] holds NaN or inf',
     ),
-    "array": ("shifts", np.ones((2, 2)), 'uns["shifts"] is not a table of perturbation × 2 latents'),
+    "array": ("shifts", np.ones((2, 2)), 'uns["shifts"] is not a table of perturbation × latent'),
     "likelihood": ("likelihood", "exact", 'uns["likelihood"] is not a group of named values'),
 }
 

@@ -97,6 +97,10 @@ MISTAKES = {
         real(gene_lists="config/replogle2022_gene_list.json"),
         ["datasets: screen: gene_lists", "did you mean 'config/replogle2022_gene_lists.json'"],
     ),
+    "gene sets from home": (
+        real(gene_sets="~/sets.gmt"),
+        ["datasets: screen: gene_sets", "~", "write the folder out"],
+    ),
     "missing pathways": (
         changed("splits/random", {"kind": "pathway", "held_out": "x", "pathways": "config/pathways.json"}),
         ["splits: random: pathways", "'config/pathways.json'"],

@@ -146,6 +146,10 @@ USELESS = {
         changed("selection", {"rule": "udr"}),
         ["selection: rule: 'udr' chooses by restarts, but none of the methods has any"],
     ),
+    "restarts compared on no cells": (
+        method("vae", restarts=2) | {"splits": without_validation()["splits"], "selection": {"rule": "udr"}},
+        ["selection: rule: 'udr' chooses by validation cells, but none of the splits has any"],
+    ),
     "likelihood of no cells": (
         without_validation(selection={"rule": "validation_likelihood"}),
         ["selection: rule: 'validation_likelihood' chooses by validation cells"],

@@ -98,6 +98,27 @@ def test_options_that_choose_no_cells_are_options():
     assert set(NOT_OF_CELLS) <= set(Preparation.model_fields)
 
 
+def test_what_chooses_cells_is_a_preparation_by_itself():
+    guides = {"label": "gene", "guide": "sgRNA", "each_guide": True, "batch": "lane", "top_genes": 10}
+    of_cells = {name: guides[name] for name in guides if name not in NOT_OF_CELLS}
+    assert Preparation.model_validate(of_cells).label == "gene"
+
+
+def test_control_cells_are_counted_among_what_is_to_be_fetched():
+    screen = {"source": "replogle2022_k562_gwps", "label": "gene", "perturbations": ["STAT1", "JAK2"]}
+    scope = {"scope": "rows", "splits": {"half": {"kind": "random", "held_out": 1}}, "methods": {"pca": None}}
+
+    def file(**more):
+        entry = {**scope, "datasets": {"screen": {**screen, **more}}}
+        [needed] = needed_files(checked_scope(entry, ROOT, "scope"), SOURCES).values()
+        return needed
+
+    alone, with_control = file(), file(control="non-targeting")
+    cells = SOURCES["replogle2022_k562_gwps"].content
+    share = cells["gene:non-targeting"] / cells["cells"]
+    assert with_control.bytes - alone.bytes == pytest.approx(share * alone.source.bytes, rel=0.01)
+
+
 def test_each_public_study_is_a_few_lines_of_a_config_that_is_accepted(monkeypatch):
     monkeypatch.chdir(ROOT)
     page = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")

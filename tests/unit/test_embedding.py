@@ -44,7 +44,7 @@ def test_a_batch_effect_separates_batches():
 def test_at_most_so_many_cells_are_drawn(monkeypatch):
     monkeypatch.setattr(embedding, "MOST_CELLS", 40)
     latents, split, _ = cells(batch_effect=0)
-    table = embed(latents, split, None, seed=1)
+    table = embed(latents, split, None, seed=2**32 + 1)  # larger than umap's own seeds
     assert len(table) == 40
     assert set(table["batch"]) == {""}
     assert (table["batches_nearby"] == 1).all()

@@ -47,6 +47,11 @@ def test_there_is_nothing_to_compare_a_single_fit_with(restarts, split):
     assert agreement_of_restarts({name: restarts[name] for name in ("s.r0", "s.r3")}, split) == {}
 
 
+def test_restarts_are_not_compared_on_no_cells(restarts, split):
+    nowhere = split.assign(part=split["part"].replace("validation", "train"))
+    assert agreement_of_restarts(restarts, nowhere) == {}
+
+
 def test_fits_without_targets_are_compared_by_their_latents(split):
     latents = np.random.default_rng(1).normal(size=(60, 2))
     fits = {"r0": Fit(CELLS, latents), "r1": Fit(CELLS, -latents[:, ::-1])}

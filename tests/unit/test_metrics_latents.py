@@ -88,6 +88,7 @@ def test_dci_tells_axes_from_mixtures(true):
     assert min(aligned.values()) > 0.95
     assert max(mixed.values()) < 0.6
     assert aligned == dci(true, scrambled(true), seed=0)
+    assert dci(true, scrambled(true), seed=2**32 + 1).keys() == aligned.keys()
 
 
 def test_dci_tells_a_split_latent_from_a_merged_one(true):

@@ -39,7 +39,7 @@ def smi_best(comparison: Comparison) -> float:
 
 @of_information(label="SMI, one to one")
 def smi_matching(comparison: Comparison) -> float:
-    """The same if each latent may tell one perturbation only, at the best matching of the two.
+    """Share of a perturbation's entropy that its own latent explains, if each latent may tell only one.
 
     DRVI calls it LMS, the latent matching score. A perturbation that is left without a latent counts 0, so
     with q latents and p perturbations it is at most q / p.

@@ -284,7 +284,8 @@ def dci(true: np.ndarray, estimated: np.ndarray, seed: int) -> dict[str, float]:
     from sklearn.ensemble import RandomForestRegressor
 
     cells = np.random.default_rng(seed).permutation(len(true))[:DCI_CELLS]
-    forest = RandomForestRegressor(DCI_TREES, min_samples_leaf=5, random_state=seed, n_jobs=1)
+    seed_of_forests = seed % 2**32  # as large as scikit-learn takes them
+    forest = RandomForestRegressor(DCI_TREES, min_samples_leaf=5, random_state=seed_of_forests, n_jobs=1)
     importance = np.column_stack(
         [forest.fit(estimated[cells], target).feature_importances_ for target in true[cells].T]
     )  # q × p
