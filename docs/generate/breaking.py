@@ -58,12 +58,13 @@ def penalties() -> str:
     """Tabulate what fits with each penalty score, and how often the rule chose them."""
     every = read_tidy(REFERENCE / RUN / "metrics.tsv.gz", METRICS_COLUMNS)
     chosen = read_tidy(REFERENCE / RUN / "selected.tsv", SELECTED_COLUMNS)
-    chosen = chosen[chosen["rule"] == RULE]
+    datasets = _conditions()["dataset"]
+    chosen = chosen[(chosen["rule"] == RULE) & chosen["dataset"].isin(datasets)]
     called = labels()
     rows = []
     for method in ("svae_plus", "svae"):
         taken = chosen.loc[chosen["method"] == method, "setting"]
-        fits = every[(every["method"] == method) & (every["dataset"].isin(_conditions()["dataset"]))]
+        fits = every[(every["method"] == method) & every["dataset"].isin(datasets)]
         settings = sorted(fits["setting"].unique(), key=_penalty)
         for setting in settings:
             of_setting = fits[fits["setting"] == setting]

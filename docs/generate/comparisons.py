@@ -71,11 +71,14 @@ class Chosen:
         Folder of the run in reports/reference.
     dataset, rule
         The dataset, and the selection rule, whose values are meant.
+    split
+        The split whose values are meant, where the dataset has several.
     """
 
-    def __init__(self, run: str, dataset: str, rule: str):
+    def __init__(self, run: str, dataset: str, rule: str, split: str | None = None):
         selected, metrics, self.held_out, facts = _committed(run)
-        chosen = selected[(selected["dataset"] == dataset) & (selected["rule"] == rule)]
+        of_split = selected["split"] == split if split else True
+        chosen = selected[(selected["dataset"] == dataset) & (selected["rule"] == rule) & of_split]
         self.values = chosen.merge(metrics, on=[*RUN_COLUMNS, "setting"])
         self.facts = facts[facts["dataset"] == dataset].set_index("parameter")["value"]
 

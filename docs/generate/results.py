@@ -71,16 +71,19 @@ class Leaderboard:
         Folder of the run in reports/reference.
     dataset, rule
         The dataset, and the selection rule, whose rows are meant.
+    split
+        The split whose rows are meant, where the dataset has several.
     """
 
-    def __init__(self, run: str, dataset: str, rule: str):
+    def __init__(self, run: str, dataset: str, rule: str, split: str | None = None):
         table = table_in(REFERENCE / run, "leaderboard")
         if table is None:
             raise BenchmarkError(
                 f"{REFERENCE / run}: there is no table leaderboard.tsv, nor leaderboard.tsv.gz"
             )
         board = read_table(table)
-        self.rows = board[(board["dataset"] == dataset) & (board["rule"] == rule)]
+        of_split = board["split"] == split if split else True
+        self.rows = board[(board["dataset"] == dataset) & (board["rule"] == rule) & of_split]
         self.labels = labels()
 
     def methods(self, metrics: Iterable[str]) -> list[str]:
@@ -211,9 +214,9 @@ def number_of_latents() -> str:
         udr, likelihood, mcc, f1 = fits[scores].mean()
         counts = [f"{(numbers == n_latent).sum()} of {len(numbers)}" for numbers in chosen.values()]
         rows.append([str(n_latent), f"{udr:.2f}", f"{likelihood:.1f}", f"{mcc:.2f}", f"{f1:.2f}", *counts])
-    agreement, likelihood = "agreement of restarts", "validation log-likelihood (nats/cell)"
+    agreement, elbo = "agreement of restarts", "validation ELBO (nats/cell)"
     choices = [f"chosen by `{rule}`" for rule in chosen]
-    return markdown(rows, ["latents", agreement, likelihood, *headings(scores[2:]), *choices])
+    return markdown(rows, ["latents", agreement, elbo, *headings(scores[2:]), *choices])
 
 
 def independence() -> str:

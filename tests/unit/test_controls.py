@@ -149,9 +149,7 @@ def test_a_control_that_does_not_apply_says_why(screen):
 
 
 def test_a_control_has_no_options(screen):
-    with pytest.raises(
-        BenchmarkError, match="method 'no_change', setting '.*': unknown key 'half'. .known: none."
-    ):
+    with pytest.raises(BenchmarkError, match="unknown key 'half'"):
         predict("no_change", *screen, half=1)
     with pytest.raises(BenchmarkError, match="unknown control 'nochange', did you mean 'no_change'"):
         predict("nochange", *screen)
