@@ -63,6 +63,11 @@ def pseudobulk(dataset: ad.AnnData, labels: pd.Series) -> pd.DataFrame:
     return pd.DataFrame((membership @ counts).toarray(), names, dataset.var_names)
 
 
+def profiles_of(dataset: ad.AnnData, labels: pd.Series) -> pd.DataFrame:
+    """Return the :func:`profile` of each group, group × gene; parameters are those of :func:`pseudobulk`."""
+    return profile(pseudobulk(dataset, labels))
+
+
 def memberships(labels: pd.Series) -> tuple[sparse.csr_matrix, pd.Index]:
     """Say which cells belong to which group.
 

@@ -67,6 +67,25 @@ def multi_hot(perturbations: Iterable[str]) -> "pd.DataFrame":
     return table
 
 
+def sums_of_parts(perturbations: Iterable[str], of_parts: "pd.DataFrame") -> "pd.DataFrame":
+    """Add up what the parts of each perturbation have, as additive models do.
+
+    Parameters
+    ----------
+    perturbations
+        Labels; repetitions do no harm.
+    of_parts
+        Part × anything, with a row for each part of `perturbations`.
+
+    Returns
+    -------
+    A row per different label, in the order of their first mention, with the columns of `of_parts`; 0 for the
+    control.
+    """
+    parts = multi_hot(perturbations)
+    return (parts @ of_parts.loc[parts.columns]).rename_axis(index=None)
+
+
 def genes_aimed_at(perturbation: str, aims: "pd.Series") -> tuple[str, ...]:
     """Name what a perturbation perturbs: the parts of its name or, if it is a guide, of what it aims at.
 

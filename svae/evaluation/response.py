@@ -19,7 +19,7 @@ from svae.differential import Moments, adjusted, welch_p
 from svae.errors import BenchmarkError
 from svae.evaluation.screen import Screen, effect_sizes
 from svae.evaluation.space import CELLS, Space
-from svae.expression import COUNT_STATISTICS, count_statistics, profile, pseudobulk
+from svae.expression import COUNT_STATISTICS, count_statistics, profiles_of
 from svae.files import read_anndata, write_anndata
 from svae.words import CONTROL
 
@@ -124,15 +124,15 @@ def summarise_responses(
     is_control = names == CONTROL
     control, p = np.full(dataset.n_vars, np.nan), np.full((len(held_out), dataset.n_vars), np.nan)
     if is_control.any():
-        control = profile(pseudobulk(dataset, labels[labels == CONTROL]).to_numpy())[0]
+        control = profiles_of(dataset, labels[labels == CONTROL]).loc[CONTROL].to_numpy()
         p = adjusted(welch_p(of_tests, of_all[is_control]))
     weights = _weights(of_tests, of_all.others(names.isin(held_out)))
     of_control, aims = pd.Series(control, dataset.var_names), _aims(dataset)
     return Response(
         control=of_control,
-        mean=profile(pseudobulk(dataset, trained_cells(split))).mean(),
-        test=profile(pseudobulk(dataset, test)),
-        adapt=profile(pseudobulk(dataset, adapt)),
+        mean=profiles_of(dataset, trained_cells(split)).mean(),
+        test=profiles_of(dataset, test),
+        adapt=profiles_of(dataset, adapt),
         p_adjusted=pd.DataFrame(p, held_out, dataset.var_names),
         weights=pd.DataFrame(weights, held_out, dataset.var_names),
         cells=pd.DataFrame({"test": test.value_counts(), "adapt": adapt.value_counts()}).loc[held_out],

@@ -3,11 +3,11 @@
 import anndata as ad
 import pandas as pd
 
-from svae.contracts.combinations import multi_hot
+from svae.contracts.combinations import sums_of_parts
 from svae.contracts.fit import Fit, Run
 from svae.contracts.setting import Setting
 from svae.contracts.split import combinations_of_trained, seen_cells
-from svae.expression import profile, pseudobulk
+from svae.expression import profiles_of
 from svae.methods.options import chosen_options
 from svae.words import CONTROL
 
@@ -44,9 +44,9 @@ def fit_additive(dataset: ad.AnnData, split: pd.DataFrame, setting: Setting) -> 
     problem = nothing_to_add_up(split)
     if problem is not None:
         return Fit.missing(dataset.obs_names, setting, "not_applicable", problem)
-    profiles = profile(pseudobulk(dataset, seen))
-    control, parts = profiles.loc[CONTROL], multi_hot(combinations)
-    predicted = control + parts @ (profiles - control).loc[parts.columns]
+    profiles = profiles_of(dataset, seen)
+    control = profiles.loc[CONTROL]
+    predicted = control + sums_of_parts(combinations, profiles - control)
     run = Run(setting=setting.name, seed=setting.seed)
     return Fit(dataset.obs_names, predictions={"combination": predicted.clip(lower=0)}, run=run)
 

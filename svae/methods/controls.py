@@ -33,7 +33,7 @@ from svae.contracts.split import (
 )
 from svae.differential import Moments, adjusted, welch_p
 from svae.errors import unknown
-from svae.expression import profile, pseudobulk
+from svae.expression import profiles_of
 from svae.methods.options import chosen_options
 from svae.words import CONTROL, Basis
 
@@ -84,11 +84,6 @@ def _why_not(method: str, split: pd.DataFrame) -> str | None:
     if method in ("mean_response", "interpolated_duplicate") and trained_perturbations(split).empty:
         return "no perturbation is trained on"
     return None
-
-
-def profiles_of(dataset: ad.AnnData, labels: pd.Series) -> pd.DataFrame:
-    """Profiles of the cells of each label, label × gene; `labels` is indexed by cell."""
-    return profile(pseudobulk(dataset, labels))
 
 
 def mean_of_trained(dataset: ad.AnnData, split: pd.DataFrame) -> pd.Series:

@@ -8,7 +8,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from svae.contracts.combinations import multi_hot
+from svae.contracts.combinations import multi_hot, sums_of_parts
 from svae.contracts.fit import Fit
 from svae.contracts.run import Run
 from svae.contracts.setting import Setting
@@ -78,10 +78,11 @@ def fit_discrepancy_vae(dataset: ad.AnnData, split: pd.DataFrame, setting: Setti
         latents = torch.cat([model.encode(x)[0] for x in expression.split(CELLS_AT_ONCE)]).numpy()
         targets_of_parts, steps_of_parts = (part.numpy() for part in model.parts(options.temperature))
     names = [f"z{j + 1}" for j in range(options.n_latent)]
-    shifts = _steps(trained, design.columns, steps_of_parts, names)
+    of_parts = pd.DataFrame(steps_of_parts, design.columns, names)
+    shifts = sums_of_parts(trained, of_parts)
     steps: dict[Basis, pd.DataFrame] = {
         "adapted": pd.DataFrame.from_dict(adapted, "index", columns=names),
-        "combination": _steps(combinations_of_trained(split), design.columns, steps_of_parts, names),
+        "combination": sums_of_parts(combinations_of_trained(split), of_parts),
     }
     shifts = pd.concat([shifts, steps["adapted"]])
     steps = {basis: table for basis, table in steps.items() if len(table)}
@@ -301,11 +302,3 @@ def adapted_step(
 def _rows(expression: Tensor, dataset: ad.AnnData, cells: pd.Series) -> Tensor:
     """Expression of some cells, given by name in the index of `cells`."""
     return expression[dataset.obs_names.get_indexer(cells.index)]
-
-
-def _steps(
-    perturbations: pd.Index, columns: pd.Index, steps_of_parts: np.ndarray, latents: list[str]
-) -> pd.DataFrame:
-    """Steps of perturbations, the sums of those of their parts, perturbation × latent."""
-    parts = multi_hot(perturbations).reindex(columns=columns, fill_value=0.0)
-    return pd.DataFrame(parts.to_numpy() @ steps_of_parts, perturbations, latents)

@@ -9,7 +9,7 @@ import pandas as pd
 
 from svae.contracts.generated import GeneratedCells, stand_ins
 from svae.contracts.split import cells_of, trained_cells
-from svae.expression import profile, pseudobulk
+from svae.expression import profiles_of
 from svae.words import Basis
 
 Shares = Callable[[ad.AnnData], np.ndarray]
@@ -95,4 +95,4 @@ def expected_profiles(shares: Shares, dataset: ad.AnnData, labels: pd.Series) ->
     cells = dataset[labels.index].copy()
     library = np.asarray(cells.X.sum(axis=1)).reshape(-1, 1)
     expected = ad.AnnData(shares(cells) * library, cells.obs, cells.var)
-    return profile(pseudobulk(expected, labels))
+    return profiles_of(expected, labels)

@@ -15,7 +15,7 @@ from svae.contracts.fit import Fit
 from svae.contracts.run import Run
 from svae.contracts.setting import Setting
 from svae.contracts.split import cells_of, combinations_of_trained, seen_cells
-from svae.expression import TARGET_SUM, log_normalised, profile, pseudobulk
+from svae.expression import TARGET_SUM, log_normalised, profile, profiles_of
 from svae.methods.additive import nothing_to_add_up
 from svae.methods.options import LatentAdditiveOptions, chosen_options
 from svae.seeds import seed_from
@@ -63,7 +63,7 @@ def fit_latent_additive(dataset: ad.AnnData, split: pd.DataFrame, setting: Setti
     train(model, training, validation, options, seed_from(setting.seed, "batches"))
     wanted = _tensor(parts.loc[[CONTROL, *combinations]])
     expected = profile(expected_expression(model, training.expression[training.controls], wanted))
-    control = profile(pseudobulk(dataset, seen)).loc[CONTROL].to_numpy()
+    control = profiles_of(dataset, seen).loc[CONTROL].to_numpy()
     predicted = np.maximum(control + expected[1:] - expected[0], 0)
     if not np.isfinite(predicted).all():
         return Fit.missing(dataset.obs_names, setting, "diverged", "predictions are not finite")

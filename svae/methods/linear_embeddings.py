@@ -7,8 +7,8 @@ import pandas as pd
 from svae.contracts.combinations import multi_hot
 from svae.contracts.fit import Fit, Run
 from svae.contracts.setting import Setting
-from svae.contracts.split import held_out_cells, seen_cells, trained_perturbations
-from svae.expression import profile, pseudobulk
+from svae.contracts.split import held_out_cells, trained_cells, trained_perturbations
+from svae.expression import profiles_of
 from svae.methods.options import EmbeddingsOptions, chosen_options
 
 
@@ -57,8 +57,7 @@ def fit_linear_embeddings(dataset: ad.AnnData, split: pd.DataFrame, setting: Set
     if problem is not None:
         return Fit.missing(dataset.obs_names, setting, "not_applicable", problem)
 
-    seen = seen_cells(split)
-    profiles = profile(pseudobulk(dataset, seen[seen.isin(trained)]))
+    profiles = profiles_of(dataset, trained_cells(split))
     mean = profiles.mean()
     Y = (profiles - mean).T
     A = gene_embeddings(Y, options.components)

@@ -8,8 +8,8 @@ from svae.contracts.combinations import multi_hot
 from svae.contracts.fit import Fit, Run
 from svae.contracts.pathways import read_pathways
 from svae.contracts.setting import Setting
-from svae.contracts.split import held_out_cells, seen_cells, trained_perturbations
-from svae.expression import profile, pseudobulk
+from svae.contracts.split import held_out_cells, trained_cells, trained_perturbations
+from svae.expression import profiles_of
 from svae.methods.options import NearestOptions, chosen_options
 
 
@@ -52,8 +52,7 @@ def fit_nearest(dataset: ad.AnnData, split: pd.DataFrame, setting: Setting) -> F
     if not (nearness > 0).any(axis=None):
         problem = f"no held-out perturbation shares a gene set of {options.gene_sets} with a trained one"
         return Fit.missing(dataset.obs_names, setting, "not_applicable", problem)
-    seen = seen_cells(split)
-    profiles = profile(pseudobulk(dataset, seen[seen.isin(trained)]))
+    profiles = profiles_of(dataset, trained_cells(split))
     predicted = weights_of_nearest(nearness, options.neighbours) @ profiles.loc[trained]
     run = Run(setting=setting.name, seed=setting.seed)
     return Fit(dataset.obs_names, predictions={"zero_shot": predicted}, run=run)

@@ -8,7 +8,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from svae.expression import profile, pseudobulk
+from svae.expression import profile, profiles_of
 from svae.words import CONTROL, Basis
 
 CELLS_AT_ONCE = 4096
@@ -41,7 +41,7 @@ def profiles_after_steps(
     controls
         The control cells whose profile is measured: the label of each, indexed by cell.
     """
-    measured = profile(pseudobulk(dataset, controls)).loc[CONTROL].to_numpy()
+    measured = profiles_of(dataset, controls).loc[CONTROL].to_numpy()
     before = _decoded_profile(decode, of_control)
     predictions = {}
     for basis, table in steps.items():

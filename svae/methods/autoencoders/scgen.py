@@ -5,7 +5,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from svae.contracts.combinations import parts_of
+from svae.contracts.combinations import sums_of_parts
 from svae.contracts.split import cells_of, combinations_of_trained, seen_cells, shown_cells
 from svae.expression import TARGET_SUM
 from svae.methods.autoencoders.network import Autoencoder
@@ -90,8 +90,7 @@ class ScGen(Autoencoder):
         bases: dict[Basis, pd.DataFrame] = {"adapted": steps.loc[sorted(adapt.unique())]}
         combinations = combinations_of_trained(split)
         if len(combinations):
-            sums = [steps.loc[list(parts_of(name))].sum() for name in combinations]
-            bases["combination"] = pd.DataFrame(sums, combinations)
+            bases["combination"] = sums_of_parts(combinations, steps)
         of_control = latents.loc[controls.index].to_numpy()
         return profiles_after_steps(self.decode, of_control, bases, dataset, controls)
 

@@ -6,7 +6,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 
-from svae.contracts.combinations import parts_of
+from svae.contracts.combinations import sums_of_parts
 from svae.contracts.split import combinations_of_trained, held_out_cells
 from svae.expression import memberships, profile
 from svae.methods.factors.expression import Standardisation
@@ -92,8 +92,7 @@ def predictions(
     }
     combinations = combinations_of_trained(split)
     if len(combinations):
-        sums = {name: known.loc[list(parts_of(name))].sum() for name in combinations}
-        shifts["combination"] = pd.DataFrame(sums).T
+        shifts["combination"] = sums_of_parts(combinations, known)
     return {basis: decoder.profiles(table, genes) for basis, table in shifts.items()}
 
 
