@@ -22,12 +22,13 @@ from svae.datasets.addresses import Patience
 from svae.datasets.part import Part
 from svae.datasets.preparation import Preparation
 from svae.datasets.prepare import prepare
-from svae.datasets.rows import fetch_rows
+from svae.datasets.rows import NOT_OF_CELLS, fetch_rows
 from svae.datasets.sources import Source
 from svae.errors import BenchmarkError
 from svae.files import checksum
 
 CELLS, GENES, PERTURBATIONS = 3000, 120, 49
+RARE = "P48"  # it has one cell less than the others
 WANTED = ["P3", "P7", "P11"]
 IMPATIENT = Patience(timeout=0.4, retries=2, pause=0.001, longest_pause=0.01)
 PREPARATION = Preparation(label="gene", gene_column="gene_name", perturbations=WANTED)
@@ -38,7 +39,9 @@ def published(tmp_path_factory):
     """The published file."""
     path = tmp_path_factory.mktemp("published") / "K562.h5ad"
     labels = ["non-targeting", *(f"P{i}" for i in range(PERTURBATIONS))]
-    write_look_alike(path, np.resize(labels, CELLS), [f"G{j}" for j in range(GENES)])
+    of_cells = np.resize(labels, CELLS)
+    of_cells[of_cells == RARE] = [*[RARE] * (CELLS // len(labels) - 1), "P0"]
+    write_look_alike(path, of_cells, [f"G{j}" for j in range(GENES)])
     return path
 
 
@@ -76,11 +79,20 @@ def test_the_cells_are_those_of_the_file_and_no_others_are_sent(published, serve
     assert bytes_of_counts(served.sent, published) <= 1.1 * expected.X.nbytes
 
 
-@pytest.mark.parametrize("options", [{}, {"max_cells": 20}, {"control": "non-targeting", "min_cells": 3}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"max_cells": 20},
+        {"control": "non-targeting", "min_cells": 3},
+        {"perturbations": [*WANTED, RARE], "min_cells": 60},
+    ],
+)
 def test_preparing_them_gives_what_preparing_the_whole_file_gives(options, published, tmp_path):
     """This also shows that a copy on this machine is read by the same code."""
     preparation = PREPARATION.model_copy(update=options)
-    fetch_rows(source(published, published.as_uri()), preparation, tmp_path / "rows.h5ad")
+    of_cells = Preparation.model_validate(preparation.model_dump(exclude=set(NOT_OF_CELLS)))
+    fetch_rows(source(published, published.as_uri()), of_cells, tmp_path / "rows.h5ad")
     assert (tmp_path / "rows.h5ad").stat().st_size < published.stat().st_size / 4
     of_rows, of_all = (prepare(path, preparation, seed=5) for path in (tmp_path / "rows.h5ad", published))
     assert list(of_rows.obs_names) == list(of_all.obs_names)
