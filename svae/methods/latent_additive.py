@@ -15,14 +15,12 @@ from svae.contracts.fit import Fit
 from svae.contracts.run import Run
 from svae.contracts.setting import Setting
 from svae.contracts.split import cells_of, combinations_of_trained, seen_cells
-from svae.expression import TARGET_SUM, log_normalised, profile, profiles_of
+from svae.expression import TARGET_SUM, log_normalised
 from svae.methods.additive import nothing_to_add_up
 from svae.methods.options import LatentAdditiveOptions, chosen_options
+from svae.methods.steps import CELLS_AT_ONCE, profiles_after_steps
 from svae.seeds import seed_from
 from svae.words import CONTROL
-
-CELLS_AT_ONCE = 1024
-"""Cells that a trained network is applied to at a time, for memory."""
 
 
 def fit_latent_additive(dataset: ad.AnnData, split: pd.DataFrame, setting: Setting) -> Fit:
@@ -61,15 +59,13 @@ def fit_latent_additive(dataset: ad.AnnData, split: pd.DataFrame, setting: Setti
         model = LatentAdditive(dataset.n_vars, parts.shape[1], options)
     model.begin_at(training.expression.mean(dim=0))
     train(model, training, validation, options, seed_from(setting.seed, "batches"))
-    wanted = _tensor(parts.loc[[CONTROL, *combinations]])
-    expected = profile(expected_expression(model, training.expression[training.controls], wanted))
-    control = profiles_of(dataset, seen).loc[CONTROL].to_numpy()
-    predicted = np.maximum(control + expected[1:] - expected[0], 0)
-    if not np.isfinite(predicted).all():
+    of_control, steps = steps_from_control(model, training, parts.loc[[CONTROL, *combinations]])
+    controls = seen[seen == CONTROL]
+    predictions = profiles_after_steps(model.decode, of_control, {"combination": steps}, dataset, controls)
+    if not np.isfinite(predictions["combination"]).all(axis=None):
         return Fit.missing(dataset.obs_names, setting, "diverged", "predictions are not finite")
-    table = pd.DataFrame(predicted, combinations, dataset.var_names)
     run = Run(setting=setting.name, seed=setting.seed)
-    return Fit(dataset.obs_names, predictions={"combination": table}, run=run)
+    return Fit(dataset.obs_names, predictions=predictions, run=run)
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +114,10 @@ class LatentAdditive(nn.Module):
 
     def forward(self, control: Tensor, perturbation: Tensor) -> Tensor:
         """Predict the expression of perturbed cells, cells × genes, from as many control cells."""
-        latents = self.encoder(control) + self.embedding(perturbation)
+        return self.decode(self.encoder(control) + self.embedding(perturbation))
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """Predict the expression of cells, cells × genes, from their latents."""
         return nn.functional.softplus(self.decoder(latents))
 
 
@@ -166,30 +165,28 @@ def train(
 
 
 @torch.no_grad()
-def expected_expression(model: LatentAdditive, controls: Tensor, perturbations: Tensor) -> np.ndarray:
-    """Predict the mean expression of control cells, had they been given each perturbation.
+def steps_from_control(
+    model: LatentAdditive, training: Cells, parts: pd.DataFrame
+) -> tuple[np.ndarray, pd.DataFrame]:
+    """Tell where control cells are in latent space, and which step each perturbation is from there.
 
     Parameters
     ----------
     model
         After its training.
-    controls
-        Expression of control cells, cells × genes.
-    perturbations
-        Perturbation × part, 0 or 1.
+    training
+        Cells that it was trained on.
+    parts
+        Perturbation × part, 0 or 1; the first row is the control.
 
     Returns
     -------
-    Perturbation × gene, counts of :data:`~svae.expression.TARGET_SUM`.
+    Latents of the control cells, cells × latents; and the steps of the other rows, perturbation × latent.
     """
-    sums = []
-    for perturbation in perturbations:
-        chunks = (
-            model(cells, perturbation.expand(len(cells), -1)).double()
-            for cells in controls.split(CELLS_AT_ONCE)
-        )
-        sums.append(torch.stack([torch.expm1(chunk).sum(dim=0) for chunk in chunks]).sum(dim=0))
-    return torch.stack(sums).numpy() / len(controls)
+    pieces = training.expression[training.controls].split(CELLS_AT_ONCE)
+    embedded = model.embedding(_tensor(parts))
+    of_control = torch.cat([model.encoder(cells) for cells in pieces]) + embedded[0]
+    return of_control.numpy(), pd.DataFrame((embedded[1:] - embedded[0]).numpy(), parts.index[1:])
 
 
 def _network(sizes: list[int]) -> nn.Sequential:
