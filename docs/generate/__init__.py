@@ -1,6 +1,6 @@
 """What `make docs` writes into README.md and docs/: tables and drawings of what other files already say."""
 
-from docs.generate import breaking, comparisons, drawings, guides, results, screen
+from docs.generate import breaking, comparisons, drawings, every, guides, results, screen
 
 WRITERS = {
     "results of simulation": results.of_simulation,
@@ -17,6 +17,12 @@ WRITERS = {
     "predictions of papalexi": screen.predictions,
     "answers of papalexi": screen.answers,
     "units of papalexi": screen.units,
+    "screen of everything": every.what_it_is,
+    "truth of everything": every.truth,
+    "likelihoods of everything": every.likelihoods,
+    "predictions of everything": every.predictions,
+    "pairs of everything": every.pairs,
+    "answers of everything": every.answers,
     "validation likelihood against UDR": comparisons.of_rules,
     "distance to the limits": comparisons.distance_to_the_limits,
     "modes": comparisons.modes,
