@@ -16,6 +16,11 @@ def seed_from(*names: object) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1
 
 
+def seed_of_library(seed: int) -> int:
+    """Return a seed as large as scikit-learn and umap take them: 32 bits."""
+    return seed % 2**32
+
+
 def checked_seed(seed: object, where: str, largest: int = LARGEST_SEED) -> int:
     """Return a seed that a user gave.
 

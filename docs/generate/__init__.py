@@ -1,9 +1,12 @@
 """What `make docs` writes into README.md and docs/: tables and drawings of what other files already say."""
 
+from functools import partial
+
 from docs.generate import breaking, comparisons, drawings, every, guides, results, screen
+from docs.generate.results import table_of
 
 WRITERS = {
-    "results of simulation": results.of_simulation,
+    "results of simulation": partial(table_of, results.SIMULATION, results.MAIN),
     "rotation of simulation": results.rotation,
     "draws of simulation": comparisons.draws,
     "answers of simulation": comparisons.of_simulation,
@@ -12,16 +15,16 @@ WRITERS = {
     "penalties of robustness": breaking.penalties,
     "screen of papalexi": screen.what_it_is,
     "overview of papalexi": screen.overview,
-    "guides of papalexi": screen.guides,
-    "likelihoods of papalexi": screen.likelihoods,
-    "predictions of papalexi": screen.predictions,
+    "guides of papalexi": partial(table_of, screen.GUIDES, screen.OF_GUIDES),
+    "likelihoods of papalexi": partial(table_of, screen.SCREEN, results.LIKELIHOOD),
+    "predictions of papalexi": partial(table_of, screen.SCREEN, screen.OF_GENES),
     "answers of papalexi": screen.answers,
     "units of papalexi": screen.units,
     "screen of everything": every.what_it_is,
-    "truth of everything": every.truth,
-    "likelihoods of everything": every.likelihoods,
-    "predictions of everything": every.predictions,
-    "pairs of everything": every.pairs,
+    "truth of everything": partial(table_of, every.UNSEEN, every.OF_TRUTH),
+    "likelihoods of everything": partial(table_of, every.UNSEEN, every.OF_LIKELIHOOD),
+    "predictions of everything": partial(table_of, every.UNSEEN, every.OF_GENES),
+    "pairs of everything": partial(table_of, every.PAIRS, every.OF_PAIRS),
     "answers of everything": every.answers,
     "validation likelihood against UDR": comparisons.of_rules,
     "distance to the limits": comparisons.distance_to_the_limits,

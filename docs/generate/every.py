@@ -1,7 +1,7 @@
 """What every method does on one small simulated screen: the committed results of the scope `everything`."""
 
 from docs.generate.comparisons import Chosen, Question
-from docs.generate.results import Leaderboard, labels
+from docs.generate.results import labels
 
 RUN, RULE = "everything", "validation_likelihood"
 UNSEEN, PAIRS = (RUN, "simulated", RULE, "unseen"), (RUN, "simulated", RULE, "pairs")
@@ -39,26 +39,6 @@ ABOUT_PAIRS = (
     Question("", "gsfa", "additive", OF_PAIRS[1]),
     Question("", "latent_additive", "additive", OF_PAIRS[1]),
 )
-
-
-def truth() -> str:
-    """Tabulate how well methods recover latents and targets."""
-    return Leaderboard(*UNSEEN).table(OF_TRUTH)
-
-
-def likelihoods() -> str:
-    """Tabulate the likelihoods of cells under perturbations that no model was trained on."""
-    return Leaderboard(*UNSEEN).table(OF_LIKELIHOOD)
-
-
-def predictions() -> str:
-    """Tabulate what methods predict of the genes that unseen perturbations change."""
-    return Leaderboard(*UNSEEN).table(OF_GENES)
-
-
-def pairs() -> str:
-    """Tabulate what methods predict of unseen pairs whose parts they were trained on."""
-    return Leaderboard(*PAIRS).table(OF_PAIRS)
 
 
 def answers() -> str:

@@ -126,9 +126,9 @@ class Leaderboard:
         return "\n\n".join(paragraph for paragraph in paragraphs if paragraph)
 
 
-def of_simulation() -> str:
-    """Tabulate the simulated benchmark: 250 cells per perturbation, settings chosen by UDR."""
-    return Leaderboard(*SIMULATION).table(MAIN)
+def table_of(place: tuple[str, ...], metrics: list[str]) -> str:
+    """Tabulate `metrics` of one leaderboard; `place` holds the arguments of `Leaderboard`."""
+    return Leaderboard(*place).table(metrics)
 
 
 def fidelity() -> str:

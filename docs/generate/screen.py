@@ -1,7 +1,7 @@
 """What a real screen tells: the committed results of the scope `papalexi`."""
 
 from docs.generate.comparisons import Chosen, Question
-from docs.generate.results import LIKELIHOOD, REFERENCE, Leaderboard, headings, markdown
+from docs.generate.results import REFERENCE, Leaderboard, headings, markdown
 from svae.files import read_table
 
 RUN, RULE = "papalexi", "validation_likelihood"
@@ -53,21 +53,6 @@ def overview() -> str:
     rows = [[screen.name(m), *(board.cell(m, metric) for board, metric in columns)] for m in methods]
     table = markdown(rows, ["", *headings(metric for _, metric in columns)])
     return screen.with_note(table, methods)
-
-
-def likelihoods() -> str:
-    """Tabulate the likelihoods of held-out knock-outs."""
-    return Leaderboard(*SCREEN).table(LIKELIHOOD)
-
-
-def predictions() -> str:
-    """Tabulate how well methods predict what held-out knock-outs do to genes."""
-    return Leaderboard(*SCREEN).table(OF_GENES)
-
-
-def guides() -> str:
-    """Tabulate what methods say of sibling guides and non-targeting guides."""
-    return Leaderboard(*GUIDES).table(OF_GUIDES)
 
 
 def answers() -> str:

@@ -242,7 +242,7 @@ def fixed(candidates: Candidates) -> str | None:
     needs=("validation cells",),
 )
 def validation_likelihood(candidates: Candidates) -> str | None:
-    """Take the highest likelihood of validation cells."""
+    """Take the highest ELBO of validation cells, the bound of their likelihood that is trained on."""
     return highest(candidates.score("validation_likelihood"))
 
 
