@@ -1,11 +1,12 @@
 """What `make docs` writes into README.md and docs/: tables and drawings of what other files already say."""
 
+from collections.abc import Callable
 from functools import partial
 
 from docs.generate import breaking, comparisons, drawings, every, guides, results, screen
 from docs.generate.results import table_of
 
-WRITERS = {
+WRITERS: dict[str, Callable[[], str]] = {
     "results of simulation": partial(table_of, results.SIMULATION, results.MAIN),
     "rotation of simulation": results.rotation,
     "draws of simulation": comparisons.draws,

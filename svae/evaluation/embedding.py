@@ -39,9 +39,8 @@ def embed(latents: pd.DataFrame, split: pd.DataFrame, batches: pd.Series | None,
     drawn = np.random.default_rng(seed_from(seed, "cells of the map")).permutation(len(latents))[:MOST_CELLS]
     rows = np.sort(drawn)
     values, n_neighbours = latents.to_numpy(dtype=np.float32)[rows], min(NEIGHBOURS, len(rows) - 1)
-    x, y = (
-        UMAP(n_neighbors=n_neighbours, random_state=seed_of_library(seed), n_jobs=1).fit_transform(values).T
-    )
+    umap = UMAP(n_neighbors=n_neighbours, random_state=seed_of_library(seed), n_jobs=1)
+    x, y = umap.fit_transform(values).T
     batch = np.full(len(rows), "") if batches is None else batches.astype(str).to_numpy()[rows]
     table = split.iloc[rows][["cell", "perturbation", "part"]].reset_index(drop=True)
     nearby = batches_nearby(values, batch, n_neighbours)
