@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 
-from docs.generate import breaking, comparisons, drawings, every, guides, results, screen
+from docs.generate import breaking, comparisons, drawings, every, guides, metrics, results, screen
 from docs.generate.results import table_of
 
 WRITERS: dict[str, Callable[[], str]] = {
@@ -33,7 +33,13 @@ WRITERS: dict[str, Callable[[], str]] = {
     "coverage": comparisons.coverage,
     "margins": comparisons.margins,
     "failed starts": results.failed_starts,
-    "metrics of simulated cells": results.of_simulated_cells,
+    "metrics of simulated cells": partial(metrics.table_of, metrics.of_simulated_cells),
+    "metrics without a truth": partial(metrics.table_of, metrics.without_truth),
+    "metrics of guides": partial(metrics.table_of, metrics.of_guides),
+    "metrics of pathways": partial(metrics.table_of, metrics.of_pathways),
+    "metrics of likelihood": partial(metrics.table_of, metrics.of_likelihood),
+    "metrics of moved genes": partial(metrics.table_of, metrics.of_moved_genes),
+    "scores of predictions": metrics.scores_of_predictions,
     "fidelity": results.fidelity,
     "presets": results.presets,
     "small screens": results.small_screens,

@@ -155,19 +155,6 @@ def rotation() -> str:
     return f"A method that finds the space of the {latents} latents, but not their axes, has an MCC of {mcc}."
 
 
-def of_simulated_cells() -> str:
-    """Tabulate the metrics of latents and targets that need a truth: what they say, and who proposed them."""
-    rows = [
-        [f"`{metric.name}`", metric.label, metric.meaning.replace("|", r"\|"), metric.citation or DASH]
-        for metric in METRICS.values()
-        if metric.question in ("latents", "targets")
-        and "truth" in metric.needs
-        and "differential" not in metric.needs
-        and not metric.original
-    ]
-    return markdown(rows, ["metric", "shown as", "what it says", "proposed by"])
-
-
 def failed_starts() -> str:
     """Tabulate how many random starts end far behind the best start of the same setting and draw."""
     table = read_table(REFERENCE / "simulation" / "metrics.tsv.gz", dtype={"setting": str})

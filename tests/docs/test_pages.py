@@ -53,6 +53,17 @@ def test_every_writer_writes_for_a_page():
     assert {name for page in pages() for name in names_in(page)} == set(WRITERS)
 
 
+def test_every_metric_is_on_the_page_of_metrics():
+    page = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
+    ending = re.compile(r"_(zero_shot|adapted|combination)(_calibrated)?$")
+    names = {
+        ending.sub("", metric.name) if metric.question == "prediction" else metric.name
+        for metric in METRICS.values()
+        if not metric.original
+    }
+    assert {name for name in names if f"\n| `{name}` " not in page} == set()
+
+
 def test_a_block_that_nobody_writes_is_an_error(tmp_path):
     page = tmp_path / "page.md"
     page.write_text("<!-- generated: romms -->\n<!-- end -->\n")

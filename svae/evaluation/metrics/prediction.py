@@ -26,10 +26,7 @@ TIE = 1e-9
 
 @prediction_score(label="Pearson of deltas", low=-1, high=1, needs=("control",), headline=True)
 def pearson_delta(prediction: Prediction) -> np.ndarray:
-    """Pearson correlation of predicted and actual deltas, over all genes.
-
-    0 for a prediction that moves all genes alike, such as the control itself.
-    """
+    """Pearson correlation of predicted and actual deltas, over all genes; 0 for the control itself."""
     return cosine(*(centred(delta) for delta in prediction.from_control))
 
 
@@ -41,14 +38,14 @@ def cosine_delta(prediction: Prediction) -> np.ndarray:
 
 @prediction_score(label="Pearson of deltas, differential genes", low=-1, high=1, needs=("control",))
 def pearson_delta_differential(prediction: Prediction) -> np.ndarray:
-    """Pearson correlation of predicted and actual deltas, over truly differential genes."""
+    """Pearson correlation of predicted and actual deltas, over differential genes; 0 for the control."""
     genes = prediction.differential
     return where_enough(genes, cosine(*(centred(delta, genes) for delta in prediction.from_control)))
 
 
 @prediction_score(label="Cosine of deltas, differential genes", low=-1, high=1, needs=("control",))
 def cosine_delta_differential(prediction: Prediction) -> np.ndarray:
-    """Cosine of predicted and actual deltas, over truly differential genes."""
+    """Cosine of predicted and actual deltas, over differential genes; 0 for the control."""
     genes = prediction.differential
     return where_enough(genes, cosine(*(np.where(genes, delta, 0) for delta in prediction.from_control)))
 
@@ -60,10 +57,9 @@ def cosine_delta_differential(prediction: Prediction) -> np.ndarray:
     citation="Viñas Torné et al. 2025",
 )
 def pearson_delta_from_mean(prediction: Prediction) -> np.ndarray:
-    """Pearson correlation of predicted and actual differences to the mean response, over all genes.
+    """Pearson correlation of predicted and actual differences to the mean response; 0 for the latter itself.
 
-    What all perturbations do to cells is taken off, and what is specific to each one is left. 0 for the mean
-    response itself.
+    What all perturbations do to cells is taken off, and what is specific to each one is left.
     """
     return cosine(*(centred(delta) for delta in prediction.from_mean))
 
@@ -82,10 +78,7 @@ def weighted_mse(prediction: Prediction) -> np.ndarray:
 
 @prediction_score(label="Weighted R²", high=1, citation="Mejia et al. 2025")
 def weighted_r2(prediction: Prediction) -> np.ndarray:
-    """Share of the weighted variance over genes of differences to the mean response that is predicted.
-
-    At most 0 for the mean response itself.
-    """
+    """Predicted share of the weighted variance of differences to the mean response; for it at most 0."""
     weights, (predicted, actual) = prediction.weights, prediction.from_mean
     mean = (weights * actual).sum(axis=1, keepdims=True)
     missed = (weights * (predicted - actual) ** 2).sum(axis=1)
@@ -100,11 +93,11 @@ def weighted_r2(prediction: Prediction) -> np.ndarray:
     citation="Roohani et al. 2025",
 )
 def discrimination(prediction: Prediction) -> np.ndarray:
-    """Place of the right perturbation among all held-out ones, by the cosine distance of their deltas.
+    """Place of the right perturbation among all held-out ones; 0.5 for a prediction that is the same for all.
 
-    Those that other folds of the split hold out are among them. 1 − k / (n − 1), where k of the n actual
-    deltas are nearer to the predicted one than the right one is; equally near ones count half. A prediction
-    that is the same for all has a mean of 0.5. The genes that are perturbed are left out, since each gives
+    Those that other folds of the split hold out are among them. The place is by the cosine distance of
+    deltas: 1 − k / (n − 1), where k of the n actual deltas are nearer to the predicted one than the right one
+    is; equally near ones count half. The genes that are perturbed are left out, since each gives
     its own perturbation away; a delta of 0 has distance 1 to all.
     """
     aims, elsewhere = prediction.response.aims, prediction.actual_elsewhere
@@ -128,7 +121,7 @@ def discrimination(prediction: Prediction) -> np.ndarray:
     citation="Roohani et al. 2025",
 )
 def direction_fidelity(prediction: Prediction) -> np.ndarray:
-    """Share of the truly differential genes that are predicted to be so, with the right direction.
+    """Share of the truly differential genes predicted to be so, with the right sign; 0 for the control.
 
     A prediction of means calls no gene significant. As many genes as are truly differential, those of the
     largest predicted deltas, are therefore taken for the predicted ones.
@@ -149,7 +142,7 @@ def direction_fidelity(prediction: Prediction) -> np.ndarray:
     citation="Roohani et al. 2025",
 )
 def reach(prediction: Prediction) -> np.ndarray:
-    """Share of the truly differential genes down to which nine in ten predicted directions are right.
+    """Share of the truly differential genes down to which nine in ten signs are right; 0 for the control.
 
     The genes are taken in the order of their predicted deltas, largest first.
     """
@@ -171,12 +164,12 @@ def reach(prediction: Prediction) -> np.ndarray:
     citation="Bereket & Karaletsos 2023",
 )
 def ate_pearson(prediction: Prediction) -> np.ndarray:
-    """Pearson correlation of average treatment effects, over all pairs of perturbation and gene at once.
+    """Pearson correlation of deltas, over all pairs of perturbation and gene at once; 0 for the control.
 
-    An effect is a delta. `pearson_delta` correlates the genes of one perturbation at a time, so that weak
-    perturbations count like strong ones, and the size of their deltas not at all. Here all deltas share one
-    mean and one standard deviation. The value of a perturbation is what its genes add to the correlation, the
-    mean product of standardised deltas; the mean of these values is the correlation. 0 for the control.
+    A delta is an average treatment effect. `pearson_delta` correlates the genes of one perturbation at a
+    time, so that weak perturbations count like strong ones, and the size of their deltas not at all. Here all
+    deltas share one mean and one standard deviation. The value of a perturbation is what its genes add to the
+    correlation, the mean product of standardised deltas; the mean of these values is the correlation.
 
     Bereket & Karaletsos average log(1 + 10,000 · share) over cells, where a profile is the logarithm of the
     average, and take all cells, where these are the test cells of held-out perturbations.
@@ -191,11 +184,10 @@ def ate_pearson(prediction: Prediction) -> np.ndarray:
     citation="Bereket & Karaletsos 2023",
 )
 def ate_r2(prediction: Prediction) -> np.ndarray:
-    """Share of the variance of average treatment effects that is predicted, over all pairs at once.
+    """Predicted share of the variance of deltas over all perturbations and genes; at most 0 for the control.
 
-    Effects and pairs are those of `ate_pearson`, but their size counts, too. The value of a perturbation is
-    1 less its squared error over the mean variation of a perturbation; the mean of these values is R². At
-    most 0 for the control.
+    As `ate_pearson`, but the size of deltas counts, too. The value of a perturbation is
+    1 less its squared error over the mean variation of a perturbation; the mean of these values is R².
     """
     return pooled_shares(*prediction.from_control)
 
@@ -208,7 +200,7 @@ def ate_r2(prediction: Prediction) -> np.ndarray:
     citation="Bereket & Karaletsos 2023",
 )
 def ate_pearson_strongest(prediction: Prediction) -> np.ndarray:
-    """Pearson correlation of average treatment effects on the 20 genes that each perturbation moves most.
+    """Pearson correlation of deltas, on the 20 genes that each perturbation moves most; 0 for the control.
 
     As `ate_pearson`, of the genes with the largest actual deltas of each perturbation.
     """
@@ -222,7 +214,7 @@ def ate_pearson_strongest(prediction: Prediction) -> np.ndarray:
     citation="Bereket & Karaletsos 2023",
 )
 def ate_r2_strongest(prediction: Prediction) -> np.ndarray:
-    """Share of the variance of average treatment effects on the 20 strongest genes that is predicted.
+    """Predicted share of the variance of deltas on the 20 strongest genes of each; at most 0 for the control.
 
     As `ate_r2`, of the genes of `ate_pearson_strongest`.
     """
