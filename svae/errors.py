@@ -22,13 +22,17 @@ def unknown(kind: str, name: object, valid: Iterable[object], where: str) -> Ben
     return BenchmarkError(f"{where}: unknown {kind} '{found}'{hint} (known: {listed(choices) or 'none'})")
 
 
-def listed(choices: list[str], length: int = 200) -> str:
-    """List the first dozen of some names, or as many as fit in `length` characters, and count the others."""
+def listed(choices: list[str], length: int = 200, between: str = ", ") -> str:
+    """List the first dozen of some names, or as many as fit in `length` characters, and count the others.
+
+    >>> listed(["VAE", "iVAE", "sVAE"], length=10)
+    'VAE, iVAE, … 1 more'
+    """
     shown = choices[:12]
-    while len(shown) > 1 and len(", ".join(shown)) > length:
+    while len(shown) > 1 and len(between.join(shown)) > length:
         shown.pop()
     rest = len(choices) - len(shown)
-    return ", ".join(shown) + (f", … {rest} more" if rest else "")
+    return between.join(shown) + (f"{between}… {rest} more" if rest else "")
 
 
 def written_out(name: object, length: int = 1000) -> str:

@@ -29,6 +29,9 @@ from svae.words import ENDED_WELL
 LISTED = 20
 """Failures and warnings that are listed; the rest is only counted."""
 
+NAMES_LENGTH = 60
+"""Characters of the methods that a verdict names; the rest is only counted."""
+
 FACTS_OF_REAL_DATA = {
     "Control": "control",
     "Cells per perturbation": "perturbation_sizes",
@@ -229,7 +232,10 @@ def _verdict(tables: Tables, lead: Lead) -> str:
         return "the only method with a value"
     if lead.is_win:
         return "winner: every other method differs"
-    return "; ".join(f"{word}: {tables.labels(methods)}" for word, methods in lead.by_verdict().items())
+    return "; ".join(
+        f"{word}: {listed([tables.label(method) for method in methods], NAMES_LENGTH)}"
+        for word, methods in lead.by_verdict().items()
+    )
 
 
 def _margins(tables: Tables, leads: Sequence[Lead]) -> list[str]:
@@ -253,9 +259,10 @@ def _scores_without_evidence(tables: Tables) -> Iterator[str]:
     """Write a sentence about the scores of predictions that say nothing on a dataset and split."""
     found = tables.warnings[tables.warnings["warning"] == NO_EVIDENCE]
     for (dataset, split, n, planned), rows in found.groupby([*FACET, "n", "planned"], sort=False):
+        scores = listed(list(rows["detail"]), between="; ")
         yield (
-            f"No evidence on {tables.title(dataset, split)} from {'; '.join(rows['detail'])}, as the mean "
-            f"response is not told from a technical duplicate, in {n} of {count(planned, 'replicate')}"
+            f"No evidence on {tables.title(dataset, split)} from {scores}, as the mean response is not told "
+            f"from a technical duplicate, in {n} of {count(planned, 'replicate')}"
         )
 
 

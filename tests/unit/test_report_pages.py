@@ -17,7 +17,8 @@ from docutils.core import publish_string
 from fake_tables import fake_tables
 
 from svae.contracts.tables import WARNINGS_COLUMNS
-from svae.report.first_page import summary
+from svae.errors import listed
+from svae.report.first_page import NAMES_LENGTH, summary
 from svae.report.leaderboard_page import leaderboard_html
 from svae.report.leads import find_leads
 from svae.report.numbers import weighted_change
@@ -118,6 +119,16 @@ def test_a_lead_that_the_interval_does_not_tell_from_chance_is_no_win():
     assert "winner" not in text
 
 
+def test_a_verdict_on_many_methods_names_the_next_ones_and_counts_the_others():
+    many = [*METHODS[:4], "ivae", "ivae_rotated", "beta_vae", "gsfa", "perturbvi", "ica", "scvi", "scanvi"]
+    tables = fake_tables(methods=many, metrics=["inll_clean"], replicates=3, grids={}, spread=1000)
+    [lead] = find_leads(tables)
+    text = shown(summary(tables, "demo", {}))
+    for word, methods in lead.by_verdict().items():
+        assert f"{word}: {listed([tables.label(method) for method in methods], NAMES_LENGTH)}" in text
+    assert re.search(r"… \d more", text)
+
+
 def test_methods_that_share_their_values_are_equal_within_the_margin():
     tables = duel(7, 0.05)
     copy = tables.metrics[tables.metrics["method"] == "svae_plus"].assign(method="vae")
@@ -214,6 +225,8 @@ def test_what_is_doubtful_is_a_sentence_on_the_first_page(tables):
         "No evidence on b from Reach, adapted; Weighted R², adapted, as the mean response is not told from a "
         "technical duplicate, in 3 of 3 replicates." in doubts
     )
+    silent = replace(tables, warnings=pd.DataFrame(found[3:4] * 15, columns=WARNINGS_COLUMNS))
+    assert "Reach, adapted; … 3 more, as the mean response" in shown(summary(silent, "demo", {}))
     many = replace(tables, warnings=pd.DataFrame(found[:1] * 25, columns=WARNINGS_COLUMNS))
     assert "… and 5 more, in the table of warnings." in shown(summary(many, "demo", {}))
     none = replace(tables, warnings=pd.DataFrame(columns=WARNINGS_COLUMNS))
