@@ -45,7 +45,7 @@ def count_network(module: PerturbationVAE, contexts: Tensor | None = None) -> Co
     if contexts is None:
         contexts = torch.eye(module.n_batch, device=module.expression_logit.weight.device)
     return CountNetwork(
-        layers=[*_folded(module.decoder, contexts), _affine(module.expression_logit, contexts[:, :0])],
+        layers=[*_folded(module.decoder, contexts), _affine(module.expression_logit)],
         slope=module.decoder.slope,
         dispersion=module.bounded_log_dispersion().exp(),
         within_cells=True,
@@ -54,9 +54,11 @@ def count_network(module: PerturbationVAE, contexts: Tensor | None = None) -> Co
 
 def _folded(hidden: Hidden, contexts: Tensor) -> list[Affine]:
     layers = []
-    for linear, norm in zip(hidden.linear, hidden.norm, strict=True):
+    for i, (linear, norm) in enumerate(zip(hidden.linear, hidden.norm, strict=True)):
         assert isinstance(linear, nn.Linear)
-        layer = _affine(linear, contexts)
+        layer = _affine(linear)
+        if len(hidden.of_covariates):
+            layer = Affine(layer.weight, layer.bias + hidden.of_covariates[i](contexts))
         if isinstance(norm, nn.BatchNorm1d):
             assert norm.running_mean is not None
             assert norm.running_var is not None
@@ -66,9 +68,8 @@ def _folded(hidden: Hidden, contexts: Tensor) -> list[Affine]:
     return layers
 
 
-def _affine(linear: nn.Linear, contexts: Tensor) -> Affine:
-    """Turn the last inputs of a linear layer, which are covariates, into one bias for each context."""
-    n_covariates = contexts.shape[1]
-    weight, of_covariates = linear.weight.T.split([linear.in_features - n_covariates, n_covariates])
+def _affine(linear: nn.Linear) -> Affine:
+    """Weights of a linear layer as they are applied from the right, with a bias for each context alike."""
+    weight = linear.weight.T.contiguous()
     bias = weight.new_zeros(linear.out_features) if linear.bias is None else linear.bias
-    return Affine(weight.contiguous(), bias + contexts @ of_covariates if n_covariates else bias[None])
+    return Affine(weight, bias[None])

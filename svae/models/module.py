@@ -27,7 +27,8 @@ class Hidden(nn.Module):
     """Fully connected layers, as in ``scvi.nn.FCLayers``: linear, BatchNorm where asked for, LeakyReLU.
 
     Two things differ: dropout takes its noise as an argument (see the module's docstring), and covariates,
-    such as the batch one-hot, are concatenated to the input of every layer.
+    such as the batch one-hot, have weights of their own at every layer. Beside the other inputs in one matrix
+    they would share its decay and the length of its steps, which fall with the number of columns.
 
     Parameters
     ----------
@@ -58,8 +59,9 @@ class Hidden(nn.Module):
         super().__init__()
         widths = [n_in] + [n_hidden] * n_layers
         # No bias before BatchNorm, which takes the mean away: it would only drift on rounding errors.
-        self.linear = nn.ModuleList(
-            nn.Linear(width + n_covariates, n_hidden, bias=not batch_norm) for width in widths[:-1]
+        self.linear = nn.ModuleList(nn.Linear(width, n_hidden, bias=not batch_norm) for width in widths[:-1])
+        self.of_covariates = nn.ModuleList(
+            nn.Linear(n_covariates, n_hidden, bias=False) for _ in widths[:-1] if n_covariates
         )
         self.norm = nn.ModuleList(
             nn.BatchNorm1d(n_hidden, momentum=0.01, eps=1e-3) if batch_norm else nn.Identity()
@@ -71,17 +73,17 @@ class Hidden(nn.Module):
     def forward(self, h: Tensor, covariates: Tensor | None = None, keep: Tensor | None = None) -> Tensor:
         """Map cells × n_in to cells × n_hidden; `keep` is uniform noise, cells × layers × n_hidden."""
         for i, (linear, norm) in enumerate(zip(self.linear, self.norm, strict=True)):
-            h = norm(linear(h if covariates is None else torch.cat([h, covariates], dim=-1)))
-            h = F.leaky_relu(h, self.slope)
+            h = linear(h) if covariates is None else linear(h) + self.of_covariates[i](covariates)
+            h = F.leaky_relu(norm(h), self.slope)
             if keep is not None:
                 h = h * (keep[:, i] > self.dropout_rate) / (1 - self.dropout_rate)
         return h
 
     def rotate_input(self, rotation: Tensor, origin: Tensor) -> None:
-        """Take Qᵀh − c for input from now on, and answer as before; covariates are left alone."""
+        """Take Qᵀh − c for input from now on, and answer as before."""
         first, norm = self.linear[0], self.norm[0]
         assert isinstance(first, nn.Linear)
-        weight = first.weight[:, : len(rotation)]  # covariates come after it
+        weight = first.weight
         weight.copy_(weight @ rotation)
         if first.bias is not None:
             first.bias.add_(weight @ origin)

@@ -1,11 +1,14 @@
+import numpy as np
 import pytest
 import torch
 from scvi import REGISTRY_KEYS
 from scvi.distributions import NegativeBinomial
 from torch import nn
 
+import svae
 from svae.models.module import PerturbationVAE
 from svae.models.priors import MaskedShift, SpikeAndSlabShift, StandardNormal
+from svae.simulation import simulate
 
 
 @pytest.fixture
@@ -41,6 +44,31 @@ def test_the_batch_reaches_the_decoder_but_never_the_encoder(module, x):
         module.decode(z, torch.zeros(12).long()), module.decode(z, torch.ones(12).long())
     )
     assert module.encoder.linear[0].in_features == 6
+
+
+def test_batches_that_say_nothing_do_not_keep_a_model_from_its_data():
+    """Steps and decay of a weight matrix depend on its shape, so covariates may not lengthen it."""
+    cells = simulate(
+        "screen",
+        seed=987,
+        perturbations=8,
+        cells_per_perturbation=60,
+        control_cells=60,
+        latents=4,
+        hidden=10,
+        genes=30,
+        shift_mean=2.0,
+    ).dataset
+    svae.VAE.setup_anndata(cells, "perturbation")
+    ends = {}
+    for n_batches in (1, 30):
+        cells.obs["batch"] = np.random.default_rng(0).integers(n_batches, size=cells.n_obs).astype(str)
+        svae.VAE.setup_anndata(cells, "perturbation", batch_key="batch")
+        torch.manual_seed(0)
+        model = svae.VAE(cells, n_latent=4)
+        model.train(max_epochs=30, accelerator="cpu", seed=0)
+        ends[n_batches] = model.get_elbo(seed=0)
+    assert ends[30] > ends[1] - 1
 
 
 def test_the_perturbation_reaches_the_prior_alone(module, x):
