@@ -1,7 +1,8 @@
 """Add the methods of a later run to the committed tables of a scope: add_methods.py FOLDER RUN SCOPE.
 
 Both runs must be of the same datasets and splits. They have methods in common, whose scores must be equal in
-both. Settings are then chosen and methods ranked anew, since a correction is for the number of methods.
+both. A method named by ``--anew`` has the later run's rows instead of its own. Settings are then chosen and
+methods ranked anew, since a correction is for the number of methods.
 """
 
 import argparse
@@ -21,9 +22,10 @@ JOINED = ("metrics", "held_out", "status", "settings", "targets", "perturbations
 """Tables with a row for a method that do not depend on other methods."""
 
 
-def join(folder: Path, run: Path, name: str, order: list[str]) -> pd.DataFrame:
-    """Put rows of new methods below those of others, by dataset, split, replicate and then method."""
+def join(folder: Path, run: Path, name: str, order: list[str], anew: list[str]) -> pd.DataFrame:
+    """Put rows of new methods, and of those fitted `anew`, in their places among those of the others."""
     before, after = read(folder, name), read(run, name)
+    before = before[~before["method"].isin(anew)]
     new = after[~after["method"].isin(set(before["method"]))]
     joined = pd.concat([before, new], ignore_index=True).fillna("")
     keys = [key for key in ("dataset", "split", "replicate") if key in joined]
@@ -38,13 +40,14 @@ def read(folder: Path, name: str) -> pd.DataFrame:
     return pd.read_csv(required(folder, name), sep="\t", dtype=str, keep_default_na=False)
 
 
-def refuse_different(folder: Path, run: Path) -> int:
-    """Raise unless both runs have the same scores of the same fits; return how many scores were compared."""
+def refuse_different(folder: Path, run: Path, anew: list[str]) -> int:
+    """Raise unless both runs have the same scores of the same fits, but those `anew`; return how many."""
     keys = ["dataset", "split", "replicate", "method", "setting", "metric"]
     before, after = (
         pd.to_numeric(read(place, "metrics").set_index(keys)["value"]) for place in (folder, run)
     )
     shared = before.index.intersection(after.index)
+    shared = shared[~shared.isin(anew, level="method")]
     if shared.empty:
         raise BenchmarkError(f"{run}: no method of it is in {folder}, so their data may differ")
     equal = np.isclose(before[shared], after[shared], rtol=1e-5, atol=1e-6, equal_nan=True)
@@ -60,11 +63,13 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="folder with the committed tables")
     parser.add_argument("run", type=Path, help="folder with the tables of the later run")
     parser.add_argument("scope", type=Path, help="config file of all methods")
+    parser.add_argument("--anew", nargs="+", default=[], metavar="METHOD", help="methods fitted again in it")
     arguments = parser.parse_args()
     scope, folder = Scope.read(arguments.scope), arguments.folder
-    print(f"{refuse_different(folder, arguments.run)} scores are equal in both runs")
+    print(f"{refuse_different(folder, arguments.run, arguments.anew)} scores are equal in both runs")
     for name in JOINED:
-        write_table(join(folder, arguments.run, name, list(scope.methods)), required(folder, name))
+        joined = join(folder, arguments.run, name, list(scope.methods), arguments.anew)
+        write_table(joined, required(folder, name))
     selected = choose_and_rank(folder, scope)
     warned = warnings_of_run(
         read_status(required(folder, "status")),
