@@ -1,7 +1,7 @@
 """Train a network that turns control cells into perturbed ones, for each setting."""
 
 from svae.workflow.arithmetic import fix_arithmetic
-from svae.workflow.fitting import fit_each
+from svae.workflow.fitting import fit_each, model_folders
 from svae.workflow.logs import start
 
 start(snakemake.log[0])
@@ -14,7 +14,8 @@ def train(dataset, split, setting):
 
     fix_arithmetic(snakemake.threads)
     fits = {"discrepancy_vae": fit_discrepancy_vae, "latent_additive": fit_latent_additive}
-    return fits[snakemake.params.method](dataset, split, setting)
+    folder = model_folders(snakemake).get(setting.name)
+    return fits[snakemake.params.method](dataset, split, setting, model_folder=folder)
 
 
 fit_each(snakemake, train)

@@ -18,5 +18,6 @@ rule fit_autoencoder:
     params:
         timeout_minutes=timeout_minutes,
         accelerator=accelerator,
+        keep_models=keep_models,
     script:
         "../../workflow_scripts/fit_autoencoder.py"

@@ -16,5 +16,6 @@ rule fit_moved_control:
         runtime=120,
     params:
         timeout_minutes=timeout_minutes,
+        keep_models=keep_models,
     script:
         "../../workflow_scripts/fit_moved_control.py"

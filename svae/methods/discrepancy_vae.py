@@ -1,6 +1,7 @@
 """The discrepancy-VAE: perturbations are steps on a causal graph of latents, learnt without paired cells."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import anndata as ad
 import numpy as np
@@ -15,6 +16,7 @@ from svae.contracts.setting import Setting
 from svae.contracts.split import cells_of, combinations_of_trained, seen_cells, trained_perturbations
 from svae.expression import TARGET_SUM, log_normalised
 from svae.methods.factors.fit import any_part
+from svae.methods.kept import keep
 from svae.methods.options import DiscrepancyVAEOptions, chosen_options
 from svae.methods.steps import CELLS_AT_ONCE, profiles_after_steps
 from svae.models.independence import squared_distances
@@ -32,7 +34,9 @@ ADAPTATION_STEPS, ADAPTATION_RATE = 200, 0.05
 """How the step of a held-out perturbation is fitted, by Adam."""
 
 
-def fit_discrepancy_vae(dataset: ad.AnnData, split: pd.DataFrame, setting: Setting) -> Fit:
+def fit_discrepancy_vae(
+    dataset: ad.AnnData, split: pd.DataFrame, setting: Setting, model_folder: Path | None = None
+) -> Fit:
     """Train on the part ``train``, and fit the steps of held-out perturbations to the part ``adapt``.
 
     Parameters
@@ -43,6 +47,8 @@ def fit_discrepancy_vae(dataset: ad.AnnData, split: pd.DataFrame, setting: Setti
         One row per cell: ``cell``, ``perturbation``, ``part``.
     setting
         Its options are those of :class:`~svae.methods.options.DiscrepancyVAEOptions`.
+    model_folder
+        Where to keep the trained network (:mod:`svae.methods.kept`); None keeps none.
 
     Returns
     -------
@@ -92,6 +98,8 @@ def fit_discrepancy_vae(dataset: ad.AnnData, split: pd.DataFrame, setting: Setti
     if not all(np.isfinite(values).all() for values in found):
         message = "latents, shifts or predictions are not finite"
         return Fit.missing(dataset.obs_names, setting, "diverged", message)
+    if model_folder is not None:
+        keep(model, model_folder, "discrepancy_vae", options, dataset.var_names, design.columns)
     targets = any_part(design.loc[trained].to_numpy(), targets_of_parts)
     return Fit(
         cells=dataset.obs_names,

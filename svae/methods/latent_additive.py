@@ -3,6 +3,7 @@
 import copy
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 
 import anndata as ad
 import numpy as np
@@ -17,13 +18,16 @@ from svae.contracts.setting import Setting
 from svae.contracts.split import cells_of, combinations_of_trained, seen_cells
 from svae.expression import TARGET_SUM, log_normalised
 from svae.methods.additive import nothing_to_add_up
+from svae.methods.kept import keep
 from svae.methods.options import LatentAdditiveOptions, chosen_options
 from svae.methods.steps import CELLS_AT_ONCE, profiles_after_steps
 from svae.seeds import seed_from
 from svae.words import CONTROL
 
 
-def fit_latent_additive(dataset: ad.AnnData, split: pd.DataFrame, setting: Setting) -> Fit:
+def fit_latent_additive(
+    dataset: ad.AnnData, split: pd.DataFrame, setting: Setting, model_folder: Path | None = None
+) -> Fit:
     """Train on single perturbations and trained combinations, and predict held-out combinations.
 
     Parameters
@@ -34,6 +38,8 @@ def fit_latent_additive(dataset: ad.AnnData, split: pd.DataFrame, setting: Setti
         One row per cell: ``cell``, ``perturbation``, ``part``.
     setting
         Its options are those of :class:`~svae.methods.options.LatentAdditiveOptions`.
+    model_folder
+        Where to keep the trained network (:mod:`svae.methods.kept`); None keeps none.
 
     Returns
     -------
@@ -64,6 +70,8 @@ def fit_latent_additive(dataset: ad.AnnData, split: pd.DataFrame, setting: Setti
     predictions = profiles_after_steps(model.decode, of_control, {"combination": steps}, dataset, controls)
     if not np.isfinite(predictions["combination"]).all(axis=None):
         return Fit.missing(dataset.obs_names, setting, "diverged", "predictions are not finite")
+    if model_folder is not None:
+        keep(model, model_folder, "latent_additive", options, dataset.var_names, parts.columns)
     run = Run(setting=setting.name, seed=setting.seed)
     return Fit(dataset.obs_names, predictions=predictions, run=run)
 

@@ -74,7 +74,7 @@ class Scope(Options):
     fleet_size: Count | None = None
     """Models trained at once at most; by default as many as memory allows."""
     keep_models: bool = True
-    """Whether trained models of the family and of scvi-tools are kept beside fits, to be asked more later."""
+    """Whether trained networks are kept beside their fits, to be asked more later."""
     timeout_minutes: Positive | None = None
     """A method's job is ended after so long, and the fits that it lacks are marked as timed out; when this is
     raised, `make report` makes them again. By default a little less than the scheduler allows."""

@@ -1,6 +1,7 @@
 """Train an autoencoder, and hand back what a benchmark asks of it."""
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import anndata as ad
 import numpy as np
@@ -15,6 +16,7 @@ from svae.errors import unknown
 from svae.methods.autoencoders.dca import DCA
 from svae.methods.autoencoders.network import Autoencoder, counts_of
 from svae.methods.autoencoders.scgen import ScGen
+from svae.methods.kept import keep
 from svae.methods.options import chosen_options
 from svae.models.together import device_of
 from svae.seeds import seed_from
@@ -29,7 +31,12 @@ NETWORKS: Mapping[str, Callable[..., Autoencoder]] = {"dca": DCA, "scgen": ScGen
 
 
 def fit_autoencoder(
-    method: str, dataset: ad.AnnData, split: pd.DataFrame, setting: Setting, accelerator: str = "auto"
+    method: str,
+    dataset: ad.AnnData,
+    split: pd.DataFrame,
+    setting: Setting,
+    accelerator: str = "auto",
+    model_folder: Path | None = None,
 ) -> Fit:
     """Train on the part ``train``, and stop by the part ``validation``.
 
@@ -45,6 +52,8 @@ def fit_autoencoder(
         Its options are those of the method in :mod:`svae.methods.options`.
     accelerator
         ``cpu``, ``cuda`` or ``auto``.
+    model_folder
+        Where to keep the trained network (:mod:`svae.methods.kept`); None keeps none.
 
     Returns
     -------
@@ -79,6 +88,8 @@ def fit_autoencoder(
     if done.diverged:
         message = f"the loss became NaN in epoch {len(done.history)}"
         return Fit.missing(dataset.obs_names, setting, "diverged", message)
+    if model_folder is not None:
+        keep(network, model_folder, method, options, dataset.var_names)
     latents = network.latents(dataset)
     return Fit(
         cells=dataset.obs_names,
