@@ -1,8 +1,8 @@
 """Add the methods of a later run to the committed tables of a scope: add_methods.py FOLDER RUN SCOPE.
 
 Both runs must be of the same datasets and splits. They have methods in common, whose scores must be equal in
-both. A method named by ``--anew`` has the later run's rows instead of its own. Settings are then chosen and
-methods ranked anew, since a correction is for the number of methods.
+both. Rows of a method that ``--anew`` names are replaced by those of the later run. Settings are then chosen
+and methods ranked anew, since a correction is for the number of methods.
 """
 
 import argparse
@@ -46,6 +46,11 @@ def refuse_different(folder: Path, run: Path, anew: list[str]) -> int:
     before, after = (
         pd.to_numeric(read(place, "metrics").set_index(keys)["value"]) for place in (folder, run)
     )
+    lost = without_settings(before.index[before.index.isin(anew, level="method")]).difference(
+        without_settings(after.index)
+    )
+    if len(lost):
+        raise BenchmarkError(f"{run}: there is no fit of {' '.join(lost[0])}, which {folder} has")
     shared = before.index.intersection(after.index)
     shared = shared[~shared.isin(anew, level="method")]
     if shared.empty:
@@ -55,6 +60,11 @@ def refuse_different(folder: Path, run: Path, anew: list[str]) -> int:
         fit = " ".join(shared[~equal][0])
         raise BenchmarkError(f"{run}: its score of {fit} differs from that in {folder}")
     return len(shared)
+
+
+def without_settings(fits: pd.MultiIndex) -> pd.MultiIndex:
+    """Name dataset, split, replicate and method of fits."""
+    return fits.droplevel(["setting", "metric"]).unique()
 
 
 def main() -> None:

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from functools import partial
 
 from docs.generate import breaking, comparisons, drawings, every, guides, metrics, results, screen
-from docs.generate.results import table_of
+from docs.generate.results import leaderboard_of
 
 WRITERS: dict[str, Callable[[], str]] = {
-    "results of simulation": partial(table_of, results.SIMULATION, results.MAIN),
+    "results of simulation": partial(leaderboard_of, results.SIMULATION, results.MAIN),
     "rotation of simulation": results.rotation,
     "draws of simulation": comparisons.draws,
     "answers of simulation": comparisons.of_simulation,
@@ -16,16 +16,16 @@ WRITERS: dict[str, Callable[[], str]] = {
     "penalties of robustness": breaking.penalties,
     "screen of papalexi": screen.what_it_is,
     "overview of papalexi": screen.overview,
-    "guides of papalexi": partial(table_of, screen.GUIDES, screen.OF_GUIDES),
-    "likelihoods of papalexi": partial(table_of, screen.SCREEN, results.LIKELIHOOD),
-    "predictions of papalexi": partial(table_of, screen.SCREEN, screen.OF_GENES),
+    "guides of papalexi": partial(leaderboard_of, screen.GUIDES, screen.OF_GUIDES),
+    "likelihoods of papalexi": partial(leaderboard_of, screen.SCREEN, results.LIKELIHOOD),
+    "predictions of papalexi": partial(leaderboard_of, screen.SCREEN, screen.OF_GENES),
     "answers of papalexi": screen.answers,
     "units of papalexi": screen.units,
     "screen of everything": every.what_it_is,
-    "truth of everything": partial(table_of, every.UNSEEN, every.OF_TRUTH),
-    "likelihoods of everything": partial(table_of, every.UNSEEN, every.OF_LIKELIHOOD),
-    "predictions of everything": partial(table_of, every.UNSEEN, every.OF_GENES),
-    "pairs of everything": partial(table_of, every.PAIRS, every.OF_PAIRS),
+    "truth of everything": partial(leaderboard_of, every.UNSEEN, every.OF_TRUTH),
+    "likelihoods of everything": partial(leaderboard_of, every.UNSEEN, every.OF_LIKELIHOOD),
+    "predictions of everything": partial(leaderboard_of, every.UNSEEN, every.OF_GENES),
+    "pairs of everything": partial(leaderboard_of, every.PAIRS, every.OF_PAIRS),
     "answers of everything": every.answers,
     "validation likelihood against UDR": comparisons.of_rules,
     "distance to the limits": comparisons.distance_to_the_limits,

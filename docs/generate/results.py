@@ -126,7 +126,7 @@ class Leaderboard:
         return "\n\n".join(paragraph for paragraph in paragraphs if paragraph)
 
 
-def table_of(place: tuple[str, ...], metrics: list[str]) -> str:
+def leaderboard_of(place: tuple[str, ...], metrics: list[str]) -> str:
     """Tabulate `metrics` of one leaderboard; `place` holds the arguments of `Leaderboard`."""
     return Leaderboard(*place).table(metrics)
 

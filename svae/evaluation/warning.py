@@ -11,7 +11,8 @@ no evidence                  a score of predictions does not tell the technical 
                              response, on a dataset and for whatever method
 ============================ ============================================================================
 
-The table of statuses tells the first three of every fit. They are counted for the settings that were chosen.
+The table of statuses tells of every fit all but the last two. They are counted for the settings that were
+chosen.
 """
 
 import numpy as np

@@ -3,6 +3,7 @@
 Models of the family and of scvi-tools have a format of their own; this is that of all other networks.
 """
 
+import pickle
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,8 @@ class Kept:
         Which method trained it.
     network
         In evaluation mode, on the CPU.
+    options
+        Those of the method, as it was trained with them.
     genes
         Genes of its input, in their order.
     parts
@@ -35,6 +38,7 @@ class Kept:
 
     method: str
     network: nn.Module
+    options: Any
     genes: list[str]
     parts: list[str]
 
@@ -55,10 +59,8 @@ def keep(
         As trained.
     folder
         Is made if it is missing.
-    method, genes, parts
+    method, options, genes, parts
         As in :class:`Kept`.
-    options
-        Those of the method, of :mod:`svae.methods.options`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     built_from = {"method": method, "options": options.model_dump(), "genes": [*genes], "parts": [*parts]}
@@ -76,13 +78,19 @@ def load(folder: Path) -> Kept:
     path = Path(folder) / WEIGHTS
     if not path.is_file():
         raise BenchmarkError(f"{folder}: there is no {WEIGHTS}; was the fit made with `keep_models: false`?")
-    read = torch.load(path, weights_only=True)
+    try:
+        read = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:  # scvi-tools keeps more than numbers and text
+        read = None
     if not isinstance(read, dict) or read.get("method") not in OPTIONS:
-        raise BenchmarkError(f"{path}: it holds no network of a method; models of scvi-tools load themselves")
+        raise BenchmarkError(
+            f"{path}: another program wrote it; models of the family and of scvi-tools load by their class"
+        )
     method, genes, parts = read["method"], read["genes"], read["parts"]
-    network = _untrained(method, len(genes), len(parts), OPTIONS[method](**read["options"]))
+    options = OPTIONS[method](**read["options"])
+    network = _untrained(method, len(genes), len(parts), options)
     network.load_state_dict(read["weights"])
-    return Kept(method, network.eval(), genes, parts)
+    return Kept(method, network.eval(), options, genes, parts)
 
 
 def _untrained(method: str, n_genes: int, n_parts: int, options: Any) -> nn.Module:

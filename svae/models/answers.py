@@ -208,7 +208,7 @@ class AnswersMixin:
     def get_shifts(self) -> pd.DataFrame:
         """Mean shift of each perturbation, trained and adapted ones.
 
-        A model without shifts (VAE, β-VAE) answers with what its latents show: the mean of each
+        A model without shifts (VAE, β-VAE, HSIC-VAE) answers with what its latents show: the mean of each
         perturbation's posterior means, less that of all cells.
 
         Returns
@@ -229,7 +229,7 @@ class AnswersMixin:
     def get_targets(self) -> pd.DataFrame:
         """Probability that a perturbation shifts a latent, in [0, 1].
 
-        A model without masks (VAE, β-VAE, iVAE) answers as the benchmark does, with
+        A model without masks, such as VAE and iVAE, answers as the benchmark does, with
         :func:`svae.targets.targets_from_shifts` of its shifts and latents.
 
         Returns

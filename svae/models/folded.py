@@ -69,7 +69,7 @@ def _folded(hidden: Hidden, contexts: Tensor) -> list[Affine]:
 
 
 def _affine(linear: nn.Linear) -> Affine:
-    """Weights of a linear layer as they are applied from the right, with a bias for each context alike."""
+    """Weights of a linear layer as they are applied from the right, with one bias for all contexts."""
     weight = linear.weight.T.contiguous()
     bias = weight.new_zeros(linear.out_features) if linear.bias is None else linear.bias
     return Affine(weight, bias[None])

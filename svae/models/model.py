@@ -338,8 +338,8 @@ class PerturbationModel(AnswersMixin, DifferentialMixin, UnsupervisedTrainingMix
     def adapt(self, adata: AnnData, indices: Indices = None) -> None:
         """Fit the shifts of held-out perturbations to their cells, all else frozen (stage 3).
 
-        Perturbations the model was trained on keep their shifts. VAE and β-VAE have no shifts, so
-        there is nothing to fit and nothing changes.
+        Perturbations the model was trained on keep their shifts. A model without shifts, such as the VAE, has
+        nothing to fit, and nothing changes.
 
         Parameters
         ----------

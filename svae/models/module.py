@@ -27,8 +27,8 @@ class Hidden(nn.Module):
     """Fully connected layers, as in ``scvi.nn.FCLayers``: linear, BatchNorm where asked for, LeakyReLU.
 
     Two things differ: dropout takes its noise as an argument (see the module's docstring), and covariates,
-    such as the batch one-hot, have weights of their own at every layer. Beside the other inputs in one matrix
-    they would share its decay and the length of its steps, which fall with the number of columns.
+    such as the batch one-hot, have weights of their own at every layer. In one matrix with the other inputs,
+    more columns would make Muon's steps shorter, and the decay stronger beside them.
 
     Parameters
     ----------
@@ -72,6 +72,7 @@ class Hidden(nn.Module):
 
     def forward(self, h: Tensor, covariates: Tensor | None = None, keep: Tensor | None = None) -> Tensor:
         """Map cells × n_in to cells × n_hidden; `keep` is uniform noise, cells × layers × n_hidden."""
+        assert (covariates is None) == (len(self.of_covariates) == 0), "covariates are given if there are any"
         for i, (linear, norm) in enumerate(zip(self.linear, self.norm, strict=True)):
             h = linear(h) if covariates is None else linear(h) + self.of_covariates[i](covariates)
             h = F.leaky_relu(norm(h), self.slope)

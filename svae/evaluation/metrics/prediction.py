@@ -78,7 +78,7 @@ def weighted_mse(prediction: Prediction) -> np.ndarray:
 
 @prediction_score(label="Weighted R²", high=1, citation="Mejia et al. 2025")
 def weighted_r2(prediction: Prediction) -> np.ndarray:
-    """Predicted share of the weighted variance of differences to the mean response; for it at most 0."""
+    """Predicted share of the weighted variance of differences to the mean response; at most 0 for it."""
     weights, (predicted, actual) = prediction.weights, prediction.from_mean
     mean = (weights * actual).sum(axis=1, keepdims=True)
     missed = (weights * (predicted - actual) ** 2).sum(axis=1)
@@ -93,7 +93,7 @@ def weighted_r2(prediction: Prediction) -> np.ndarray:
     citation="Roohani et al. 2025",
 )
 def discrimination(prediction: Prediction) -> np.ndarray:
-    """Place of the right perturbation among all held-out ones; 0.5 for a prediction that is the same for all.
+    """Place of the right perturbation among all held-out ones; 0.5 on average for one prediction for all.
 
     Those that other folds of the split hold out are among them. The place is by the cosine distance of
     deltas: 1 − k / (n − 1), where k of the n actual deltas are nearer to the predicted one than the right one
