@@ -29,9 +29,9 @@ def join(folder: Path, run: Path, name: str, order: list[str], anew: list[str]) 
     new = after[~after["method"].isin(set(before["method"]))]
     joined = pd.concat([before, new], ignore_index=True).fillna("")
     keys = [key for key in ("dataset", "split", "replicate") if key in joined]
-    place = joined[keys].assign(method=joined["method"].map(order.index))
-    if "replicate" in place:
-        place["replicate"] = place["replicate"].astype(int)  # 10 comes after 9, unlike its text
+    # Datasets, splits and replicates stay in the order of the folder, and methods come in that of the scope.
+    ranks = {key: pd.factorize(joined[key])[0] for key in keys}
+    place = pd.DataFrame(ranks | {"method": joined["method"].map(order.index)}, index=joined.index)
     return joined.loc[place.sort_values([*keys, "method"], kind="stable").index]
 
 
