@@ -68,11 +68,20 @@ def leaderboard(
     anchors = set(methods.index[methods["anchor"]])
     # Metric by metric, since every family looks through all of these values.
     held_out_of = {} if held_out is None else dict(iter(held_out.groupby("metric")))
-    families = []
-    for (_, _, metric, _), rows in _chosen_values(metrics, selected).groupby(FAMILY_COLUMNS, sort=False):
+    families: list[pd.DataFrame] = []
+    silent: dict[tuple[str, str, str], pd.DataFrame] = {}
+    for key, rows in _chosen_values(metrics, selected).groupby(FAMILY_COLUMNS, sort=False):
+        dataset, split, metric, rule = key
+        if rows["value"].isna().all() and (dataset, split, rule) in silent:
+            # Families without any value differ in nothing but the metric, and most metrics may have none.
+            families.append(silent[dataset, split, rule].assign(metric=metric))
+            continue
         values = by_unit(rows, held_out_of.get(metric))
         differences = _differences(_competing(rows, anchors), held_out_of.get(metric), reference)
-        families.append(_summary(rows, values).assign(rank=_ranks(rows, values, anchors)).join(differences))
+        family = _summary(rows, values).assign(rank=_ranks(rows, values, anchors)).join(differences)
+        families.append(family)
+        if values.isna().all(axis=None):
+            silent[dataset, split, rule] = family
     if not families:
         return pd.DataFrame(columns=list(LEADERBOARD_COLUMNS))
     table = pd.concat([family.rename_axis("method").reset_index() for family in families], ignore_index=True)
@@ -94,23 +103,23 @@ def _summary(rows: pd.DataFrame, values: pd.DataFrame) -> pd.DataFrame:
 
     `rows` has one row per run; `values` are unit × method.
     """
-    family = rows[FAMILY_COLUMNS].iloc[0]
-    once = values.groupby(level=0).mean()
-    summaries = {}
-    for method, of_method in rows.groupby("method", sort=False):
-        low, high = t_interval(once[method])
-        summaries[method] = {
-            **family,
-            "mean": once[method].mean(),
+    once, is_of_perturbations = values.groupby(level=0).mean(), values.index.name == "perturbation"
+    low, high = t_interval(once.to_numpy().T)
+    table = pd.DataFrame(
+        {
+            **rows[FAMILY_COLUMNS].iloc[0],
+            "mean": once.mean(),
             "low": low,
             "high": high,
-            "n": of_method["value"].count(),
+            "n": rows.groupby("method")["value"].count(),
             "planned": rows["replicate"].nunique(),
-            "perturbations": once[method].count() if values.index.name == "perturbation" else np.nan,
-            "fallbacks": (of_method["outcome"] == "fallback").sum(),
-            "failed": (of_method["outcome"] == "failed").sum(),
-        }
-    return within_range(pd.DataFrame.from_dict(summaries, orient="index"))
+            "perturbations": once.count() if is_of_perturbations else np.nan,
+            "fallbacks": (rows["outcome"] == "fallback").groupby(rows["method"]).sum(),
+            "failed": (rows["outcome"] == "failed").groupby(rows["method"]).sum(),
+        },
+        values.columns,
+    )
+    return within_range(table)
 
 
 def _differences(rows: pd.DataFrame, held_out: pd.DataFrame | None, reference: str) -> pd.DataFrame:
