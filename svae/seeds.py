@@ -16,8 +16,8 @@ def seed_from(*names: object) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1
 
 
-def seed_of_library(seed: int) -> int:
-    """Return a seed as large as scikit-learn and umap take them: 32 bits."""
+def seed_of_32_bits(seed: int) -> int:
+    """Return a seed that scikit-learn and umap take, which want fewer bits than files keep."""
     return seed % 2**32
 
 

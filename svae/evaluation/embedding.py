@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from svae.seeds import seed_from, seed_of_library
+from svae.seeds import seed_from, seed_of_32_bits
 
 MOST_CELLS = 5000
 """So many cells are drawn for the map, whose time grows with them."""
@@ -39,7 +39,7 @@ def embed(latents: pd.DataFrame, split: pd.DataFrame, batches: pd.Series | None,
     drawn = np.random.default_rng(seed_from(seed, "cells of the map")).permutation(len(latents))[:MOST_CELLS]
     rows = np.sort(drawn)
     values, n_neighbours = latents.to_numpy(dtype=np.float32)[rows], min(NEIGHBOURS, len(rows) - 1)
-    umap = UMAP(n_neighbors=n_neighbours, random_state=seed_of_library(seed), n_jobs=1)
+    umap = UMAP(n_neighbors=n_neighbours, random_state=seed_of_32_bits(seed), n_jobs=1)
     x, y = umap.fit_transform(values).T
     batch = np.full(len(rows), "") if batches is None else batches.astype(str).to_numpy()[rows]
     table = split.iloc[rows][["cell", "perturbation", "part"]].reset_index(drop=True)

@@ -72,15 +72,16 @@ def leaderboard(
     silent: dict[tuple[str, str, str], pd.DataFrame] = {}
     for key, rows in _chosen_values(metrics, selected).groupby(FAMILY_COLUMNS, sort=False):
         dataset, split, metric, rule = key
-        if rows["value"].isna().all() and (dataset, split, rule) in silent:
-            # Families without any value differ in nothing but the metric, and most metrics may have none.
+        # Families without any value differ in nothing but the metric, and most metrics may have none.
+        is_silent = rows["value"].isna().all()
+        if is_silent and (dataset, split, rule) in silent:
             families.append(silent[dataset, split, rule].assign(metric=metric))
             continue
         values = by_unit(rows, held_out_of.get(metric))
         differences = _differences(_competing(rows, anchors), held_out_of.get(metric), reference)
         family = _summary(rows, values).assign(rank=_ranks(rows, values, anchors)).join(differences)
         families.append(family)
-        if values.isna().all(axis=None):
+        if is_silent:
             silent[dataset, split, rule] = family
     if not families:
         return pd.DataFrame(columns=list(LEADERBOARD_COLUMNS))

@@ -14,7 +14,7 @@ from svae.contracts.split import seen_cells, shown_cells
 from svae.errors import unknown
 from svae.expression import log_normalised
 from svae.methods.options import chosen_options, most_components, refuse_useless
-from svae.seeds import seed_of_library
+from svae.seeds import seed_of_32_bits
 
 METHODS = {"pca": PCA, "ica": FastICA}
 DEFAULTS: Mapping[str, Mapping[str, Any]] = {
@@ -68,7 +68,7 @@ def fit_linear(method: str, dataset: ad.AnnData, split: pd.DataFrame, setting: S
         return Fit.missing(dataset.obs_names, setting, "failed", problem)
     if method == "pca":
         arguments["svd_solver"] = arguments.get("svd_solver") or pca_solver(n_latent, n_cells, n_genes)
-    model = METHODS[method](n_components=n_latent, random_state=seed_of_library(setting.seed), **arguments)
+    model = METHODS[method](n_components=n_latent, random_state=seed_of_32_bits(setting.seed), **arguments)
     model.fit(expression[seen])
     latents = model.transform(expression)
     return Fit(

@@ -59,7 +59,6 @@ def test_batches_that_say_nothing_do_not_keep_a_model_from_its_data():
         genes=30,
         shift_mean=2.0,
     ).dataset
-    svae.VAE.setup_anndata(cells, "perturbation")
     ends = {}
     for n_batches in (1, 30):
         cells.obs["batch"] = np.random.default_rng(0).integers(n_batches, size=cells.n_obs).astype(str)

@@ -8,7 +8,7 @@ from svae.evaluation.comparison import Comparison
 from svae.evaluation.identifiability import inseparable
 from svae.evaluation.matching import Correlation, correlations, match_latents
 from svae.evaluation.metric import metric
-from svae.seeds import seed_of_library
+from svae.seeds import seed_of_32_bits
 
 # Enough for the importances to settle: 1,000 cells or 50 trees move either score by about .01.
 DCI_CELLS = 2000
@@ -286,7 +286,7 @@ def dci(true: np.ndarray, estimated: np.ndarray, seed: int) -> dict[str, float]:
 
     cells = np.random.default_rng(seed).permutation(len(true))[:DCI_CELLS]
     forest = RandomForestRegressor(
-        DCI_TREES, min_samples_leaf=5, random_state=seed_of_library(seed), n_jobs=1
+        DCI_TREES, min_samples_leaf=5, random_state=seed_of_32_bits(seed), n_jobs=1
     )
     importance = np.column_stack(
         [forest.fit(estimated[cells], target).feature_importances_ for target in true[cells].T]
