@@ -73,6 +73,12 @@ TINY: Mapping[str, Any] = {
     "reference": "svae_plus",
 }
 """A scope in which methods of every kind run, as fast as can be."""
+BRIEF: Mapping[str, Any] = {
+    **TINY,
+    "replicates": 1,
+    "metrics": ["mcc_pearson", "target_f1", "inll_clean"],
+}
+"""The same with one draw and few metrics, for tests of how a run goes, and not of what it finds."""
 
 CHECK_SCOPE = """
 import json, sys

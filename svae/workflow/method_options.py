@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any
 
 from pydantic import create_model
@@ -131,12 +132,16 @@ def _option(method: str, name: str, value: Any, place: str) -> Any:
 
 def _value(known: type[Options], name: str, value: Any, place: str) -> Any:
     """Return the value of an option, read as its type has it; a whole number stays as it was written."""
-    field = known.model_fields[name]
-    # Alone: an option that is required beside it, such as n_latent, can come from elsewhere in the scope.
-    alone: dict[str, Any] = {name: (field.annotation, field)}
-    option = create_model("Option", __base__=Options, **alone)
-    read = checked(option, {name: value}, place).model_dump(exclude_unset=True)[name]
+    read = checked(_alone(known, name), {name: value}, place).model_dump(exclude_unset=True)[name]
     return value if type(value) is int else read
+
+
+@cache
+def _alone(known: type[Options], name: str) -> type[Options]:
+    """Return one option alone: one that is required beside it, as n_latent, can come from elsewhere."""
+    field = known.model_fields[name]
+    fields: dict[str, Any] = {name: (field.annotation, field)}
+    return create_model("Option", __base__=Options, **fields)
 
 
 def _refuse_repeated(values: list[Any], place: str) -> None:

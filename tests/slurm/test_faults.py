@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from checkout import ROOT, TINY, Checkout, once
+from checkout import BRIEF, ROOT, Checkout, once
 from cluster import Cluster, running_cluster, wait_until, why_not
 
 from svae.contracts import fit as fits
@@ -112,7 +112,7 @@ def write_copy(path: Path) -> Checkout:
         (path / "rules" / "methods" / f"{method}.smk").write_text(rule, encoding="utf-8")
     (path / "workflow_scripts" / "fit_stub.py").write_text(PROGRAM, encoding="utf-8")
     methods = dict.fromkeys(RESOURCES) | {"cancelled": {"restarts": 2}}
-    copy.write_scope({**TINY, "replicates": 1, "methods": methods, "reference": "early"})
+    copy.write_scope({**BRIEF, "methods": methods, "reference": "early"})
     copy.keep_figures(["cost"])
     return copy
 

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from checkout import METHODS, TINY, Checkout, once
+from checkout import BRIEF, METHODS, Checkout, once
 from cluster import Cluster, running_cluster, why_not
 
 pytestmark = [pytest.mark.workflow, pytest.mark.skipif(bool(why_not()), reason=why_not())]
@@ -38,7 +38,7 @@ def sent(tmp_path_factory) -> Checkout:
     def run(path: Path) -> None:
         copy = Checkout.create(path)
         methods = {method: METHODS[method] for method in (GPU_METHOD, *LIGHT_METHODS)}
-        copy.write_scope({**TINY, "replicates": 1, "accelerator": "auto", "methods": methods})
+        copy.write_scope({**BRIEF, "accelerator": "auto", "methods": methods})
         copy.keep_figures(FIGURES)
         with running_cluster(path / "cluster") as cluster:
             run_all(copy, cluster)

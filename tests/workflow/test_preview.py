@@ -1,14 +1,15 @@
 """A report before the end of a run."""
 
 import pytest
-from checkout import TINY
+from checkout import BRIEF
 
 pytestmark = pytest.mark.workflow
 
 
 def test_a_run_is_reported_before_its_end_and_goes_on_later(checkout):
     methods = {"pca": None, "ivae": None}
-    checkout.write_scope({**TINY, "replicates": 1, "methods": methods, "reference": "ivae"})
+    checkout.write_scope({**BRIEF, "methods": methods, "reference": "ivae"})
+    checkout.keep_figures(["cost", "likelihood"])
     checkout.snakemake("tiny", "--cores", "2", "--until", "fit_pca")
     code, said = checkout.try_snakemake(
         "tiny", "--cores", "2", "--keep-going", "--config", "timeout_minutes=0.0001"

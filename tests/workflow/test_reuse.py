@@ -1,7 +1,7 @@
 """What is run again when something changed, and what is kept."""
 
 import pytest
-from checkout import TINY, Checkout
+from checkout import BRIEF, Checkout
 
 from svae.contracts import fit as fits
 
@@ -53,9 +53,7 @@ def draw(settings):
 make_fits(snakemake, cells, draw)
 """
 SCOPE = {
-    **TINY,
-    "replicates": 1,
-    "metrics": ["mcc_pearson"],
+    **BRIEF,
     "methods": {"random": None, "draws": {"grid": {"seconds": [0, 60]}, "options": {"b": 1, "a": 2}}},
     "reference": "random",
     "timeout_minutes": 0.1,
@@ -64,7 +62,7 @@ CHANGES_NO_NUMBER = {
     "timeout_minutes": 0.05,
     "fleet_size": 1,
     "accelerator": "auto",
-    "training": dict(reversed(TINY["training"].items())),
+    "training": dict(reversed(BRIEF["training"].items())),
     "methods": {"draws": {"options": {"a": 2, "b": 1}, "grid": {"seconds": [0, 60]}}, "random": None},
 }
 STATUS = "results/tiny/status.tsv"
