@@ -136,7 +136,7 @@ def compare(values: pd.DataFrame, reference: str, weights: pd.Series | None = No
     n = n.astype(int) if weights is None else n
     table = pd.DataFrame({"n": n, "difference": mean, "low": low, "high": high}, methods)
     table["p"] = _t_test(moments)
-    table["p_adjusted"] = _holm(table["p"])
+    table["p_adjusted"] = holm(table["p"])
     return table.rename_axis("method")
 
 
@@ -150,14 +150,14 @@ def _t_test(differences: Moments) -> np.ndarray:
     return np.where((mean == 0) & (error == 0), 1.0, p)
 
 
-def _holm(p: pd.Series) -> pd.Series:
-    """Adjust the p that are not NaN."""
-    from statsmodels.stats.multitest import multipletests
+def holm(p: pd.Series) -> pd.Series:
+    """Adjust the p of one family for their number (Holm 1979); NaN stay, and do not count.
 
-    known = p.dropna()
-    if known.empty:
-        return p
-    return pd.Series(multipletests(known, method="holm")[1], known.index).reindex(p.index)
+    Not by statsmodels, which collects all garbage at every call: that was half the time of a ranking.
+    """
+    known = p.dropna().sort_values()
+    factors = np.arange(len(known), 0, -1)
+    return (known * factors).cummax().clip(upper=1).reindex(p.index)
 
 
 def verdict(low: float, high: float, margin: float, p_adjusted: float = np.nan) -> Verdict:

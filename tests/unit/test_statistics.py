@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from statsmodels.stats.multitest import multipletests
 
-from svae.evaluation.statistics import adjusted_means, compare, t_interval, verdict
+from svae.evaluation.statistics import adjusted_means, compare, holm, t_interval, verdict
 
 
 @pytest.mark.parametrize("n", [5, 10, 20])
@@ -77,6 +78,14 @@ def test_holm_by_hand():
     assert p["far"] < p["low"] < p["same"]
     expected = [3 * p["far"], 2 * p["low"], p["same"]]
     assert table["p_adjusted"].tolist() == pytest.approx(expected)
+
+
+def test_holm_is_that_of_statsmodels():
+    """Also with ties, with values that reach 1, and beside methods that have no p."""
+    p = pd.Series([0.04, np.nan, 0.01, 0.04, 0.3, 0.9], list("abcdef"))
+    expected = multipletests(p.dropna(), method="holm")[1]
+    pd.testing.assert_series_equal(holm(p).dropna(), pd.Series(expected, list("acdef")))
+    assert holm(p[["b"]]).isna().all()
 
 
 def test_pairing_is_what_makes_it_sensitive():
