@@ -15,7 +15,7 @@ export NUMBA_NUM_THREADS := 1
 export PYTHONUNBUFFERED := 1
 
 .PHONY: help setup check data report retry preview bundle test test-fast draws lint format docs fidelity tuned \
-  small-screens number-of-latents independence limits large-screen factor-package rows coverage differential big-plan bench \
+  small-screens number-of-latents independence limits large-screen factor-package rows look-alike coverage differential big-plan bench \
   lock envs clean
 
 help:  ## what can be made
@@ -118,6 +118,9 @@ factor-package: setup  ## our perturbVI beside the package of its authors, insta
 
 rows: setup  ## what it costs to fetch cells out of a file of 66 GB, a generated one (about two minutes)
 	$(BIN)/python -W ignore benchmarks/rows.py reports/reference/rows.tsv
+
+look-alike: setup  ## the scope of Replogle et al. on a generated file, from its address to the report (about an hour)
+	PYTHONPATH=tests $(BIN)/python -W ignore benchmarks/replogle.py reports/reference/look_alike.tsv
 
 coverage: setup  ## how often intervals over few replicates hold the truth (about a minute)
 	$(BIN)/python -W ignore benchmarks/interval_coverage.py reports/reference/coverage.tsv
