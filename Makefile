@@ -65,11 +65,14 @@ bundle: setup  ## write the report of SCOPE, and pack it with tables and provena
 	$(SNAKEMAKE) reports/$(SCOPE).zip && exit $$status
 
 # One process more than there are cores, because tests on SLURM wait more than they compute.
+# A file's tests run in one process, so that what they share is made once; conftest.py says in which order.
+BY_FILE := --dist loadfile --no-loadscope-reorder
+
 test: setup lint  ## lint, then all tests
-	$(BIN)/python -m pytest -n $$(($(CORES) + 1)) --durations=20
+	$(BIN)/python -m pytest -n $$(($(CORES) + 1)) $(BY_FILE) --durations=20
 
 test-fast: setup  ## the tests that neither run a workflow nor train for long
-	$(BIN)/python -m pytest -n $(CORES) -m "not workflow and not slow"
+	$(BIN)/python -m pytest -n $(CORES) $(BY_FILE) -m "not workflow and not slow"
 
 draws: setup  ## the property-based tests, with all the examples that are drawn before a release
 	SVAE_ALL_DRAWS=1 $(BIN)/python -m pytest -n $(CORES) tests/faults -m "not workflow and not slow"

@@ -13,6 +13,16 @@ from faulty_server import Served, serving
 from screens import GENE_SETS, PATHWAYS, SCREENS, table_row, write_screen
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with tests that run a workflow, so that no process is left alone with them at the end."""
+    items.sort(key=runs_no_workflow)
+
+
+def runs_no_workflow(item: pytest.Item) -> bool:
+    """Whether a test runs Snakemake seldom or never."""
+    return item.get_closest_marker("workflow") is None
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Folder of real and reference data, which is not part of the repository."""
