@@ -14,7 +14,7 @@ from snakemake.exceptions import WorkflowError
 
 import svae
 from svae.contracts.job import Job
-from svae.datasets.rows import NOT_OF_CELLS
+from svae.datasets.preparation import NOT_OF_CELLS
 from svae.errors import BenchmarkError
 from svae.methods.options import FILE_OPTIONS
 from svae.models import FAMILY
@@ -102,7 +102,12 @@ def with_imports(path):
 
 def code(script):
     """A script and the package files it runs, as inputs: editing them makes its jobs run again."""
-    return with_imports(f"workflow_scripts/{script}.py")
+
+    # Not before a job needs them: on a cluster, every job reads this file for itself alone.
+    def files(wildcards):
+        return with_imports(f"workflow_scripts/{script}.py")
+
+    return files
 
 
 def simulator_code(wildcards):

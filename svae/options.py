@@ -35,6 +35,12 @@ class Options(BaseModel):
         return entry
 
 
+class GeneratedOptions(Options):
+    """Base of options that are made while a program runs: no source describes their fields."""
+
+    model_config = ConfigDict(use_attribute_docstrings=False)  # the search for one takes long
+
+
 Model = TypeVar("Model", bound=Options)
 
 

@@ -15,6 +15,15 @@ Scalar = str | int | Annotated[float, Field(allow_inf_nan=False)] | bool
 JOINT_OF_COLUMNS = ":"
 """What joins the entries of several columns; ``+`` joins the parts of a combination."""
 
+NOT_OF_CELLS = (
+    *("guide", "each_guide", "batch", "layer", "gene_column", "genes", "min_cells_per_gene", "top_genes"),
+    *("top_genes_on", "keep_perturbed", "min_cells", "max_cells", "max_control_cells", "citation", "licence"),
+)
+"""Options of a preparation that make no difference to the cells that are fetched.
+
+Perturbations with few cells are fetched, too, so that preparing can tell that they are left out.
+"""
+
 
 def _regular_expression(text: str) -> str:
     """Refuse what is no regular expression of Python."""

@@ -36,14 +36,6 @@ logger = logging.getLogger(__name__)
 
 ROWS_PER_BLOCK = 256
 """Cells that are fetched, checked and noted together: 8 MB of the widest file."""
-NOT_OF_CELLS = (
-    *("guide", "each_guide", "batch", "layer", "gene_column", "genes", "min_cells_per_gene", "top_genes"),
-    *("top_genes_on", "keep_perturbed", "min_cells", "max_cells", "max_control_cells", "citation", "licence"),
-)
-"""Options of a preparation that make no difference to the cells that are fetched.
-
-Perturbations with few cells are fetched, too, so that preparing can tell that they are left out.
-"""
 BYTES_OF_TABLES_AT_ONCE = 1 << 17
 """Tables of cells and genes are scattered over a file; so much of it is asked for at once."""
 

@@ -16,7 +16,7 @@ from typing import Any, get_type_hints
 
 from pydantic import create_model
 
-from svae.options import Options
+from svae.options import GeneratedOptions, Options
 from svae.training.plan import TrainingPlan
 from svae.values import Number, Whole
 
@@ -165,4 +165,4 @@ def _options(arguments: Mapping[str, Any]) -> type[Options]:
     plan = get_type_hints(TrainingPlan, include_extras=True)
     of_plan = {name: plan[name] for name in TrainingPlan.__dataclass_fields__}
     fields: dict[str, Any] = {name: (kind, None) for name, kind in {**arguments, **of_plan}.items()}
-    return create_model("ModelOptions", __base__=Options, **fields)
+    return create_model("ModelOptions", __base__=GeneratedOptions, **fields)

@@ -69,12 +69,14 @@ def _followed(path: Path) -> list[Path]:
 
 def _run(tree: ast.AST) -> Iterator[ast.AST]:
     """All nodes below `tree`, except what is there for type checkers, or runs on demand of an attribute."""
-    for node in ast.iter_child_nodes(tree):
-        match node:
-            case ast.If(test=ast.Name(id="TYPE_CHECKING")) | ast.FunctionDef(name="__getattr__"):
-                continue
-        yield node
-        yield from _run(node)
+    waiting = [tree]
+    while waiting:
+        for node in ast.iter_child_nodes(waiting.pop()):
+            match node:
+                case ast.If(test=ast.Name(id="TYPE_CHECKING")) | ast.FunctionDef(name="__getattr__"):
+                    continue
+            waiting.append(node)
+            yield node
 
 
 def _files(module: str) -> list[Path]:

@@ -18,7 +18,7 @@ from svae.models.arguments import (
     model_options,
     shared_options,
 )
-from svae.options import Options, checked
+from svae.options import GeneratedOptions, Options, checked
 from svae.workflow.sections import MethodOptions
 
 MOST_SETTINGS = 10_000
@@ -141,7 +141,7 @@ def _alone(known: type[Options], name: str) -> type[Options]:
     """Return one option alone: one that is required beside it, as n_latent, can come from elsewhere."""
     field = known.model_fields[name]
     fields: dict[str, Any] = {name: (field.annotation, field)}
-    return create_model("Option", __base__=Options, **fields)
+    return create_model("Option", __base__=GeneratedOptions, **fields)
 
 
 def _refuse_repeated(values: list[Any], place: str) -> None:

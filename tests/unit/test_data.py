@@ -8,8 +8,7 @@ import pytest
 import yaml
 from checkout import ROOT
 
-from svae.datasets.preparation import Preparation
-from svae.datasets.rows import NOT_OF_CELLS
+from svae.datasets.preparation import NOT_OF_CELLS, Preparation
 from svae.errors import BenchmarkError
 from svae.files import read_table
 from svae.workflow.check import check_file, checked_scope

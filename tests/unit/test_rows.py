@@ -20,9 +20,9 @@ from scipy import sparse
 from svae.datasets import rows
 from svae.datasets.addresses import Patience
 from svae.datasets.part import Part
-from svae.datasets.preparation import Preparation
+from svae.datasets.preparation import NOT_OF_CELLS, Preparation
 from svae.datasets.prepare import prepare
-from svae.datasets.rows import NOT_OF_CELLS, fetch_rows
+from svae.datasets.rows import fetch_rows
 from svae.datasets.sources import Source
 from svae.errors import BenchmarkError
 from svae.files import checksum
