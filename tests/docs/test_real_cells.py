@@ -1,6 +1,5 @@
 """What docs/real-cells.md and the README say of the committed real screen holds in its tables."""
 
-
 import pandas as pd
 import pytest
 from checkout import ROOT
