@@ -122,7 +122,7 @@ factor-package: setup  ## our perturbVI beside the package of its authors, insta
 rows: setup  ## what it costs to fetch cells out of a file of 66 GB, a generated one (about two minutes)
 	$(BIN)/python -W ignore benchmarks/rows.py reports/reference/rows.tsv
 
-look-alike: setup  ## the scope of Replogle et al. on a generated file, from its address to the report (about an hour)
+look-alike: setup  ## the scope of Replogle et al. on a generated file, from its address to the report (more than an hour)
 	PYTHONPATH=tests $(BIN)/python -W ignore benchmarks/replogle.py reports/reference/look_alike.tsv
 
 coverage: setup  ## how often intervals over few replicates hold the truth (about a minute)
