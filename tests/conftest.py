@@ -15,11 +15,11 @@ from screens import GENE_SETS, PATHWAYS, SCREENS, table_row, write_screen
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with tests that run a workflow, so that no process is left alone with them at the end."""
-    items.sort(key=runs_no_workflow)
+    items.sort(key=is_no_workflow)
 
 
-def runs_no_workflow(item: pytest.Item) -> bool:
-    """Whether a test runs Snakemake seldom or never."""
+def is_no_workflow(item: pytest.Item) -> bool:
+    """Whether a test lacks the mark of those that run a workflow."""
     return item.get_closest_marker("workflow") is None
 
 

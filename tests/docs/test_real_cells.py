@@ -115,7 +115,7 @@ def test_the_discrepancy_vae_names_one_latent_for_all():
         assert fit["latent"].nunique() == 1
 
 
-def test_labels_are_not_found_to_help_the_models_of_scvi_tools_with_sibling_guides():
+def test_scvi_is_not_found_to_differ_from_ica_or_its_own_kind_in_sibling_guides():
     for other in ("ica", "scanvi", "scarches", "contrastive_vi"):
         assert Chosen(*GUIDES).difference("scvi", other, "sibling_auroc")["verdict"] == "not decided"
 
